@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# make            libraries, tools and examples, under build/
+# make demo       a guest with its own VFs, in an emulated host, with figures
+# make check      every test; TAP out
+# make lint       formatting and static analysis
+# make fuzz       the fuzzers, a short while each (FUZZ_SECONDS=)
+# make install    PREFIX=, DESTDIR=
+# make setup      install the packages that the above need (done by demo and check)
+#
+# Sources are found by folder: a new file needs no line here.
+
+VERSION := 0.1.0
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+BUILD ?= build
+O := $(BUILD)
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CFLAGS ?= -O2 -g
+WARN := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes
+PKGS := libpci libnl-3.0 libnl-route-3.0 json-c libibverbs
+
+# Evaluated on first use, so that `make setup` works before the libraries are there.
+PKG_CFLAGS = $(eval PKG_CFLAGS := $(shell pkg-config --cflags $(PKGS)))$(PKG_CFLAGS)
+PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
+
+# SANITIZE=address,undefined builds all of it with these sanitizers (give it a BUILD of its own)
+ifneq ($(SANITIZE),)
+SAN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+
+CPPFLAGS_ALL = -D_GNU_SOURCE -DBYPASS_VERSION='"$(VERSION)"' -Ilibbypass/include \
+	-Ivmm-glue/include -Iguest-driver $(PKG_CFLAGS) $(CPPFLAGS)
+CFLAGS_ALL = -std=gnu17 $(WARN) $(CFLAGS) $(SAN) -fPIC -pthread
+COMPILE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP
+
+LIBBYPASS_SRC := $(wildcard $(addprefix libbypass/,base/*.c host/*.c iommu/*.c vfio/*.c \
+	rdma/*.c virtio/*.c loop/*.c))
+GLUE_SRC := $(wildcard vmm-glue/kvm/*.c vmm-glue/pci/*.c vmm-glue/virtio/*.c)
+TOOL_SRC := $(wildcard libbypass/tool/*.c)
+VMM_SRC := $(wildcard examples/bypass-vmm/*.c)
+EXAMPLE_SRC := $(wildcard examples/*.c)
+UNIT_SRC := $(wildcard tests/unit/*.c)
+
+obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
+LIBBYPASS_OBJ := $(call obj,$(LIBBYPASS_SRC))
+GLUE_OBJ := $(call obj,$(GLUE_SRC))
+
+SOMAJOR := $(firstword $(subst ., ,$(VERSION)))
+LIBS := $(O)/lib/libbypass.a $(O)/lib/libbypass.so $(O)/lib/libvmm-glue.a $(O)/lib/libvmm-glue.so
+TOOLS := $(if $(TOOL_SRC),$(O)/bin/bypass) $(if $(VMM_SRC),$(O)/bin/bypass-vmm)
+EXAMPLES := $(patsubst examples/%.c,$(O)/examples/%,$(EXAMPLE_SRC))
+UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(UNIT_SRC))
+
+all: $(LIBS) $(TOOLS) $(EXAMPLES)
+
+$(O)/obj/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+$(O)/lib/libbypass.a: $(LIBBYPASS_OBJ)
+$(O)/lib/libvmm-glue.a: $(GLUE_OBJ)
+$(O)/lib/%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(O)/lib/libbypass.so.$(VERSION): $(LIBBYPASS_OBJ) libbypass/libbypass.map
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,libbypass.so.$(SOMAJOR) \
+		-Wl,--version-script=libbypass/libbypass.map -Wl,-z,defs -o $@ $(LIBBYPASS_OBJ) $(PKG_LIBS)
+
+$(O)/lib/libvmm-glue.so.$(VERSION): $(GLUE_OBJ) vmm-glue/vmm-glue.map $(O)/lib/libbypass.so
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,libvmm-glue.so.$(SOMAJOR) \
+		-Wl,--version-script=vmm-glue/vmm-glue.map -Wl,-z,defs -o $@ $(GLUE_OBJ) \
+		-L$(O)/lib -lbypass
+
+$(O)/lib/%.so: $(O)/lib/%.so.$(VERSION)
+	ln -sf $(<F) $@.$(SOMAJOR)
+	ln -sf $(<F) $@
+
+STATIC := $(O)/lib/libvmm-glue.a $(O)/lib/libbypass.a
+link = $(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
+
+$(O)/bin/bypass: $(call obj,$(TOOL_SRC)) $(STATIC)
+	@mkdir -p $(@D)
+	$(link)
+
+$(O)/bin/bypass-vmm: $(call obj,$(VMM_SRC)) $(STATIC)
+	@mkdir -p $(@D)
+	$(link)
+
+$(EXAMPLES): $(O)/examples/%: $(O)/obj/examples/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(link)
+
+# A unit test may look inside: it is linked with the static libraries.
+$(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(link) -lcmocka
+
+unit: $(UNIT)
+
+clean:
+	rm -rf $(O)
+
+.PHONY: all unit clean
+.SECONDARY:
+-include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
