@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Inside host/: access to sysfs, the steps that change the host, and the ledger that
+ * remembers them.
+ */
+#ifndef BYPASS_HOST_INTERNAL_H
+#define BYPASS_HOST_INTERNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <bypass/carve.h>
+#include <bypass/pci.h>
+
+/* Where the host is found. Unit tests point these at trees of their own. */
+struct host_paths {
+	const char *sys;
+	const char *proc;
+	const char *dev;
+	const char *ledger;
+};
+extern struct host_paths host_paths;
+
+/* sysfs.c: attributes of PCI functions, by the function's address */
+
+#define HOST_VALUE_SIZE 64
+
+/* One line of an attribute, without its newline. -ENODEV: no such function; -ENOENT: it has no
+ * such attribute. */
+int host_read(const char *function, const char *attribute, char *value, size_t size);
+int host_read_uint(const char *function, const char *attribute, unsigned int *value);
+int host_write(const char *function, const char *attribute, const char *value);
+bool host_has(const char *function, const char *attribute);
+/* Last part of what a link points to; empty, and 0, when the link is not there. */
+int host_link(const char *function, const char *link, char *value, size_t size);
+/* First entry of a directory of the function, such as net/ or nvme/; empty when there is none. */
+int host_child(const char *function, const char *directory, char *value, size_t size);
+/* Reads a small file anywhere, NUL-terminated. Returns its length or a negative errno. */
+int host_file(const char *path, char *text, size_t size);
+
+bool driver_is_vfio(const char *driver);
+
+/* step.c: the changes that carving makes, each with its undo */
+
+enum step_kind {
+	STEP_ATTRIBUTE, /* a sysfs attribute of @function */
+	STEP_VFS,	/* the number of VFs of @function */
+	STEP_DRIVER,	/* the driver that @function is bound to; empty for none */
+	STEP_LINK, /* setting @attribute ("mac", …) of VF @index of network adapter @function */
+	STEP_NVME, /* setting @attribute ("queues", …) of secondary controller @index */
+};
+
+struct step {
+	enum step_kind kind;
+	char function[BYPASS_ADDRESS_SIZE];
+	char slice[BYPASS_ADDRESS_SIZE]; /* that it is done for; empty: for all of them */
+	unsigned int index;
+	char attribute[32];
+	char from[HOST_VALUE_SIZE];
+	char to[HOST_VALUE_SIZE];
+};
+
+const char *step_kind_name(enum step_kind kind);
+int step_kind_parse(const char *name);
+/* Fills in @from with what is there now. */
+int step_read(struct step *step);
+int step_do(const struct step *step);
+/* May be repeated, and may be called when step_do() was not, or not wholly. */
+int step_undo(const struct step *step);
+/* "bind 0000:01:10.0 to vfio-pci", for errors and remarks. */
+void step_describe(const struct step *step, char *text, size_t size);
+
+/* vf_link.c: settings of the VFs of a network adapter */
+int vf_link_read(const char *pf, unsigned int vf, const char *setting, char *value, size_t size);
+int vf_link_write(const char *pf, unsigned int vf, const char *setting, const char *value);
+
+/* nvme_vf.c: resources of the secondary controllers of an NVMe controller */
+
+/* What each of @vfs VFs can be given, of what the controller has left. */
+int nvme_vf_share(const char *pf, unsigned int vfs, unsigned int *queues, unsigned int *vectors);
+/* ID of the secondary controller that is the VF with this index. */
+int nvme_vf_controller(const char *pf, unsigned int vf, unsigned int *controller);
+int nvme_vf_read(const char *pf, unsigned int controller, const char *setting, char *value,
+		 size_t size);
+int nvme_vf_write(const char *pf, unsigned int controller, const char *setting, const char *value);
+
+/* ledger.c, ledger_read.c: the steps on disk */
+
+#define LEDGER_VERSION 1 /* counts up when a file of today would be misread */
+
+enum ledger_state {
+	LEDGER_CARVING,
+	LEDGER_CARVED,
+	LEDGER_RELEASING,
+};
+
+struct ledger {
+	int directory; /* descriptor of host_paths.ledger */
+	int lock;
+	char function[BYPASS_ADDRESS_SIZE];
+	unsigned int vendor_id;
+	unsigned int device_id;
+	char name[BYPASS_SLICE_NAME_SIZE];
+	enum ledger_state state;
+	time_t since;
+	pid_t pid;
+	size_t step_count;
+	struct step *step;
+	size_t slice_count;
+	struct bypass_carved *slice;
+};
+
+/* Opens the directory of ledgers, makes it when @create. Returns a descriptor. */
+int ledger_directory(bool create);
+/* Takes the lock of @function; -EBUSY names who has it. The ledger is empty then. */
+int ledger_lock(struct ledger *ledger, const char *function, bool create);
+/* As far as reading goes, without the lock. */
+int ledger_peek(struct ledger *ledger, const char *function);
+/* Reads the file. -ENOENT: there is none; -EBADMSG: it makes no sense. */
+int ledger_load(struct ledger *ledger);
+/* Writes the file whole, or removes it when no step is left. */
+int ledger_save(struct ledger *ledger);
+int ledger_add_step(struct ledger *ledger, const struct step *step);
+int ledger_add_slice(struct ledger *ledger, const char *address, const char *name);
+void ledger_close(struct ledger *ledger);
+/* The process that has the lock of @function, or 0. */
+pid_t ledger_locked_by(int directory, const char *function);
+/* Addresses that have a ledger, ordered; free() it. Returns how many. */
+int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE]);
+
+/* release.c: undoes the steps of @slice and, when no slice is left, all others; all at once when
+ * @slice is NULL. */
+int ledger_undo(struct ledger *ledger, const char *slice);
+/* What the ledger says, for the caller; NULL when there is no memory. */
+struct bypass_carving *carving_of(const struct ledger *ledger);
+
+/* A place where tests end the process, as SIGKILL would. Nothing in other builds. */
+#ifdef BYPASS_FAULT_POINTS
+void fault_point(const char *where);
+#else
+static inline void fault_point(const char *where)
+{
+	(void)where;
+}
+#endif
+
+#endif

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Carving: functions of the host made ready for guests, and the host put back as it was.
+ *
+ * Whatever these calls change is first written, with its undo, into a ledger under
+ * /run/bypass/: one file for each function that was carved. It outlives the process, so that a
+ * later bypass_release() can put everything back whatever happened in between.
+ *
+ * All of them need root. None of them may run in two threads at once; against other processes
+ * the ledger is locked.
+ */
+#ifndef BYPASS_CARVE_H
+#define BYPASS_CARVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include <time.h>
+
+#include <bypass/pci.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/** BYPASS_SLICE_NAME_SIZE - room for the name of a slice and a NUL, in bytes */
+#define BYPASS_SLICE_NAME_SIZE 40
+
+/**
+ * struct bypass_vf_settings - what the PF enforces on one VF of a network adapter
+ * @mac: MAC address; all zero leaves the VF's as it is
+ * @vlan: VLAN that the adapter puts the VF's traffic in, 1 to 4094; 0 leaves it as it is
+ * @trust: 1 lets the VF change its filters and MAC address, 0 does not; -1 leaves it as it is
+ *
+ * Source: IFLA_VF_MAC, IFLA_VF_VLAN, IFLA_VF_TRUST of <linux/if_link.h>.
+ */
+struct bypass_vf_settings {
+	uint8_t mac[6];
+	uint16_t vlan;
+	int trust;
+};
+
+/**
+ * struct bypass_carve - what to carve
+ * @function: address of a PF, or of a function that is to be given whole
+ * @vfs: VFs to create on the PF; 0 gives @function itself
+ * @settings: NULL, or @vfs of them
+ * @name: slices are called NAME-0, NAME-1, … or, for a whole function, NAME; letters, digits,
+ *        '-', '_' and '.', the first a letter. NULL: a slice is called by its address
+ * @force: take a function although the host depends on it, see bypass_function_burden()
+ */
+struct bypass_carve {
+	const char *function;
+	unsigned int vfs;
+	const struct bypass_vf_settings *settings;
+	const char *name;
+	bool force;
+};
+
+/**
+ * struct bypass_carved - one function that a guest can have
+ * @address: its PCI address
+ * @name: its name, unique on this host
+ */
+struct bypass_carved {
+	char address[BYPASS_ADDRESS_SIZE];
+	char name[BYPASS_SLICE_NAME_SIZE];
+};
+
+/**
+ * enum bypass_carving_state - how far a carving is
+ * @BYPASS_CARVED: done; its slices can be used
+ * @BYPASS_CARVE_BUSY: another process is carving or releasing it right now
+ * @BYPASS_CARVE_HALF: the process that carved it ended in the middle
+ * @BYPASS_RELEASE_HALF: part of it is released: a release failed or ended in the middle
+ * @BYPASS_LEDGER_BAD: its ledger cannot be read, or its function is gone
+ */
+enum bypass_carving_state {
+	BYPASS_CARVED,
+	BYPASS_CARVE_BUSY,
+	BYPASS_CARVE_HALF,
+	BYPASS_RELEASE_HALF,
+	BYPASS_LEDGER_BAD,
+};
+
+/**
+ * struct bypass_carving - one carved function, as its ledger says
+ * @function: address of the PF, or of the function that was carved whole
+ * @name: name that the carving was given; empty when it was given none
+ * @state: how far it is
+ * @since: when it was carved, seconds since the epoch
+ * @pid: process that works on it (BYPASS_CARVE_BUSY) or that carved it
+ * @steps: changes to the host that releasing it undoes
+ * @problem: with BYPASS_LEDGER_BAD, what is wrong and what to do; else empty
+ * @count: number of slices
+ * @slice: the slices
+ */
+struct bypass_carving {
+	char function[BYPASS_ADDRESS_SIZE];
+	char name[BYPASS_SLICE_NAME_SIZE];
+	enum bypass_carving_state state;
+	time_t since;
+	pid_t pid;
+	unsigned int steps;
+	char problem[512];
+	size_t count;
+	struct bypass_carved slice[];
+};
+
+/**
+ * bypass_carve() - make slices of a function
+ * @what: which function, and how
+ * @carving: receives what was made, to be given back with free(); may be NULL
+ *
+ * Creates the VFs with the host's own probing off, gives each its settings and, on NVMe, its
+ * queue and interrupt resources (NVM Express Base Specification 2.0, 5.28 and 8.26), and binds it
+ * to vfio-pci. Does all of it or nothing: when a step fails, those before are undone.
+ * Each step is a remark of level BYPASS_LOG_INFO.
+ *
+ * Loads no module: without vfio-pci it fails and says which to load.
+ *
+ * Return: 0, or a negative errno: -EBUSY when the function is carved already, another process
+ * works on it, or the host depends on it; -ENODEV when there is no such function; -ENOTSUP when
+ * the host has no IOMMU in use or the function no SR-IOV; -EACCES without root.
+ */
+int bypass_carve(const struct bypass_carve *what, struct bypass_carving **carving);
+
+/**
+ * bypass_release() - put a function back as it was before it was carved
+ * @name: a carved function's address, or the address or name of one slice, or the name that the
+ *        carving was given
+ *
+ * Undoes the changes in the ledger, last first. Releasing one slice of several gives back that
+ * one; with the last of them, the rest is put back too. Also finishes what a killed process left
+ * half done. Stops at a step that cannot be undone, and keeps the ledger of what is left.
+ *
+ * Return: 0, or a negative errno: -ENOENT when nothing of this name is carved; -EBUSY when a
+ * process uses a slice, or another process works on it; -EBADMSG when the ledger is damaged.
+ */
+int bypass_release(const char *name);
+
+/**
+ * bypass_carvings() - what is carved
+ * @list: receives an array that ends in NULL, ordered by address; give it back with
+ *        bypass_carvings_free()
+ *
+ * Return: how many there are, or a negative errno: -EACCES without root; -ELOOP or -EPERM when
+ * the ledger's directory is not what it should be.
+ */
+int bypass_carvings(struct bypass_carving ***list);
+
+/**
+ * bypass_carvings_free() - give a list back
+ * @list: from bypass_carvings(); NULL is fine
+ */
+void bypass_carvings_free(struct bypass_carving **list);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
