@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * IOMMU groups: who is in one, whether a guest can have it, and who has it open.
+ */
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+static int by_text(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+int bypass_group_members(int group, char (**members)[BYPASS_ADDRESS_SIZE])
+{
+	char(*list)[BYPASS_ADDRESS_SIZE] = NULL, (*more)[BYPASS_ADDRESS_SIZE];
+	struct dirent *entry;
+	char path[256];
+	int count = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/devices", host_paths.sys, group);
+	dir = opendir(path);
+	if (!dir)
+		return bypass_fail(ENODEV, "there is no IOMMU group %d on this host", group);
+	while ((entry = readdir(dir))) {
+		/* Others than PCI functions have names of other kinds; they count all the same. */
+		if (entry->d_name[0] == '.')
+			continue;
+		more = realloc(list, (count + 1) * sizeof(*list));
+		if (!more) {
+			free(list);
+			closedir(dir);
+			return bypass_fail(ENOMEM, "no memory for the members of IOMMU group %d",
+					   group);
+		}
+		list = more;
+		snprintf(list[count++], sizeof(*list), "%.*s", BYPASS_ADDRESS_SIZE - 1,
+			 entry->d_name);
+	}
+	closedir(dir);
+	if (!count)
+		return bypass_fail(ENODEV, "IOMMU group %d has no members any more", group);
+	qsort(list, count, sizeof(*list), by_text);
+	*members = list;
+	return count;
+}
+
+/* A driver that the kernel lets stay in a group that user space has. */
+static bool harmless(const char *member, const char *driver)
+{
+	unsigned int class = 0;
+
+	if (!driver[0] || driver_is_vfio(driver) || !strcmp(driver, "pci-stub"))
+		return true;
+	return !host_read_uint(member, "class", &class) && class >> 16 == 0x06;
+}
+
+/* The function's group, or -1 with nothing explained. */
+static int group_of(const char *address)
+{
+	char group[16];
+
+	if (host_link(address, "iommu_group", group, sizeof(group)) || !group[0])
+		return -1;
+	return atoi(group);
+}
+
+static int fail_no_group(const char *address)
+{
+	if (!host_has(address, ""))
+		return bypass_fail(ENODEV,
+				   "there is no PCI function %s on this host: 'bypass list --all' "
+				   "shows those there are",
+				   address);
+	return bypass_fail(ENOTSUP,
+			   "%s is in no IOMMU group, so the host has no IOMMU in use and nothing "
+			   "would confine the device's DMA: switch on VT-d or AMD-Vi in the "
+			   "firmware "
+			   "and, on Intel, boot the kernel with intel_iommu=on",
+			   address);
+}
+
+static int check_member(const char *address, int group, const char *member)
+{
+	char driver[32];
+
+	if (!strcmp(member, address) || host_link(member, "driver", driver, sizeof(driver)) ||
+	    harmless(member, driver))
+		return 0;
+	return bypass_fail(EPERM,
+			   "%s cannot be given to a guest: %s, bound to the host's driver %s, is "
+			   "in "
+			   "the same IOMMU group %d and could reach its memory. Take %s from the "
+			   "host "
+			   "too, with 'bypass carve %s', or put the device in a slot that has a "
+			   "group "
+			   "of its own",
+			   address, member, driver, group, member, member);
+}
+
+int bypass_group_check(const char *text)
+{
+	char address[BYPASS_ADDRESS_SIZE], (*members)[BYPASS_ADDRESS_SIZE];
+	int group, count, err;
+
+	err = bypass_address(text, address);
+	if (err)
+		return err;
+	group = group_of(address);
+	if (group < 0)
+		return fail_no_group(address);
+	count = bypass_group_members(group, &members);
+	if (count < 0)
+		return count;
+	for (int i = 0; i < count && !err; i++)
+		err = check_member(address, group, members[i]);
+	free(members);
+	return err;
+}
+
+int bypass_function_check(const char *text)
+{
+	char address[BYPASS_ADDRESS_SIZE], driver[32];
+	int err;
+
+	err = bypass_address(text, address);
+	if (err)
+		return err;
+	err = host_link(address, "driver", driver, sizeof(driver));
+	if (err)
+		return err;
+	if (group_of(address) < 0)
+		return fail_no_group(address);
+	if (!driver_is_vfio(driver))
+		return bypass_fail(EBUSY,
+				   "%s is %s%s, not to vfio-pci, so no guest can have it: 'bypass "
+				   "carve %s' takes it from the host, 'bypass release %s' gives it "
+				   "back",
+				   address,
+				   driver[0] ? "bound to the host's driver " : "bound to no driver",
+				   driver, address, address);
+	return bypass_group_check(address);
+}
+
+/* The two names by which VFIO offers a function: its group's, and its own. */
+struct vfio_names {
+	char group[32];
+	char device[64];
+};
+
+static bool names_match(const struct vfio_names *names, const char *target)
+{
+	size_t length = strlen(host_paths.dev);
+
+	if (strncmp(target, host_paths.dev, length) || strncmp(target + length, "/vfio/", 6))
+		return false;
+	target += length + 6;
+	return (names->group[0] && !strcmp(target, names->group)) ||
+	       (names->device[0] && !strcmp(target, names->device));
+}
+
+static bool process_holds(const char *pid, const struct vfio_names *names)
+{
+	char path[300], target[256];
+	struct dirent *entry;
+	bool found = false;
+	ssize_t length;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/%s/fd", host_paths.proc, pid);
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir))) {
+		length = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
+		if (length <= 0)
+			continue;
+		target[length] = '\0';
+		found = names_match(names, target);
+	}
+	closedir(dir);
+	return found;
+}
+
+static void vfio_names_read(const char *address, struct vfio_names *names)
+{
+	char device[32];
+	int group;
+
+	memset(names, 0, sizeof(*names));
+	group = group_of(address);
+	if (group >= 0)
+		snprintf(names->group, sizeof(names->group), "%d", group);
+	if (!host_child(address, "vfio-dev", device, sizeof(device)))
+		snprintf(names->device, sizeof(names->device), "devices/%s", device);
+}
+
+int bypass_function_holder(const char *text, struct bypass_holder *holder)
+{
+	char address[BYPASS_ADDRESS_SIZE], path[300];
+	struct vfio_names names;
+	struct dirent *entry;
+	int err, found = 0;
+	DIR *dir;
+
+	err = bypass_address(text, address);
+	if (err)
+		return err;
+	vfio_names_read(address, &names);
+	if (!names.group[0] && !names.device[0])
+		return 0;
+	dir = opendir(host_paths.proc);
+	if (!dir)
+		return bypass_fail(errno, "cannot list processes in %s: %s", host_paths.proc,
+				   strerror(errno));
+	while (!found && (entry = readdir(dir))) {
+		if (!isdigit((unsigned char)entry->d_name[0]) ||
+		    !process_holds(entry->d_name, &names))
+			continue;
+		found = 1;
+		holder->pid = atoi(entry->d_name);
+		snprintf(path, sizeof(path), "%s/%s/comm", host_paths.proc, entry->d_name);
+		if (host_file(path, holder->name, sizeof(holder->name)) <= 0)
+			strcpy(holder->name, "?");
+		holder->name[strcspn(holder->name, "\n")] = '\0';
+	}
+	closedir(dir);
+	return found;
+}
