@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Carving: everything that could be refused is looked at first; then one step after the
+ * other, each in the ledger before it is done.
+ */
+#include <ctype.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+#include <bypass/log.h>
+
+#include "internal.h"
+
+#define VFIO_DRIVER "vfio-pci"
+
+static int check_vfio(void)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s", host_paths.sys, VFIO_DRIVER);
+	if (access(path, F_OK) == 0)
+		return 0;
+	return bypass_fail(ENOTSUP,
+			   "the kernel's driver %s, through which guests get devices, is not "
+			   "loaded: "
+			   "'modprobe %s' loads it now, a line '%s' in "
+			   "/etc/modules-load.d/bypass.conf at every boot",
+			   VFIO_DRIVER, VFIO_DRIVER, VFIO_DRIVER);
+}
+
+static int check_vfs(const struct bypass_function *pf, unsigned int vfs)
+{
+	if (!pf->vfs_total)
+		return bypass_fail(ENOTSUP,
+				   "%s (%s) has no SR-IOV, so it can have no VFs: without --vfs it "
+				   "is "
+				   "carved whole",
+				   pf->address, pf->device);
+	if (vfs > pf->vfs_total)
+		return bypass_fail(ERANGE, "%s can have %u VFs, not %u", pf->address, pf->vfs_total,
+				   vfs);
+	if (pf->vfs)
+		return bypass_fail(EBUSY,
+				   "%s has %u VFs that bypass did not make: remove them with 'echo "
+				   "0 > "
+				   "/sys/bus/pci/devices/%s/sriov_numvfs', or carve them one by "
+				   "one",
+				   pf->address, pf->vfs, pf->address);
+	if (!pf->driver[0])
+		return bypass_fail(ENODEV,
+				   "%s is bound to no driver, and it takes the PF's driver to make "
+				   "VFs: load it first",
+				   pf->address);
+	if (driver_is_vfio(pf->driver))
+		return bypass_fail(EBUSY,
+				   "%s is bound to %s, and it takes the host's own driver of the "
+				   "PF to "
+				   "make VFs: give it back first",
+				   pf->address, pf->driver);
+	return 0;
+}
+
+static int check_whole(const struct bypass_function *function, bool force)
+{
+	if (driver_is_vfio(function->driver))
+		return bypass_fail(EALREADY,
+				   "%s is bound to %s already, and not by bypass: a guest can have "
+				   "it "
+				   "as it is",
+				   function->address, function->driver);
+	if (function->vfs)
+		return bypass_fail(EBUSY,
+				   "%s has %u VFs, which would go with its driver: remove them "
+				   "first",
+				   function->address, function->vfs);
+	return force ? 0 : bypass_function_burden(function->address);
+}
+
+static int check_name(const char *name)
+{
+	size_t length = strlen(name);
+
+	if (isalpha((unsigned char)name[0]) && length < BYPASS_SLICE_NAME_SIZE - 6 &&
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+		    length)
+		return 0;
+	return bypass_fail(EINVAL,
+			   "'%s' cannot be the name of a slice: letters, digits, '-', '_' and '.', "
+			   "%d at the most, the first a letter",
+			   name, BYPASS_SLICE_NAME_SIZE - 7);
+}
+
+static int check_function(const struct bypass_function *function)
+{
+	if (function->is_bridge)
+		return bypass_fail(EINVAL, "%s is a bridge (%s): no guest can have it",
+				   function->address, function->device);
+	if (function->iommu_group < 0)
+		return bypass_group_check(function->address);
+	return check_vfio();
+}
+
+/* Would @what make a carving or slice that is called @name? */
+static bool names(const struct bypass_carve *what, const char *name)
+{
+	char slice[BYPASS_SLICE_NAME_SIZE];
+
+	if (!what->name)
+		return false;
+	for (unsigned int i = 0; i < what->vfs; i++) {
+		snprintf(slice, sizeof(slice), "%s-%u", what->name, i);
+		if (!strcmp(slice, name))
+			return true;
+	}
+	return !strcmp(what->name, name);
+}
+
+/* Neither the function nor a name may be part of @other. */
+static int check_distinct(const struct bypass_carve *what, const char *address,
+			  const struct bypass_carving *other)
+{
+	if (!strcmp(other->function, address))
+		return 0; /* the lock of its ledger decides */
+	if (names(what, other->name))
+		return bypass_fail(EEXIST, "the name '%s' is taken by what %s was carved into",
+				   other->name, other->function);
+	for (size_t i = 0; i < other->count; i++) {
+		const struct bypass_carved *slice = &other->slice[i];
+
+		if (!strcmp(slice->address, address))
+			return bypass_fail(EBUSY, "%s is carved already, as a slice of %s", address,
+					   other->function);
+		if (names(what, slice->name))
+			return bypass_fail(EEXIST, "the name '%s' is taken by %s, a slice of %s",
+					   slice->name, slice->address, other->function);
+	}
+	return 0;
+}
+
+static int check_unique(const struct bypass_carve *what, const char *address)
+{
+	struct bypass_carving **list;
+	int count, err = 0;
+
+	count = bypass_carvings(&list);
+	if (count < 0)
+		return count;
+	for (int i = 0; i < count && !err; i++)
+		err = check_distinct(what, address, list[i]);
+	bypass_carvings_free(list);
+	return err;
+}
+
+static int check(const struct bypass_carve *what, struct bypass_function *function)
+{
+	int err;
+
+	err = bypass_function(what->function, function);
+	if (!err)
+		err = check_function(function);
+	if (!err && what->name)
+		err = check_name(what->name);
+	if (!err)
+		err = check_unique(what, function->address);
+	if (err)
+		return err;
+	return what->vfs ? check_vfs(function, what->vfs) : check_whole(function, what->force);
+}
+
+static int carve_step(struct ledger *ledger, struct step step)
+{
+	char text[160];
+	int err;
+
+	err = step_read(&step);
+	if (err || !strcmp(step.from, step.to))
+		return err;
+	err = ledger_add_step(ledger, &step);
+	if (!err)
+		err = ledger_save(ledger);
+	if (err)
+		return err;
+	fault_point("step in the ledger");
+	step_describe(&step, text, sizeof(text));
+	bypass_log(BYPASS_LOG_INFO, "%s", text);
+	err = step_do(&step);
+	fault_point("step done");
+	if (err)
+		return bypass_fail(-err, "could not %s: %s", text, bypass_error());
+	return 0;
+}
+
+static int set_attribute(struct ledger *ledger, const char *function, const char *slice,
+			 const char *attribute, const char *to)
+{
+	struct step step = {.kind = STEP_ATTRIBUTE};
+
+	snprintf(step.function, sizeof(step.function), "%s", function);
+	snprintf(step.slice, sizeof(step.slice), "%s", slice);
+	snprintf(step.attribute, sizeof(step.attribute), "%s", attribute);
+	snprintf(step.to, sizeof(step.to), "%s", to);
+	return carve_step(ledger, step);
+}
+
+static int set_driver(struct ledger *ledger, const char *function, const char *to)
+{
+	struct step step = {.kind = STEP_DRIVER};
+
+	snprintf(step.function, sizeof(step.function), "%s", function);
+	snprintf(step.slice, sizeof(step.slice), "%s", function);
+	snprintf(step.to, sizeof(step.to), "%s", to);
+	return carve_step(ledger, step);
+}
+
+/* A setting of one VF, by way of its PF. */
+static int set_vf(struct ledger *ledger, enum step_kind kind, const char *vf, unsigned int index,
+		  const char *setting, const char *to)
+{
+	struct step step = {.kind = kind, .index = index};
+
+	snprintf(step.function, sizeof(step.function), "%s", ledger->function);
+	snprintf(step.slice, sizeof(step.slice), "%s", vf);
+	snprintf(step.attribute, sizeof(step.attribute), "%s", setting);
+	snprintf(step.to, sizeof(step.to), "%s", to);
+	return carve_step(ledger, step);
+}
+
+/* In this order, so that the undo finds the override gone when it binds the old driver. */
+static int bind_vfio(struct ledger *ledger, const char *function)
+{
+	int err;
+
+	err = set_driver(ledger, function, "");
+	if (!err)
+		err = set_attribute(ledger, function, function, "driver_override", VFIO_DRIVER);
+	if (!err)
+		err = set_driver(ledger, function, VFIO_DRIVER);
+	return err;
+}
+
+static int set_link(struct ledger *ledger, const char *vf, unsigned int index,
+		    const struct bypass_vf_settings *settings)
+{
+	static const uint8_t none[6];
+	const uint8_t *mac = settings->mac;
+	char text[24];
+	int err = 0;
+
+	if (memcmp(mac, none, sizeof(none))) {
+		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
+			 mac[2], mac[3], mac[4], mac[5]);
+		err = set_vf(ledger, STEP_LINK, vf, index, "mac", text);
+	}
+	if (!err && settings->vlan) {
+		snprintf(text, sizeof(text), "%u", settings->vlan);
+		err = set_vf(ledger, STEP_LINK, vf, index, "vlan", text);
+	}
+	if (!err && settings->trust >= 0)
+		err = set_vf(ledger, STEP_LINK, vf, index, "trust", settings->trust ? "1" : "0");
+	return err;
+}
+
+/* What each VF of an NVMe controller gets; queues is 0 on other functions. */
+struct nvme_share {
+	unsigned int queues;
+	unsigned int vectors;
+};
+
+static int set_nvme(struct ledger *ledger, const char *vf, unsigned int index,
+		    const struct nvme_share *share)
+{
+	unsigned int controller;
+	char text[16];
+	int err;
+
+	err = nvme_vf_controller(ledger->function, index, &controller);
+	if (err)
+		return err;
+	snprintf(text, sizeof(text), "%u", share->queues);
+	err = set_vf(ledger, STEP_NVME, vf, controller, "queues", text);
+	snprintf(text, sizeof(text), "%u", share->vectors);
+	if (!err)
+		err = set_vf(ledger, STEP_NVME, vf, controller, "vectors", text);
+	if (!err)
+		err = set_vf(ledger, STEP_NVME, vf, controller, "state", "online");
+	return err;
+}
+
+static int carve_vf(struct ledger *ledger, const struct bypass_carve *what, unsigned int index,
+		    const struct nvme_share *share)
+{
+	char link[24], vf[BYPASS_ADDRESS_SIZE], name[BYPASS_SLICE_NAME_SIZE];
+	int err;
+
+	snprintf(link, sizeof(link), "virtfn%u", index);
+	err = host_link(ledger->function, link, vf, sizeof(vf));
+	if (err)
+		return err;
+	snprintf(name, sizeof(name), "%s", vf);
+	if (what->name)
+		snprintf(name, sizeof(name), "%s-%u", what->name, index);
+	err = ledger_add_slice(ledger, vf, name);
+	if (!err && what->settings)
+		err = set_link(ledger, vf, index, &what->settings[index]);
+	if (!err && share->queues)
+		err = set_nvme(ledger, vf, index, share);
+	if (!err)
+		err = bind_vfio(ledger, vf);
+	return err;
+}
+
+static int carve_vfs(struct ledger *ledger, const struct bypass_carve *what)
+{
+	const char *pf = ledger->function;
+	struct nvme_share share = {0};
+	struct step vfs = {.kind = STEP_VFS};
+	int err = 0;
+
+	if (host_has(pf, "nvme"))
+		err = nvme_vf_share(pf, what->vfs, &share.queues, &share.vectors);
+	/* Else the host's own driver takes each VF before we can. */
+	if (!err && host_has(pf, "sriov_drivers_autoprobe"))
+		err = set_attribute(ledger, pf, "", "sriov_drivers_autoprobe", "0");
+	snprintf(vfs.function, sizeof(vfs.function), "%s", pf);
+	snprintf(vfs.to, sizeof(vfs.to), "%u", what->vfs);
+	if (!err)
+		err = carve_step(ledger, vfs);
+	for (unsigned int i = 0; i < what->vfs && !err; i++)
+		err = carve_vf(ledger, what, i, &share);
+	return err;
+}
+
+static int carve_whole(struct ledger *ledger, const struct bypass_carve *what)
+{
+	int err;
+
+	err = ledger_add_slice(ledger, ledger->function,
+			       what->name ? what->name : ledger->function);
+	return err ? err : bind_vfio(ledger, ledger->function);
+}
+
+static int fail_carved(struct ledger *ledger)
+{
+	const char *function = ledger->function;
+	int err = ledger_load(ledger);
+
+	if (err == -ENOENT)
+		return 0;
+	if (err)
+		return err;
+	if (ledger->state != LEDGER_CARVED)
+		return bypass_fail(EBUSY,
+				   "%s was left half done by process %d: 'bypass release %s' puts "
+				   "it "
+				   "back",
+				   function, ledger->pid, function);
+	return bypass_fail(EBUSY,
+			   "%s is carved already, into %zu slices: 'bypass status' shows them, "
+			   "'bypass release %s' gives them back",
+			   function, ledger->slice_count, function);
+}
+
+/* Carves with the ledger locked. On failure everything is as it was. */
+static int carve_locked(struct ledger *ledger, const struct bypass_carve *what,
+			const struct bypass_function *function)
+{
+	char failure[1024];
+	int err;
+
+	err = fail_carved(ledger);
+	if (err)
+		return err;
+	ledger->state = LEDGER_CARVING;
+	ledger->vendor_id = function->vendor_id;
+	ledger->device_id = function->device_id;
+	ledger->since = time(NULL);
+	ledger->pid = getpid();
+	if (what->name)
+		snprintf(ledger->name, sizeof(ledger->name), "%s", what->name);
+	fault_point("ledger locked");
+	err = what->vfs ? carve_vfs(ledger, what) : carve_whole(ledger, what);
+	if (!err) {
+		ledger->state = LEDGER_CARVED;
+		err = ledger_save(ledger);
+	}
+	if (!err) {
+		fault_point("carved");
+		return 0;
+	}
+	snprintf(failure, sizeof(failure), "%s", bypass_error());
+	if (ledger_undo(ledger, NULL))
+		return bypass_fail(-err, "%s.\nUndoing the steps before it failed too: %s", failure,
+				   bypass_error());
+	return bypass_fail(-err, "%s.\nThe steps before it were undone", failure);
+}
+
+/* Slices that are carved but cannot be used yet are worth a remark. */
+static void remark(const struct ledger *ledger, const struct bypass_carve *what)
+{
+	char interface[32], flags[16];
+
+	for (size_t i = 0; i < ledger->slice_count; i++)
+		if (bypass_group_check(ledger->slice[i].address))
+			bypass_log(BYPASS_LOG_WARN, "%s", bypass_error());
+	if (what->vfs && !host_child(ledger->function, "net", interface, sizeof(interface))) {
+		char attribute[64];
+
+		snprintf(attribute, sizeof(attribute), "net/%s/flags", interface);
+		if (!host_read(ledger->function, attribute, flags, sizeof(flags)) &&
+		    !(strtoul(flags, NULL, 0) & 1))
+			bypass_log(BYPASS_LOG_WARN,
+				   "%s, the PF's interface, is down, and so are the links of its "
+				   "VFs: "
+				   "'ip link set %s up'",
+				   interface, interface);
+	}
+}
+
+int bypass_carve(const struct bypass_carve *what, struct bypass_carving **carving)
+{
+	struct bypass_function function;
+	struct ledger ledger;
+	int err;
+
+	err = check(what, &function);
+	if (err)
+		return err;
+	err = ledger_lock(&ledger, function.address, true);
+	if (err)
+		return err;
+	err = carve_locked(&ledger, what, &function);
+	if (!err)
+		remark(&ledger, what);
+	if (!err && carving) {
+		*carving = carving_of(&ledger);
+		if (!*carving)
+			err = bypass_fail(ENOMEM, "no memory to tell what was carved");
+	}
+	ledger_close(&ledger);
+	return err;
+}

@@ -1,0 +1,288 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Releasing: the steps in the ledger undone, last first, each struck out once it is. What
+ * is left after a failure or a crash is what still has to be undone.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+#include <bypass/log.h>
+
+#include "internal.h"
+
+static int undo_step(struct ledger *ledger, size_t index)
+{
+	struct step *step = &ledger->step[index];
+	char text[160];
+	int err;
+
+	step_describe(step, text, sizeof(text));
+	bypass_log(BYPASS_LOG_INFO, "undo: %s", text);
+	err = step_undo(step);
+	if (err)
+		return bypass_fail(-err, "could not undo '%s': %s", text, bypass_error());
+	fault_point("step undone");
+	memmove(step, step + 1, (--ledger->step_count - index) * sizeof(*step));
+	err = ledger_save(ledger);
+	fault_point("undo in the ledger");
+	return err;
+}
+
+static void strike_slice(struct ledger *ledger, const char *address)
+{
+	for (size_t i = 0; i < ledger->slice_count; i++) {
+		struct bypass_carved *slice = &ledger->slice[i];
+
+		if (strcmp(slice->address, address))
+			continue;
+		memmove(slice, slice + 1, (--ledger->slice_count - i) * sizeof(*slice));
+		return;
+	}
+}
+
+int ledger_undo(struct ledger *ledger, const char *slice)
+{
+	bool all = !slice || ledger->slice_count <= 1;
+	int err = 0;
+
+	for (size_t i = ledger->step_count; i-- && !err;)
+		if (all || !strcmp(ledger->step[i].slice, slice))
+			err = undo_step(ledger, i);
+	if (err || all)
+		return err;
+	strike_slice(ledger, slice);
+	ledger->state = LEDGER_CARVED;
+	return ledger_save(ledger);
+}
+
+/* The function must be the one that the ledger was written for. */
+static int check_identity(const struct ledger *ledger)
+{
+	unsigned int vendor = 0, device = 0;
+	const char *function = ledger->function;
+
+	if (host_read_uint(function, "vendor", &vendor) ||
+	    host_read_uint(function, "device", &device))
+		return bypass_fail(ENODEV,
+				   "%s, which was carved, is gone from the host: there is nothing "
+				   "to "
+				   "put back. When it will not come back, remove its ledger "
+				   "%s/%s.json",
+				   function, host_paths.ledger, function);
+	if (vendor == ledger->vendor_id && device == ledger->device_id)
+		return 0;
+	return bypass_fail(ENODEV,
+			   "%s is now another device (%04x:%04x) than the one that was carved "
+			   "(%04x:%04x), and nothing was changed. Remove the ledger %s/%s.json "
+			   "when "
+			   "the old one will not come back",
+			   function, vendor, device, ledger->vendor_id, ledger->device_id,
+			   host_paths.ledger, function);
+}
+
+/* The kernel waits without end when it is to unbind a function that a process has open. */
+static int check_unused(const struct ledger *ledger, const char *slice)
+{
+	struct bypass_holder holder;
+	int err;
+
+	for (size_t i = 0; i < ledger->slice_count; i++) {
+		const struct bypass_carved *each = &ledger->slice[i];
+
+		if (slice && strcmp(slice, each->address))
+			continue;
+		err = bypass_function_holder(each->address, &holder);
+		if (err < 0)
+			return err;
+		if (err)
+			return bypass_fail(EBUSY,
+					   "slice %s%s%s%s is in use by process %d (%s): end that "
+					   "first",
+					   each->address,
+					   strcmp(each->name, each->address) ? " (" : "",
+					   strcmp(each->name, each->address) ? each->name : "",
+					   strcmp(each->name, each->address) ? ")" : "", holder.pid,
+					   holder.name);
+	}
+	return 0;
+}
+
+static int release_locked(struct ledger *ledger, const char *slice)
+{
+	int err;
+
+	err = ledger_load(ledger);
+	if (!err)
+		err = check_identity(ledger);
+	if (!err)
+		err = check_unused(ledger, slice);
+	if (err)
+		return err;
+	ledger->state = LEDGER_RELEASING;
+	err = ledger_save(ledger);
+	if (err)
+		return err;
+	fault_point("release begun");
+	err = ledger_undo(ledger, slice);
+	if (err)
+		return bypass_fail(-err,
+				   "%s.\nThe ledger keeps what is left to undo: mend it, then "
+				   "'bypass "
+				   "release %s' again",
+				   bypass_error(), ledger->function);
+	return 0;
+}
+
+/* Does @name mean this carving, or one slice of it, whose address goes into @slice then? */
+static bool means(const struct bypass_carving *carving, const char *name, const char **slice)
+{
+	*slice = NULL;
+	if (!strcmp(carving->function, name) || !strcmp(carving->name, name))
+		return true;
+	for (size_t i = 0; i < carving->count; i++) {
+		const struct bypass_carved *each = &carving->slice[i];
+
+		if (strcmp(each->address, name) && strcmp(each->name, name))
+			continue;
+		*slice = each->address;
+		return true;
+	}
+	return false;
+}
+
+static int release_in(struct bypass_carving **list, const char *name)
+{
+	const char *slice;
+	struct ledger ledger;
+	int err;
+
+	for (size_t i = 0; list[i]; i++) {
+		if (!means(list[i], name, &slice))
+			continue;
+		err = ledger_lock(&ledger, list[i]->function, false);
+		if (err)
+			return err;
+		err = release_locked(&ledger, slice);
+		ledger_close(&ledger);
+		return err == -ENOENT ? 0 : err; /* another release was faster */
+	}
+	return bypass_fail(
+		ENOENT, "nothing of the name '%s' is carved: 'bypass status' shows what is", name);
+}
+
+int bypass_release(const char *name)
+{
+	char address[BYPASS_ADDRESS_SIZE];
+	struct bypass_carving **list;
+	int err;
+
+	err = bypass_carvings(&list);
+	if (err < 0)
+		return err;
+	if (!bypass_address(name, address))
+		name = address;
+	err = release_in(list, name);
+	bypass_carvings_free(list);
+	return err;
+}
+
+struct bypass_carving *carving_of(const struct ledger *ledger)
+{
+	static const enum bypass_carving_state states[] = {
+		[LEDGER_CARVING] = BYPASS_CARVE_HALF,
+		[LEDGER_CARVED] = BYPASS_CARVED,
+		[LEDGER_RELEASING] = BYPASS_RELEASE_HALF,
+	};
+	struct bypass_carving *carving;
+
+	carving = calloc(1, sizeof(*carving) + ledger->slice_count * sizeof(carving->slice[0]));
+	if (!carving)
+		return NULL;
+	snprintf(carving->function, sizeof(carving->function), "%s", ledger->function);
+	snprintf(carving->name, sizeof(carving->name), "%s", ledger->name);
+	carving->state = states[ledger->state];
+	carving->since = ledger->since;
+	carving->pid = ledger->pid;
+	carving->steps = ledger->step_count;
+	carving->count = ledger->slice_count;
+	if (ledger->slice_count)
+		memcpy(carving->slice, ledger->slice,
+		       ledger->slice_count * sizeof(carving->slice[0]));
+	return carving;
+}
+
+/* One entry of the list; NULL, with errno 0, when its ledger went away in the meantime. */
+static struct bypass_carving *read_carving(const char *function)
+{
+	struct bypass_carving *carving;
+	struct ledger ledger;
+	bool bad;
+	pid_t pid;
+	int err;
+
+	err = ledger_peek(&ledger, function);
+	if (!err)
+		err = ledger_load(&ledger);
+	if (err == -ENOENT || ledger.directory < 0) {
+		ledger_close(&ledger);
+		errno = 0;
+		return NULL;
+	}
+	pid = ledger_locked_by(ledger.directory, function);
+	if (!err)
+		err = check_identity(&ledger);
+	bad = err;
+	if (err == -EBADMSG) /* nothing of what was read so far is to be trusted */
+		ledger.slice_count = ledger.step_count = 0;
+	carving = carving_of(&ledger);
+	if (carving && bad) {
+		carving->state = BYPASS_LEDGER_BAD;
+		snprintf(carving->problem, sizeof(carving->problem), "%s", bypass_error());
+	} else if (carving && pid) {
+		carving->state = BYPASS_CARVE_BUSY;
+		carving->pid = pid;
+	}
+	ledger_close(&ledger);
+	return carving;
+}
+
+void bypass_carvings_free(struct bypass_carving **list)
+{
+	if (!list)
+		return;
+	for (size_t i = 0; list[i]; i++)
+		free(list[i]);
+	free(list);
+}
+
+int bypass_carvings(struct bypass_carving ***result)
+{
+	char(*functions)[BYPASS_ADDRESS_SIZE] = NULL;
+	struct bypass_carving **list;
+	int directory, found = 0, count = 0;
+
+	directory = ledger_directory(false);
+	if (directory < 0 && directory != -ENOENT)
+		return directory;
+	if (directory >= 0) {
+		found = ledger_list(directory, &functions);
+		close(directory);
+		if (found < 0)
+			return found;
+	}
+	list = calloc(found + 1, sizeof(*list));
+	for (int i = 0; list && i < found; i++) {
+		list[count] = read_carving(functions[i]);
+		if (list[count])
+			count++;
+	}
+	free(functions);
+	if (!list)
+		return bypass_fail(ENOMEM, "no memory for a list of what is carved");
+	*result = list;
+	return count;
+}

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A step sets one thing of the host from one value to another; its undo sets it back.
+ * Setting a thing to the value that it has is no error, so both can be repeated after a
+ * crash that left open whether they were done.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+static int attribute_read(const struct step *step, char *value, size_t size)
+{
+	int err = host_read(step->function, step->attribute, value, size);
+
+	if (!err && !strcmp(value, "(null)"))
+		value[0] = '\0';
+	return err;
+}
+
+static int attribute_write(const struct step *step, const char *value)
+{
+	return host_write(step->function, step->attribute, value);
+}
+
+static int vfs_read(const struct step *step, char *value, size_t size)
+{
+	return host_read(step->function, "sriov_numvfs", value, size);
+}
+
+/* The kernel makes the devices before the write returns, their attributes may come later. */
+static int wait_for_vf(const char *pf, unsigned int index)
+{
+	const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+	char link[24], address[BYPASS_ADDRESS_SIZE];
+
+	snprintf(link, sizeof(link), "virtfn%u", index);
+	for (int tries = 0; tries < 500; tries++) {
+		if (!host_link(pf, link, address, sizeof(address)) && address[0] &&
+		    host_has(address, "driver_override"))
+			return 0;
+		nanosleep(&pause, NULL);
+	}
+	return bypass_fail(ETIMEDOUT, "VF %u of %s has not appeared within 5 seconds", index, pf);
+}
+
+static int vfs_write(const struct step *step, const char *value)
+{
+	unsigned int now, wanted = strtoul(value, NULL, 10);
+	int err;
+
+	err = host_read_uint(step->function, "sriov_numvfs", &now);
+	if (err || now == wanted)
+		return err;
+	/* The kernel changes one number of VFs into another only by way of none. */
+	if (now && wanted)
+		err = host_write(step->function, "sriov_numvfs", "0");
+	if (!err)
+		err = host_write(step->function, "sriov_numvfs", value);
+	for (unsigned int i = 0; !err && i < wanted; i++)
+		err = wait_for_vf(step->function, i);
+	return err;
+}
+
+static int driver_read(const struct step *step, char *value, size_t size)
+{
+	return host_link(step->function, "driver", value, size);
+}
+
+static int driver_bind(const char *function, const char *driver)
+{
+	char path[256];
+	FILE *file;
+	int err = 0;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s/bind", host_paths.sys, driver);
+	file = fopen(path, "we");
+	if (!file)
+		return bypass_fail(errno,
+				   "cannot bind %s to %s: there is no such driver in the kernel "
+				   "now; "
+				   "'modprobe %s' loads it",
+				   function, driver, driver);
+	fputs(function, file);
+	if (fclose(file))
+		err = errno;
+	if (err == EINVAL && driver_is_vfio(driver))
+		return bypass_fail(err,
+				   "%s refuses %s: the function is in no IOMMU group that it could "
+				   "use; 'dmesg' may say more",
+				   driver, function);
+	if (err)
+		return bypass_fail(err, "cannot bind %s to %s: %s; 'dmesg' may say more", function,
+				   driver, strerror(err));
+	return 0;
+}
+
+static int driver_write(const struct step *step, const char *value)
+{
+	char now[32];
+	int err;
+
+	err = host_link(step->function, "driver", now, sizeof(now));
+	if (err || !strcmp(now, value))
+		return err;
+	if (now[0])
+		err = host_write(step->function, "driver/unbind", step->function);
+	if (!err && value[0])
+		err = driver_bind(step->function, value);
+	return err;
+}
+
+static int link_read(const struct step *step, char *value, size_t size)
+{
+	return vf_link_read(step->function, step->index, step->attribute, value, size);
+}
+
+static int link_write(const struct step *step, const char *value)
+{
+	return vf_link_write(step->function, step->index, step->attribute, value);
+}
+
+static int nvme_read(const struct step *step, char *value, size_t size)
+{
+	return nvme_vf_read(step->function, step->index, step->attribute, value, size);
+}
+
+static int nvme_write(const struct step *step, const char *value)
+{
+	char now[HOST_VALUE_SIZE];
+	int err;
+
+	/* An online controller takes no resources, and one that is offline no "offline". */
+	err = nvme_vf_read(step->function, step->index, step->attribute, now, sizeof(now));
+	if (err || !strcmp(now, value))
+		return err;
+	return nvme_vf_write(step->function, step->index, step->attribute, value);
+}
+
+static const struct {
+	const char *name;
+	int (*read)(const struct step *step, char *value, size_t size);
+	int (*write)(const struct step *step, const char *value);
+} kinds[] = {
+	[STEP_ATTRIBUTE] = {"attribute", attribute_read, attribute_write},
+	[STEP_VFS] = {"vfs", vfs_read, vfs_write},
+	[STEP_DRIVER] = {"driver", driver_read, driver_write},
+	[STEP_LINK] = {"vf-link", link_read, link_write},
+	[STEP_NVME] = {"nvme-vf", nvme_read, nvme_write},
+};
+
+#define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
+
+const char *step_kind_name(enum step_kind kind)
+{
+	return kinds[kind].name;
+}
+
+int step_kind_parse(const char *name)
+{
+	for (size_t i = 0; i < KIND_COUNT; i++)
+		if (!strcmp(kinds[i].name, name))
+			return i;
+	return -EINVAL;
+}
+
+int step_read(struct step *step)
+{
+	return kinds[step->kind].read(step, step->from, sizeof(step->from));
+}
+
+int step_do(const struct step *step)
+{
+	return kinds[step->kind].write(step, step->to);
+}
+
+int step_undo(const struct step *step)
+{
+	/* A VF that is gone has taken everything that was set in it along. */
+	if (step->slice[0] && !host_has(step->slice, ""))
+		return 0;
+	return kinds[step->kind].write(step, step->from);
+}
+
+void step_describe(const struct step *step, char *text, size_t size)
+{
+	switch (step->kind) {
+	case STEP_ATTRIBUTE:
+		snprintf(text, size, "set %s of %s to '%s'", step->attribute, step->function,
+			 step->to);
+		break;
+	case STEP_VFS:
+		snprintf(text, size, "create %s VFs on %s", step->to, step->function);
+		break;
+	case STEP_DRIVER:
+		if (step->to[0])
+			snprintf(text, size, "bind %s to %s", step->function, step->to);
+		else
+			snprintf(text, size, "unbind %s from %s", step->function, step->from);
+		break;
+	case STEP_LINK:
+		snprintf(text, size, "set %s of VF %u of %s to %s", step->attribute, step->index,
+			 step->function, step->to);
+		break;
+	case STEP_NVME:
+		snprintf(text, size, "set %s of NVMe controller %u of %s to %s", step->attribute,
+			 step->index, step->function, step->to);
+		break;
+	}
+}
