@@ -105,9 +105,66 @@ $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
 
 unit: $(UNIT)
 
+# A program that a scenario needs is tests/e2e/NAME.c, and is linked in the same way.
+E2E := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
+$(E2E): $(O)/tests/e2e/%: $(O)/obj/tests/e2e/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(link)
+
+e2e: $(E2E)
+
+# --- installation
+
+INCLUDEDIR ?= $(PREFIX)/include
+MANDIR ?= $(PREFIX)/share/man
+COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+HEADERS := $(wildcard libbypass/include/bypass/*.h vmm-glue/include/bypass/*.h)
+MAN := $(wildcard libbypass/man/*.[1-8] vmm-glue/man/*.[1-8] libbypass/tool/man/*.[1-8])
+INSTALL ?= install
+
+# $(call pc,NAME,DESCRIPTION,REQUIRES,REQUIRES.PRIVATE)
+define pc
+prefix=$(PREFIX)
+libdir=$(LIBDIR)
+includedir=$(INCLUDEDIR)
+
+Name: $(1)
+Description: $(2)
+Version: $(VERSION)
+Requires: $(3)
+Requires.private: $(4)
+Libs: -L$${libdir} -l$(1:lib%=%)
+Cflags: -I$${includedir}
+endef
+
+# Written anew each time: PREFIX may have changed.
+$(O)/lib/libbypass.pc: $(O)/lib/libbypass.so FORCE
+	$(file >$@,$(call pc,libbypass,Direct access to devices for virtual machines,,$(PKGS)))
+$(O)/lib/vmm-glue.pc: $(O)/lib/libvmm-glue.so FORCE
+	$(file >$@,$(call pc,vmm-glue,What a KVM VMM calls to use libbypass,libbypass,))
+
+install: all $(O)/lib/libbypass.pc $(O)/lib/vmm-glue.pc
+	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/bypass $(PREFIX)/bin)
+	$(INSTALL) -m 644 $(filter %.a,$(LIBS)) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 755 $(addsuffix .$(VERSION),$(filter %.so,$(LIBS))) $(DESTDIR)$(LIBDIR)
+	cp -P $(foreach so,$(filter %.so,$(LIBS)),$(so) $(so).$(SOMAJOR)) $(DESTDIR)$(LIBDIR)
+	$(INSTALL) -m 644 $(HEADERS) $(DESTDIR)$(INCLUDEDIR)/bypass
+	$(INSTALL) -m 644 $(O)/lib/libbypass.pc $(O)/lib/vmm-glue.pc $(DESTDIR)$(LIBDIR)/pkgconfig
+ifneq ($(strip $(TOOLS)),)
+	$(INSTALL) -m 755 $(TOOLS) $(DESTDIR)$(PREFIX)/bin
+endif
+ifneq ($(MAN),)
+	for page in $(MAN); do \
+		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit; \
+	done
+endif
+ifneq ($(wildcard libbypass/tool/completion/bypass),)
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(COMPLETIONDIR) libbypass/tool/completion/bypass
+endif
+
 clean:
 	rm -rf $(O)
 
-.PHONY: all unit clean
+.PHONY: all unit e2e install clean FORCE
 .SECONDARY:
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
