@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The guest memory map: a short array of ranges, sorted by address, and the
+ * sealed memfd behind the RAM that we make ourselves.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/memfd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+#include <bypass/log.h>
+#include <bypass/memory.h>
+
+#include "mapping.h"
+
+#define MIB	  (1ull << 20)
+#define HUGE_SIZE (2 * MIB)
+#define HUGE_POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+
+struct bypass_memory {
+	struct bypass_memory_range *ranges;
+	unsigned int count;
+	/* what bypass_memory_alloc() made; @ram is NULL when it made nothing */
+	void *ram;
+	uint64_t ram_size;
+	int ram_fd;
+};
+
+struct bypass_memory *bypass_memory_new(void)
+{
+	struct bypass_memory *mem = calloc(1, sizeof(*mem));
+
+	if (!mem) {
+		bypass_fail(ENOMEM, "no memory for a guest memory map");
+		return NULL;
+	}
+	mem->ram_fd = -1;
+	return mem;
+}
+
+void bypass_memory_free(struct bypass_memory *mem)
+{
+	if (!mem)
+		return;
+	if (mem->ram)
+		munmap(mem->ram, mem->ram_size);
+	if (mem->ram_fd >= 0)
+		close(mem->ram_fd);
+	free(mem->ranges);
+	free(mem);
+}
+
+static int range_check(const struct bypass_memory_range *r)
+{
+	uint64_t page = sysconf(_SC_PAGESIZE);
+
+	if (!r->size || !r->hva)
+		return bypass_fail(EINVAL, "guest RAM at GPA 0x%llx has no %s",
+				   (unsigned long long)r->gpa, r->size ? "address here" : "size");
+	if ((r->gpa | r->size | (uintptr_t)r->hva | (r->fd >= 0 ? r->offset : 0)) % page)
+		return bypass_fail(EINVAL,
+				   "guest RAM at GPA 0x%llx, 0x%llx bytes at %p (file offset "
+				   "0x%llx): each must be a multiple of the page size, %llu",
+				   (unsigned long long)r->gpa, (unsigned long long)r->size, r->hva,
+				   (unsigned long long)r->offset, (unsigned long long)page);
+	if (r->gpa + (r->size - 1) < r->gpa || r->offset + r->size < r->offset ||
+	    (uintptr_t)r->hva + (r->size - 1) < (uintptr_t)r->hva)
+		return bypass_fail(EINVAL,
+				   "guest RAM at GPA 0x%llx, 0x%llx bytes, runs over the end of "
+				   "the address space",
+				   (unsigned long long)r->gpa, (unsigned long long)r->size);
+	return 0;
+}
+
+int bypass_memory_add(struct bypass_memory *mem, const struct bypass_memory_range *range)
+{
+	struct bypass_memory_range *r;
+	unsigned int at;
+	int err;
+
+	err = range_check(range);
+	if (err)
+		return err;
+	for (at = 0; at < mem->count && mem->ranges[at].gpa <= range->gpa; at++)
+		;
+	/* Only the neighbours can overlap: the one before and the one after. */
+	r = NULL;
+	if (at > 0 && range->gpa - mem->ranges[at - 1].gpa < mem->ranges[at - 1].size)
+		r = &mem->ranges[at - 1];
+	else if (at < mem->count && mem->ranges[at].gpa - range->gpa < range->size)
+		r = &mem->ranges[at];
+	if (r)
+		return bypass_fail(EEXIST,
+				   "guest RAM [0x%llx, 0x%llx) overlaps [0x%llx, 0x%llx), which is "
+				   "in the map already",
+				   (unsigned long long)range->gpa,
+				   (unsigned long long)(range->gpa + range->size),
+				   (unsigned long long)r->gpa,
+				   (unsigned long long)(r->gpa + r->size));
+
+	r = reallocarray(mem->ranges, mem->count + 1, sizeof(*r));
+	if (!r)
+		return bypass_fail(ENOMEM, "no memory for a longer guest memory map");
+	memmove(r + at + 1, r + at, (mem->count - at) * sizeof(*r));
+	r[at] = *range;
+	mem->ranges = r;
+	mem->count++;
+	return 0;
+}
+
+int bypass_memory_remove(struct bypass_memory *mem, uint64_t gpa)
+{
+	struct bypass_memory_range *r = mem->ranges;
+
+	for (unsigned int i = 0; i < mem->count; i++) {
+		if (r[i].gpa != gpa)
+			continue;
+		mem->count--;
+		memmove(r + i, r + i + 1, (mem->count - i) * sizeof(*r));
+		return 0;
+	}
+	return bypass_fail(ENOENT, "no range of guest RAM begins at GPA 0x%llx",
+			   (unsigned long long)gpa);
+}
+
+const struct bypass_memory_range *bypass_memory_ranges(const struct bypass_memory *mem,
+						       unsigned int *count)
+{
+	*count = mem->count;
+	return mem->ranges;
+}
+
+const struct bypass_memory_range *bypass_memory_find(const struct bypass_memory *mem, uint64_t gpa,
+						     uint64_t size)
+{
+	/* Differences, not sums: a guest may say any gpa and size, and no sum may wrap. */
+	for (unsigned int i = 0; i < mem->count; i++) {
+		const struct bypass_memory_range *r = &mem->ranges[i];
+
+		if (gpa >= r->gpa && gpa - r->gpa < r->size)
+			return size <= r->size - (gpa - r->gpa) ? r : NULL;
+	}
+	return NULL;
+}
+
+void *bypass_memory_hva(const struct bypass_memory *mem, uint64_t gpa, uint64_t size)
+{
+	const struct bypass_memory_range *r = bypass_memory_find(mem, gpa, size);
+
+	return r ? (char *)r->hva + (gpa - r->gpa) : NULL;
+}
+
+/* A number from the kernel's pool of 2 MiB pages; 0 when it has no such pool. */
+static unsigned long long pool(const char *attribute)
+{
+	unsigned long long value = 0;
+	char path[128];
+	FILE *f;
+
+	snprintf(path, sizeof(path), HUGE_POOL "%s", attribute);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%llu", &value) != 1)
+		value = 0;
+	fclose(f);
+	return value;
+}
+
+static int fail_ram(int err, uint64_t size, bool hugepages)
+{
+	unsigned long long need = size / HUGE_SIZE, free, all;
+
+	if (!hugepages)
+		return bypass_fail(err,
+				   "no %llu MiB of memory for the guest: %s. Give it less, or see "
+				   "what takes the host's memory with 'free -m'",
+				   (unsigned long long)(size / MIB), strerror(err));
+	if (access(HUGE_POOL, F_OK))
+		return bypass_fail(err,
+				   "this kernel has no 2 MiB huge pages (%s is missing): run the "
+				   "guest without huge pages",
+				   HUGE_POOL);
+	free = pool("free_hugepages");
+	free -= pool("resv_hugepages");
+	all = pool("nr_hugepages");
+	if (err != ENOMEM || free >= need)
+		return bypass_fail(err, "cannot take %llu huge pages of 2 MiB for the guest: %s",
+				   need, strerror(err));
+	return bypass_fail(err,
+			   "the guest needs %llu huge pages of 2 MiB, and %llu of the pool's %llu "
+			   "are free: %llu are missing. Get them with 'echo %llu > " HUGE_POOL
+			   "nr_hugepages' as root, or run the guest without huge pages",
+			   need, free, all, need - free, all + need - free);
+}
+
+static int ram_make(struct bypass_memory *mem, uint64_t size, bool hugepages)
+{
+	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
+	void *ram;
+	int fd, err;
+
+	fd = memfd_create("guest-ram", flags | (hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
+	if (fd < 0)
+		return fail_ram(errno, size, hugepages);
+	/*
+	 * Whoever else gets the descriptor (a vhost-user peer, say) must not shrink
+	 * the file: our next access would be SIGBUS.
+	 */
+	if (ftruncate(fd, size) ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL)) {
+		err = fail_ram(errno, size, hugepages);
+		goto close;
+	}
+	err = mapping_aligned(fd, 0, size, PROT_READ | PROT_WRITE, HUGE_SIZE, 0, &ram);
+	if (err) {
+		err = fail_ram(-err, size, hugepages);
+		goto close;
+	}
+	/* KVM and the IOMMU map 2 MiB at a time when the kernel finds such pages. */
+	if (!hugepages && madvise(ram, size, MADV_HUGEPAGE))
+		bypass_log(BYPASS_LOG_DEBUG, "guest RAM gets no transparent huge pages: %s",
+			   strerror(errno));
+	mem->ram = ram;
+	mem->ram_size = size;
+	mem->ram_fd = fd;
+	return 0;
+close:
+	close(fd);
+	return err;
+}
+
+static void ram_drop(struct bypass_memory *mem)
+{
+	munmap(mem->ram, mem->ram_size);
+	close(mem->ram_fd);
+	mem->ram = NULL;
+	mem->ram_fd = -1;
+	mem->count = 0;
+}
+
+int bypass_memory_alloc(struct bypass_memory *mem, uint64_t size, bool hugepages)
+{
+	uint64_t low = size < BYPASS_MEMORY_HOLE ? size : BYPASS_MEMORY_HOLE;
+	struct bypass_memory_range range = {.gpa = 0};
+	int err;
+
+	if (!size || size % HUGE_SIZE || size > INT64_MAX)
+		return bypass_fail(EINVAL,
+				   "a guest cannot have %llu bytes of RAM: it must be a multiple "
+				   "of 2 MiB, and not 0",
+				   (unsigned long long)size);
+	if (mem->count || mem->ram)
+		return bypass_fail(EBUSY, "guest RAM was asked for, but the map is not empty");
+
+	err = ram_make(mem, size, hugepages);
+	if (err)
+		return err;
+	range.size = low;
+	range.hva = mem->ram;
+	range.fd = mem->ram_fd;
+	err = bypass_memory_add(mem, &range);
+	if (!err && size > low) {
+		range.gpa = BYPASS_MEMORY_HIGH;
+		range.size = size - low;
+		range.hva = (char *)mem->ram + low;
+		range.offset = low;
+		err = bypass_memory_add(mem, &range);
+	}
+	if (err)
+		ram_drop(mem);
+	return err;
+}

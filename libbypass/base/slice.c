@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What all kinds of slice have in common: that they end.
+ */
+#include <bypass/slice.h>
+
+void bypass_slice_close(struct bypass_slice *slice)
+{
+	if (slice)
+		slice->ops->close(slice);
+}
