@@ -91,13 +91,16 @@ enum bypass_irq {
  *	call to the kernel; -1 in @fds takes one off. The first call for a type
  *	enables it, @count 0 disables it with all its vectors. @fds stay the
  *	caller's and must outlive the connection. One type at a time is enabled.
+ *	After a failure the vectors of the call are off
  * @resample: INTx only: the eventfd that KVM signals when the guest has
- *	acknowledged, upon which the slice lets its next INTx through; -1 takes it off
+ *	acknowledged, upon which the slice lets its next INTx through; -1 takes it off.
+ *	May be set before INTx is enabled; gone when INTx is disabled
  * @memory: the guest's memory map is now @mem: make it reachable for the device's
  *	DMA, all of it and nothing else. Called when the slice is plugged and again
  *	after each change; NULL when it is unplugged. On failure the view is
  *	unchanged.
- * @reset: back to the state after power-on; vectors are off afterwards
+ * @reset: back to the state after power-on; vectors are off afterwards. BARs and windows
+ *	stay, and memory that the device can reach
  * @interrupts: interrupts that the device has raised since the slice was opened
  * @dma_bytes: guest memory that the device can reach now
  * @close: undo all of it and free the slice
@@ -154,10 +157,7 @@ struct bypass_slice {
  *
  * The function is reset (FLR where it has one) before it is handed out.
  *
- * Return: 0; -EINVAL (not an address), -ENODEV (no such function), -EBUSY (in
- * use: the text says by whom), -EPERM (a device of its group is in the way; or
- * there is no interrupt remapping), -ENXIO (not bound to vfio-pci: the text has the
- * command), or what the kernel said.
+ * Return: as bypass_vfio_open().
  */
 int bypass_function_open(struct bypass_iommu *iommu, const char *address, const char *token,
 			 struct bypass_slice **slice);

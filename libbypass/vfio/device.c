@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A VFIO device from open to close, and its reset.
+ */
+#include <errno.h>
+#include <linux/pci_regs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <bypass/error.h>
+#include <bypass/log.h>
+
+#include "internal.h"
+
+static int describe(struct bypass_vfio *device)
+{
+	struct vfio_device_info info = {.argsz = sizeof(info)};
+	int err;
+
+	if (ioctl(device->seat.fd, VFIO_DEVICE_GET_INFO, &info))
+		return bypass_fail(errno, "VFIO does not describe %s: %s", device->address,
+				   strerror(errno));
+	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI))
+		return bypass_fail(ENODEV, "what VFIO has at %s is not a PCI function",
+				   device->address);
+	device->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
+	if (!device->can_reset)
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s cannot be reset alone: what a former user left in it is still there",
+			   device->address);
+	err = regions_read(device);
+	return err ? err : irqs_read(device);
+}
+
+int bypass_vfio_open(struct bypass_iommu *iommu, const char *address, const char *token,
+		     struct bypass_vfio **result)
+{
+	struct bypass_vfio *device;
+	int err;
+
+	err = bypass_function_check(address);
+	if (err)
+		return err;
+	device = calloc(1, sizeof(*device));
+	if (!device)
+		return bypass_fail(ENOMEM, "no memory to open %s", address);
+	device->iommu = iommu;
+	device->irqs.on = IRQ_NONE;
+	device->irqs.resample = -1;
+	bypass_address(address, device->address);
+
+	err = iommu_device_open(iommu, device->address, token, &device->seat);
+	if (err)
+		goto free;
+	err = describe(device);
+	if (err)
+		goto close;
+	*result = device;
+	return 0;
+close:
+	irqs_free(device);
+	regions_free(device);
+	iommu_device_close(iommu, &device->seat);
+free:
+	free(device);
+	return err;
+}
+
+void bypass_vfio_close(struct bypass_vfio *device)
+{
+	if (!device)
+		return;
+	irqs_off(device);
+	irqs_free(device);
+	regions_free(device);
+	iommu_device_close(device->iommu, &device->seat);
+	free(device);
+}
+
+const char *bypass_vfio_address(const struct bypass_vfio *device)
+{
+	return device->address;
+}
+
+int bypass_vfio_kvm_fd(const struct bypass_vfio *device)
+{
+	return device->seat.kvm_fd;
+}
+
+int bypass_vfio_memory(struct bypass_vfio *device, const struct bypass_memory *mem)
+{
+	return iommu_device_ram(device->iommu, &device->seat, mem);
+}
+
+/* Sets and clears bits of the command register. */
+static int command(struct bypass_vfio *device, uint16_t clear, uint16_t set)
+{
+	uint8_t bytes[2];
+	uint16_t value;
+	int err;
+
+	err = bypass_vfio_read(device, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, bytes, 2);
+	if (err)
+		return err;
+	value = ((bytes[0] | bytes[1] << 8) & ~clear) | set;
+	bytes[0] = value;
+	bytes[1] = value >> 8;
+	return bypass_vfio_write(device, VFIO_PCI_CONFIG_REGION_INDEX, PCI_COMMAND, bytes, 2);
+}
+
+int bypass_vfio_bus_master(struct bypass_vfio *device, bool on)
+{
+	return command(device, PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
+}
+
+int bypass_vfio_reset(struct bypass_vfio *device)
+{
+	int err;
+
+	err = irqs_off(device);
+	/*
+	 * The kernel saves the command register before the reset and puts it back
+	 * after: bus mastering has to go first, or the device would have it again.
+	 */
+	if (!err)
+		err = command(device, PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE,
+			      PCI_COMMAND_MEMORY);
+	if (err)
+		return err;
+	if (!device->can_reset)
+		return bypass_fail(EOPNOTSUPP,
+				   "%s cannot be reset: it has no function-level reset, and the "
+				   "kernel knows no other way that leaves its neighbours alone. It "
+				   "does no DMA any more, but its registers are as they were",
+				   device->address);
+	if (ioctl(device->seat.fd, VFIO_DEVICE_RESET))
+		return bypass_fail(errno, "%s does not reset: %s", device->address,
+				   errno == EAGAIN ? "the kernel is busy with it; try again"
+						   : strerror(errno));
+	return 0;
+}

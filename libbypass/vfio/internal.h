@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Inside vfio/: what an open device is made of.
+ */
+#ifndef BYPASS_VFIO_INTERNAL_H
+#define BYPASS_VFIO_INTERNAL_H
+
+#include <linux/vfio.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <bypass/pci.h>
+#include <bypass/vfio.h>
+
+#include "../iommu/device.h"
+
+/* The three types of which one can be on: INTx, MSI, MSI-X are indices 0, 1, 2. */
+#define IRQ_TYPES (VFIO_PCI_MSIX_IRQ_INDEX + 1)
+#define IRQ_NONE  (-1)
+
+/**
+ * struct vfio_region - a region and where it lies in the device's file
+ * @region: what users see of it
+ * @file_offset: of its first byte
+ */
+struct vfio_region {
+	struct bypass_region region;
+	uint64_t file_offset;
+};
+
+/**
+ * struct vfio_irqs - the state of all interrupts
+ * @info: what each type is like
+ * @on: the type that is on, or IRQ_NONE
+ * @fds: what each vector of that type rings, -1 for none; info[on].count of them
+ * @enabled: vectors that the type was turned on with
+ * @resample: eventfd that unmasks INTx, or -1
+ * @raised: interrupts counted up to when the last type was turned off
+ * @raised_before: what INTx's line had counted before it was ours
+ */
+struct vfio_irqs {
+	struct bypass_vfio_irq info[IRQ_TYPES];
+	int on;
+	int *fds;
+	unsigned int enabled;
+	int resample;
+	uint64_t raised;
+	uint64_t raised_before;
+};
+
+struct bypass_vfio {
+	struct bypass_iommu *iommu;
+	struct iommu_device seat;
+	char address[BYPASS_ADDRESS_SIZE];
+	bool can_reset;
+	struct vfio_region regions[VFIO_PCI_NUM_REGIONS];
+	struct vfio_irqs irqs;
+};
+
+/* region.c */
+int regions_read(struct bypass_vfio *device);
+void regions_free(struct bypass_vfio *device);
+
+/* irq.c */
+int irqs_read(struct bypass_vfio *device);
+int irqs_off(struct bypass_vfio *device);
+void irqs_free(struct bypass_vfio *device);
+
+/* raised.c: what the kernel has counted on the lines that device's type @on has now */
+uint64_t irqs_count_now(const struct bypass_vfio *device, int on);
+
+#endif
