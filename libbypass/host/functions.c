@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pci/pci.h>
 
@@ -21,7 +22,7 @@
 
 /*
  * libpci ends the program on an error unless its error function does not come back. Its state is
- * unusable after that, and its memory lost: such errors mean that there is no sysfs at all.
+ * unusable after that, and its memory lost: what can be foreseen is asked before it starts.
  */
 static _Thread_local jmp_buf libpci_failed;
 
@@ -50,6 +51,20 @@ static void __attribute__((format(printf, 1, 2))) libpci_warning(char *format, .
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	bypass_log(BYPASS_LOG_DEBUG, "libpci: %s", text);
+}
+
+static int check_pci(void)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices", host_paths.sys);
+	if (access(path, R_OK) == 0)
+		return 0;
+	return bypass_fail(ENODEV,
+			   "the host's PCI functions cannot be listed: cannot read %s; is there a "
+			   "PCI "
+			   "bus, and is sysfs mounted on %s?",
+			   path, host_paths.sys);
 }
 
 static struct pci_access *access_new(void)
@@ -213,7 +228,7 @@ int bypass_functions(struct bypass_function ***list)
 	struct pci_access *access;
 	int count;
 
-	if (setjmp(libpci_failed))
+	if (check_pci() || setjmp(libpci_failed))
 		return -ENODEV;
 	access = access_new();
 	pci_scan_bus(access);

@@ -40,6 +40,8 @@ int host_link(const char *function, const char *link, char *value, size_t size);
 int host_child(const char *function, const char *directory, char *value, size_t size);
 /* Reads a small file anywhere, NUL-terminated. Returns its length or a negative errno. */
 int host_file(const char *path, char *text, size_t size);
+/* Writes one line into an existing file. */
+int host_file_write(const char *path, const char *value);
 
 bool driver_is_vfio(const char *driver);
 

@@ -374,7 +374,8 @@ int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE])
 		strcpy(list[count++], address);
 	}
 	closedir(dir);
-	qsort(list, count, sizeof(*list), (int (*)(const void *, const void *))strcmp);
+	if (count)
+		qsort(list, count, sizeof(*list), (int (*)(const void *, const void *))strcmp);
 	*functions = list;
 	return count;
 }

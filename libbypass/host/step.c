@@ -76,28 +76,24 @@ static int driver_read(const struct step *step, char *value, size_t size)
 static int driver_bind(const char *function, const char *driver)
 {
 	char path[256];
-	FILE *file;
-	int err = 0;
+	int err;
 
 	snprintf(path, sizeof(path), "%s/bus/pci/drivers/%s/bind", host_paths.sys, driver);
-	file = fopen(path, "we");
-	if (!file)
-		return bypass_fail(errno,
+	err = host_file_write(path, function);
+	if (err == -ENOENT)
+		return bypass_fail(-err,
 				   "cannot bind %s to %s: there is no such driver in the kernel "
 				   "now; "
 				   "'modprobe %s' loads it",
 				   function, driver, driver);
-	fputs(function, file);
-	if (fclose(file))
-		err = errno;
-	if (err == EINVAL && driver_is_vfio(driver))
-		return bypass_fail(err,
+	if (err == -EINVAL && driver_is_vfio(driver))
+		return bypass_fail(-err,
 				   "%s refuses %s: the function is in no IOMMU group that it could "
 				   "use; 'dmesg' may say more",
 				   driver, function);
 	if (err)
-		return bypass_fail(err, "cannot bind %s to %s: %s; 'dmesg' may say more", function,
-				   driver, strerror(err));
+		return bypass_fail(-err, "cannot bind %s to %s: %s; 'dmesg' may say more", function,
+				   driver, strerror(-err));
 	return 0;
 }
 

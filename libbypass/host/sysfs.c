@@ -112,21 +112,30 @@ int host_read_uint(const char *function, const char *attribute, unsigned int *va
 	return 0;
 }
 
-int host_write(const char *function, const char *attribute, const char *value)
+int host_file_write(const char *path, const char *value)
 {
-	char path[256], line[HOST_VALUE_SIZE + 1];
+	char line[HOST_VALUE_SIZE + 1];
 	int fd, length, err = 0;
 
-	attribute_path(path, sizeof(path), function, attribute);
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
-		return fail_attribute(errno, function, attribute, "write");
-	/* An empty write never reaches the driver: the newline stands for "nothing". */
+		return -errno;
+	/* An empty write never reaches the kernel's code: the newline stands for "nothing". */
 	length = snprintf(line, sizeof(line), "%s\n", value);
 	if (write(fd, line, length) != length)
-		err = errno;
+		err = -errno;
 	close(fd);
-	return err ? fail_attribute(err, function, attribute, "write") : 0;
+	return err;
+}
+
+int host_write(const char *function, const char *attribute, const char *value)
+{
+	char path[256];
+	int err;
+
+	attribute_path(path, sizeof(path), function, attribute);
+	err = host_file_write(path, value);
+	return err ? fail_attribute(-err, function, attribute, "write") : 0;
 }
 
 bool host_has(const char *function, const char *attribute)

@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The ledger: what is written is what is read; what is not quite what we would write is
+ * refused; and a carve that fails leaves nothing behind.
+ */
+#include <errno.h>
+#include <fcntl.h>
+
+#include "host_tree.h"
+
+#define FUNCTION "0000:02:00.0"
+
+static struct step some_step(const char *slice)
+{
+	struct step step = {.kind = STEP_ATTRIBUTE, .function = FUNCTION, .from = "", .to = "x"};
+
+	snprintf(step.slice, sizeof(step.slice), "%s", slice);
+	strcpy(step.attribute, "driver_override");
+	return step;
+}
+
+/* A whole function, carved, as another bypass would have left it. */
+static void put_ledger(void)
+{
+	struct step step = some_step(FUNCTION);
+	struct ledger ledger;
+
+	assert_int_equal(ledger_lock(&ledger, FUNCTION, true), 0);
+	ledger.state = LEDGER_CARVED;
+	ledger.vendor_id = 0x8086;
+	ledger.device_id = 0x10c9;
+	ledger.pid = 4711;
+	ledger.since = 1000000000;
+	assert_int_equal(ledger_add_slice(&ledger, FUNCTION, "web"), 0);
+	assert_int_equal(ledger_add_step(&ledger, &step), 0);
+	assert_int_equal(ledger_save(&ledger), 0);
+	ledger_close(&ledger);
+}
+
+static void test_round_trip(void **state)
+{
+	struct step step = some_step(FUNCTION);
+	struct ledger ledger;
+
+	(void)state;
+	put_ledger();
+	assert_int_equal(ledger_peek(&ledger, FUNCTION), 0);
+	assert_int_equal(ledger_load(&ledger), 0);
+	assert_int_equal(ledger.state, LEDGER_CARVED);
+	assert_int_equal(ledger.vendor_id, 0x8086);
+	assert_int_equal(ledger.pid, 4711);
+	assert_int_equal(ledger.since, 1000000000);
+	assert_int_equal(ledger.slice_count, 1);
+	assert_string_equal(ledger.slice[0].name, "web");
+	assert_int_equal(ledger.step_count, 1);
+	assert_memory_equal(&ledger.step[0], &step, sizeof(step));
+	ledger_close(&ledger);
+}
+
+static void test_nothing_left_is_no_file(void **state)
+{
+	struct ledger ledger;
+
+	(void)state;
+	put_ledger();
+	assert_int_equal(ledger_lock(&ledger, FUNCTION, false), 0);
+	assert_int_equal(ledger_save(&ledger), 0);
+	assert_int_equal(ledger_load(&ledger), -ENOENT);
+	ledger_close(&ledger);
+	assert_int_equal(rmdir(in_tree("ledger")), 0);
+}
+
+static void test_damage(void **state)
+{
+	static const struct {
+		const char *from, *to, *says;
+	} damages[] = {
+		{"{", "", "JSON"},
+		{"\"version\":1", "\"version\":2", "version 2"},
+		{"\"version\":1", "\"verzion\":1", "'version'"},
+		{"\"version\":1", "\"version\":\"1\"", "'version'"},
+		{"\"state\":\"carved\"", "\"state\":\"craved\"", "'state'"},
+		{"\"kind\":\"attribute\"", "\"kind\":\"script\"", "'kind'"},
+		{"driver_override", "../../evil", "'attribute'"},
+		{"driver_override", "driver_\\u0000de", "'attribute'"},
+		{"\"index\":0", "\"index\":-1", "'index'"},
+		{"\"index\":0", "\"index\":65536", "'index'"},
+		{"\"slice\":\"0000:02:00.0\"", "\"slice\":\"0000:02:00\"", "'slice'"},
+		{"\"function\":\"0000:02:00.0\"", "\"function\":\"0000:03:00.0\"", "0000:03:00.0"},
+		{"\"steps\":[", "\"steps\":[7,", "'kind'"},
+		{"}", "} garbage", "JSON"},
+		{"", NULL, "JSON"},
+	};
+	char text[4096], damaged[4096 + 64];
+	struct ledger ledger;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+		char *at, *path, *from = text, *to = text;
+
+		put_ledger();
+		path = in_tree("ledger/%s.json", FUNCTION);
+		assert_true(host_file(path, text, sizeof(text)) > 0);
+		do /* the blanks of pretty-printing are in the way */
+			if (*from != ' ' && *from != '\n')
+				*to++ = *from;
+		while (*from++);
+		if (damages[i].to) {
+			/* A closing brace is to be the last one. */
+			at = damages[i].from[0] == '}' ? strrchr(text, '}')
+						       : strstr(text, damages[i].from);
+			assert_non_null(at);
+			snprintf(damaged, sizeof(damaged), "%.*s%s%s", (int)(at - text), text,
+				 damages[i].to, at + strlen(damages[i].from));
+		} else {
+			snprintf(damaged, sizeof(damaged), "%.*s", (int)strlen(text) / 2, text);
+		}
+		put_file(path, damaged);
+		assert_int_equal(ledger_peek(&ledger, FUNCTION), 0);
+		assert_int_equal(ledger_load(&ledger), -EBADMSG);
+		assert_says(damages[i].says);
+		ledger_close(&ledger);
+		/* Neither release nor carve touches anything because of it. */
+		put_function(FUNCTION, "0x8086:0x10c9", "0x020000", NULL, 7);
+		assert_int_equal(bypass_release(FUNCTION), -EBADMSG);
+		get_file(device_path(FUNCTION, "driver_override"), text, sizeof(text));
+		assert_string_equal(text, "(null)");
+		assert_int_equal(access(path, F_OK), 0);
+	}
+}
+
+static void test_damage_is_listed(void **state)
+{
+	struct bypass_carving **list;
+
+	(void)state;
+	put_ledger();
+	put_file(in_tree("ledger/%s.json", FUNCTION), "\x01\x02garbage");
+	assert_int_equal(bypass_carvings(&list), 1);
+	assert_int_equal(list[0]->state, BYPASS_LEDGER_BAD);
+	assert_int_equal(list[0]->count, 0);
+	assert_non_null(strstr(list[0]->problem, "cannot be used"));
+	bypass_carvings_free(list);
+}
+
+static void test_gone_device(void **state)
+{
+	struct bypass_carving **list;
+
+	(void)state;
+	put_ledger();
+	assert_int_equal(bypass_release("web"), -ENODEV);
+	assert_says("is gone");
+	put_function(FUNCTION, "0x8086:0x1572", "0x020000", NULL, 7);
+	assert_int_equal(bypass_release(FUNCTION), -ENODEV);
+	assert_says("another device");
+	assert_int_equal(bypass_carvings(&list), 1);
+	assert_int_equal(list[0]->state, BYPASS_LEDGER_BAD);
+	bypass_carvings_free(list);
+}
+
+static void test_release(void **state)
+{
+	struct bypass_carving **list;
+	char text[64];
+
+	(void)state;
+	put_ledger();
+	put_function(FUNCTION, "0x8086:0x10c9", "0x020000", NULL, 7);
+	put_file(device_path(FUNCTION, "driver_override"), "vfio-pci\n");
+	assert_int_equal(bypass_release("nothing"), -ENOENT);
+	assert_int_equal(bypass_release("web"), 0);
+	get_file(device_path(FUNCTION, "driver_override"), text, sizeof(text));
+	assert_string_equal(text, "");
+	assert_int_equal(bypass_carvings(&list), 0);
+	bypass_carvings_free(list);
+	assert_int_equal(bypass_release("web"), -ENOENT);
+}
+
+static void test_release_in_use(void **state)
+{
+	(void)state;
+	put_ledger();
+	put_function(FUNCTION, "0x8086:0x10c9", "0x020000", "vfio-pci", 7);
+	put_file(in_tree("proc/99/comm"), "vmm\n");
+	put_link(in_tree("proc/99/fd/4"), in_tree("dev/vfio/7"));
+	assert_int_equal(bypass_release("web"), -EBUSY);
+	assert_says("process 99 (vmm)");
+}
+
+static void test_symlink_for_directory(void **state)
+{
+	struct bypass_carving **list;
+
+	(void)state;
+	make_directories(in_tree("elsewhere"));
+	put_link(in_tree("ledger"), in_tree("elsewhere"));
+	assert_int_equal(bypass_carvings(&list), -ELOOP);
+	assert_says("symbolic link");
+	assert_int_equal(ledger_directory(true), -ELOOP);
+	unlink(in_tree("ledger"));
+	put_file(in_tree("ledger"), "");
+	assert_int_equal(ledger_directory(true), -ENOTDIR);
+}
+
+static void test_directory_of_others(void **state)
+{
+	(void)state;
+	make_directories(in_tree("ledger"));
+	chmod(in_tree("ledger"), 0777);
+	assert_int_equal(ledger_directory(false), -EPERM);
+	assert_says("chmod 700");
+	chmod(in_tree("ledger"), 0755);
+	assert_true(ledger_directory(false) >= 0);
+}
+
+static void test_symlink_for_ledger(void **state)
+{
+	(void)state;
+	put_ledger();
+	assert_int_equal(rename(in_tree("ledger/%s.json", FUNCTION), in_tree("real")), 0);
+	put_link(in_tree("ledger/%s.json", FUNCTION), in_tree("real"));
+	assert_int_equal(bypass_release(FUNCTION), -EBADMSG);
+}
+
+/* The holder must be another process: its PID is what the error names. */
+static void test_lock(void **state)
+{
+	struct ledger ledger;
+	char number[16], byte;
+	int pipes[2][2];
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(pipe(pipes[0]) | pipe(pipes[1]), 0);
+	child = fork();
+	if (!child) {
+		int err = ledger_lock(&ledger, FUNCTION, true);
+
+		byte = err ? 'n' : 'y';
+		if (write(pipes[0][1], &byte, 1) != 1 || read(pipes[1][0], &byte, 1) != 1)
+			_exit(2);
+		_exit(0); /* without giving the lock back, as if killed */
+	}
+	assert_int_equal(read(pipes[0][0], &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	assert_int_equal(ledger_lock(&ledger, FUNCTION, true), -EBUSY);
+	snprintf(number, sizeof(number), "%d", child);
+	assert_says(number);
+	assert_int_equal(ledger_peek(&ledger, FUNCTION), 0);
+	assert_int_equal(ledger_locked_by(ledger.directory, FUNCTION), child);
+	ledger_close(&ledger);
+	assert_int_equal(write(pipes[1][1], &byte, 1), 1);
+	waitpid(child, NULL, 0);
+	assert_int_equal(ledger_lock(&ledger, FUNCTION, true), 0);
+	assert_int_equal(ledger_locked_by(ledger.directory, FUNCTION), getpid());
+	ledger_close(&ledger);
+	assert_int_equal(rmdir(in_tree("ledger")), 0);
+}
+
+/* The kernel refuses to bind: what was done before is undone, and the ledger is gone. */
+static void test_failing_carve(void **state)
+{
+	const struct bypass_carve what = {.function = FUNCTION, .name = "web"};
+	struct bypass_carving **list;
+	char text[64];
+
+	(void)state;
+	put_function(FUNCTION, "0x8086:0x10c9", "0x020000", NULL, 7);
+	put_file(device_path(FUNCTION, "driver_override"), "mine\n");
+	assert_int_equal(bypass_carve(&what, NULL), -ENOENT);
+	assert_says("bind 0000:02:00.0 to vfio-pci");
+	assert_says("undone");
+	get_file(device_path(FUNCTION, "driver_override"), text, sizeof(text));
+	assert_string_equal(text, "mine");
+	assert_int_equal(bypass_carvings(&list), 0);
+	bypass_carvings_free(list);
+}
+
+static void test_refusals(void **state)
+{
+	struct bypass_carve what = {.function = FUNCTION, .vfs = 3};
+
+	(void)state;
+	assert_int_equal(bypass_carve(&what, NULL), -ENODEV);
+	put_function(FUNCTION, "0x8086:0x10c9", "0x020000", "igb", 7);
+	assert_int_equal(bypass_carve(&what, NULL), -ENOTSUP);
+	assert_says("no SR-IOV");
+	put_file(device_path(FUNCTION, "sriov_totalvfs"), "2\n");
+	put_file(device_path(FUNCTION, "sriov_numvfs"), "0\n");
+	assert_int_equal(bypass_carve(&what, NULL), -ERANGE);
+	put_file(device_path(FUNCTION, "sriov_numvfs"), "1\n");
+	what.vfs = 2;
+	assert_int_equal(bypass_carve(&what, NULL), -EBUSY);
+	assert_says("did not make");
+	what.name = "no/slash";
+	assert_int_equal(bypass_carve(&what, NULL), -EINVAL);
+	what.name = "web";
+	put_function("0000:03:00.0", "0x8086:0x10c9", "0x020000", "igb", 8);
+	put_ledger();
+	what.function = "0000:03:00.0";
+	what.vfs = 0;
+	assert_int_equal(bypass_carve(&what, NULL), -EEXIST);
+	what.function = FUNCTION;
+	what.name = NULL;
+	put_file(device_path(FUNCTION, "sriov_numvfs"), "0\n");
+	assert_int_equal(bypass_carve(&what, NULL), -EBUSY);
+	assert_says("carved already");
+	rmdir(in_tree("sys/bus/pci/drivers/vfio-pci"));
+	assert_int_equal(bypass_carve(&what, NULL), -ENOTSUP);
+	assert_says("modprobe vfio-pci");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		in_host_tree(test_round_trip),
+		in_host_tree(test_nothing_left_is_no_file),
+		in_host_tree(test_damage),
+		in_host_tree(test_damage_is_listed),
+		in_host_tree(test_gone_device),
+		in_host_tree(test_release),
+		in_host_tree(test_release_in_use),
+		in_host_tree(test_symlink_for_directory),
+		in_host_tree(test_directory_of_others),
+		in_host_tree(test_symlink_for_ledger),
+		in_host_tree(test_lock),
+		in_host_tree(test_failing_carve),
+		in_host_tree(test_refusals),
+	};
+
+	return cmocka_run_group_tests_name("host ledger", tests, NULL, NULL);
+}
