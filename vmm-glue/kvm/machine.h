@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The VM as KVM sees it: memory slots, interrupt messages, doorbells. Knows
+ * nothing of PCI; vmm-glue/pci builds on it. Not locked: the caller is.
+ */
+#ifndef GLUE_MACHINE_H
+#define GLUE_MACHINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <linux/kvm.h>
+
+#include <bypass/kvm.h>
+
+/**
+ * struct glue_ids - numbers that are taken and given back
+ * @first: the lowest
+ * @count: how many there are
+ * @taken: a bit each
+ */
+struct glue_ids {
+	uint32_t first;
+	uint32_t count;
+	uint64_t *taken;
+};
+
+/**
+ * struct glue_machine - a VM and what of it is in use
+ * @fd: the VM's descriptor, not ours
+ * @vfio: the KVM-VFIO device; -1 until the first slice that wants it
+ * @slots: memory slots
+ * @gsis: for messages
+ * @routes: what KVM shall have, the VMM's own entries first
+ * @routes_room: entries that fit into @routes
+ * @fixed: the VMM's own entries
+ * @routes_changed: KVM does not have it yet
+ * @resample: level-triggered irqfds work
+ * @any_width: an ioeventfd can match stores of every width
+ */
+struct glue_machine {
+	int fd;
+	int vfio;
+	struct glue_ids slots;
+	struct glue_ids gsis;
+	struct kvm_irq_routing *routes;
+	uint32_t routes_room;
+	uint32_t fixed;
+	bool routes_changed;
+	bool resample;
+	bool any_width;
+};
+
+/**
+ * struct glue_vector - one way for a device to interrupt the guest
+ * @fd: eventfd that the device signals; -1: not in use. While it does not reach
+ *	the guest, its count is the pending bit
+ * @gsi: where it goes in, with @fd
+ * @open: KVM listens to @fd
+ */
+struct glue_vector {
+	int fd;
+	uint32_t gsi;
+	bool open;
+};
+
+/* machine.c */
+int glue_machine_open(struct glue_machine *m, int vm_fd, const struct bypass_vm_config *config);
+void glue_machine_close(struct glue_machine *m);
+int glue_ids_take(struct glue_ids *ids, uint32_t *id);
+void glue_ids_give(struct glue_ids *ids, uint32_t id);
+
+/* slot.c */
+int glue_slot_add(struct glue_machine *m, uint64_t gpa, uint64_t size, void *hva, uint32_t *slot);
+void glue_slot_del(struct glue_machine *m, uint32_t slot);
+
+/* route.c: entries are collected here, and KVM gets the whole table at the commit */
+int glue_routes_open(struct glue_machine *m, const struct bypass_vm_config *config);
+void glue_routes_close(struct glue_machine *m);
+int glue_routes_fix(struct glue_machine *m, const struct kvm_irq_routing_entry *routes, uint32_t n);
+int glue_route_set(struct glue_machine *m, uint32_t gsi, uint64_t address, uint32_t data);
+void glue_route_drop(struct glue_machine *m, uint32_t gsi);
+int glue_routes_commit(struct glue_machine *m);
+
+/* irqfd.c */
+int glue_irqfd(struct glue_machine *m, int fd, uint32_t gsi, int resample_fd, bool assign);
+int glue_vector_init(struct glue_machine *m, struct glue_vector *v);
+void glue_vector_fini(struct glue_machine *m, struct glue_vector *v);
+int glue_vector_open(struct glue_machine *m, struct glue_vector *v);
+void glue_vector_shut(struct glue_machine *m, struct glue_vector *v);
+bool glue_vector_pending(const struct glue_vector *v);
+
+/* doorbell.c */
+int glue_doorbell(struct glue_machine *m, uint64_t address, uint32_t width, bool pio, int fd,
+		  bool assign);
+
+/* vfio.c */
+void glue_vfio_add(struct glue_machine *m, int file);
+void glue_vfio_del(struct glue_machine *m, int file);
+
+#endif

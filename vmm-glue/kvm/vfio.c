@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The KVM-VFIO device: tells KVM which VFIO groups or devices the VM has, so that
+ * it handles their uncached DMA rightly.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <bypass/log.h>
+
+#include "machine.h"
+
+/*
+ * KVM_DEV_VFIO_FILE and its FILE_ADD and FILE_DEL are newer names for these three
+ * numbers: a kernel that knows them takes a device's cdev here too.
+ */
+static int vfio_attr(struct glue_machine *m, uint64_t attr, int file)
+{
+	struct kvm_device_attr a = {
+		.group = KVM_DEV_VFIO_GROUP,
+		.attr = attr,
+		.addr = (uintptr_t)&file,
+	};
+
+	return ioctl(m->vfio, KVM_SET_DEVICE_ATTR, &a) < 0 ? -errno : 0;
+}
+
+/* Not fatal when it fails: what is lost is only the coherence of a device that does no-snoop DMA. */
+void glue_vfio_add(struct glue_machine *m, int file)
+{
+	struct kvm_create_device create = {.type = KVM_DEV_TYPE_VFIO};
+	int err;
+
+	if (m->vfio < 0) {
+		if (ioctl(m->fd, KVM_CREATE_DEVICE, &create) < 0) {
+			bypass_log(BYPASS_LOG_INFO, "KVM has no KVM-VFIO device: %s",
+				   strerror(errno));
+			return;
+		}
+		m->vfio = create.fd;
+	}
+	err = vfio_attr(m, KVM_DEV_VFIO_GROUP_ADD, file);
+	/* Two functions of one group share it. */
+	if (err && err != -EEXIST)
+		bypass_log(BYPASS_LOG_WARN, "KVM does not take VFIO descriptor %d: %s", file,
+			   strerror(-err));
+}
+
+void glue_vfio_del(struct glue_machine *m, int file)
+{
+	if (m->vfio >= 0)
+		vfio_attr(m, KVM_DEV_VFIO_GROUP_DEL, file);
+}
