@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A slice in the guest: a PCI function with config space, BARs and interrupts.
+ * Everything here runs under the VM's lock.
+ */
+#ifndef GLUE_PCI_INTERNAL_H
+#define GLUE_PCI_INTERNAL_H
+
+#include <pthread.h>
+#include <stdint.h>
+
+#include <linux/pci_regs.h>
+
+#include "../kvm/machine.h"
+
+#define CONFIG_SIZE   4096
+#define FUNCTIONS_MAX 256
+#define NOWHERE	      UINT64_MAX /* of a BAR: the guest cannot reach it */
+
+/**
+ * struct piece - a part of a BAR that becomes one memory slot
+ * @offset: in the BAR
+ * @size: bytes
+ * @hva: what lies there
+ * @slot: its slot, while the BAR is mapped
+ */
+struct piece {
+	uint64_t offset;
+	uint64_t size;
+	uint8_t *hva;
+	uint32_t slot;
+};
+
+/**
+ * struct bar - where a BAR of the slice is in the guest
+ * @home: where we placed it; 0: left to the firmware
+ * @at: where the guest reaches it now, or NOWHERE
+ * @pieces: windows less the pages that must trap
+ * @n_pieces: their number
+ * @n_doorbells: how many of the slice's kicks KVM serves while it is mapped
+ */
+struct bar {
+	uint64_t home;
+	uint64_t at;
+	struct piece *pieces;
+	unsigned int n_pieces;
+	unsigned int n_doorbells;
+};
+
+/**
+ * struct vector - a message vector of the interrupt type that is enabled
+ * @glue: towards the guest
+ * @connected: the slice has its eventfd
+ */
+struct vector {
+	struct glue_vector glue;
+	bool connected;
+};
+
+/**
+ * struct interrupts - how a function interrupts now
+ * @mode: the type that is enabled at the slice; BYPASS_IRQS for none
+ * @vectors: of MSI and MSI-X
+ * @count: their number
+ * @trigger: of INTx: the eventfd that the slice signals
+ * @resample: of INTx: the one that KVM signals
+ */
+struct interrupts {
+	enum bypass_irq mode;
+	struct vector *vectors;
+	unsigned int count;
+	int trigger;
+	int resample;
+};
+
+/**
+ * struct msix - the emulated MSI-X table
+ * @count: entries; 0: the function has no MSI-X
+ * @table_bar: the BAR it lies in
+ * @table: where
+ * @pba_bar: the BAR of the pending bits
+ * @pba: where
+ * @entries: what the guest wrote, 16 bytes each
+ */
+struct msix {
+	unsigned int count;
+	unsigned int table_bar;
+	uint64_t table;
+	unsigned int pba_bar;
+	uint64_t pba;
+	uint8_t *entries;
+};
+
+/**
+ * struct function - a plugged slice
+ * @vm: where it is plugged
+ * @slice: what stands behind it
+ * @devfn: its place on bus 0
+ * @intx_gsi: or -1
+ * @config: config space as the guest reads it, where @pass is clear
+ * @writable: the bits of @config that the guest can change
+ * @pass: bits that are read from and written to the slice's own config space
+ * @initial: @config as it was after power-on
+ * @pm: offset of the capability, as those that follow; 0: not shown
+ * @msi: likewise
+ * @msix_cap: likewise
+ * @exp: likewise
+ * @af: likewise
+ * @bars: the six BARs
+ * @msix: the table behind @msix_cap
+ * @irq: what interrupts now
+ * @stats: counters; in the VM's page where there is room
+ * @own_stats: where there is none
+ * @remarks: how often something odd about it was logged
+ */
+struct function {
+	struct bypass_vm *vm;
+	struct bypass_slice *slice;
+	uint8_t devfn;
+	int intx_gsi;
+	uint8_t config[CONFIG_SIZE];
+	uint8_t writable[CONFIG_SIZE];
+	uint8_t pass[CONFIG_SIZE];
+	uint8_t initial[CONFIG_SIZE];
+	uint8_t pm, msi, msix_cap, exp, af;
+	struct bar bars[BYPASS_BARS];
+	struct msix msix;
+	struct interrupts irq;
+	struct bypass_slice_stats *stats;
+	struct bypass_slice_stats own_stats;
+	unsigned int remarks;
+};
+
+/**
+ * struct bypass_vm - see bypass/kvm.h
+ * @lock: held by every public call
+ * @machine: KVM's side
+ * @config: as attached; routes are not kept here
+ * @memory: guest RAM
+ * @ram_slots: memory slots of RAM that are ours
+ * @n_ram_slots: their number
+ * @functions: in the order in which they were plugged
+ * @n_functions: their number
+ */
+struct bypass_vm {
+	pthread_mutex_t lock;
+	struct glue_machine machine;
+	struct bypass_vm_config config;
+	struct bypass_memory *memory;
+	uint32_t *ram_slots;
+	unsigned int n_ram_slots;
+	struct function *functions[FUNCTIONS_MAX];
+	unsigned int n_functions;
+};
+
+/* function.c */
+int function_new(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn, int intx_gsi,
+		 struct function **fn);
+void function_free(struct function *fn);
+int function_reset(struct function *fn);
+void function_remark(struct function *fn, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* config.c */
+int config_init(struct function *fn);
+void config_read(struct function *fn, uint32_t offset, uint8_t *data, uint32_t size);
+void config_write(struct function *fn, uint32_t offset, const uint8_t *data, uint32_t size);
+void config_set(struct function *fn, uint32_t offset, uint32_t size, uint32_t value,
+		uint32_t writable);
+uint32_t config_get(const struct function *fn, uint32_t offset, uint32_t size);
+void config_command(struct function *fn);
+
+/* capability.c */
+void capabilities_show(struct function *fn, const uint8_t *host);
+
+/* bar.c */
+int bars_check(struct function *fn);
+int bars_cut(struct function *fn);
+void bars_free(struct function *fn);
+void bars_update(struct bypass_vm *vm);
+struct function *bar_find(struct bypass_vm *vm, uint64_t address, bool io, unsigned int *bar);
+
+/* place.c */
+int bars_place(struct function *fn);
+
+/* trap.c */
+void bar_access(struct function *fn, unsigned int bar, uint64_t offset, uint8_t *data,
+		uint32_t size, bool write);
+
+/* irq.c */
+void irq_update(struct function *fn);
+void irq_stop(struct function *fn);
+void irq_vector_update(struct function *fn, unsigned int first, unsigned int end);
+
+/* intx.c */
+int intx_start(struct function *fn);
+void intx_stop(struct function *fn);
+
+/* msi.c */
+unsigned int msi_count(const struct function *fn);
+bool msi_message(const struct function *fn, unsigned int i, uint64_t *address, uint32_t *data);
+void msi_pending(struct function *fn);
+
+/* msix.c */
+bool msix_message(const struct function *fn, unsigned int i, uint64_t *address, uint32_t *data);
+bool msix_access(struct function *fn, unsigned int bar, uint64_t offset, uint8_t *data,
+		 uint32_t size, bool write);
+void msix_reset(struct function *fn);
+
+/* stats.c */
+void stats_refresh(struct function *fn);
+
+/* One writer at a time, under the VM's lock; readers in other processes see whole numbers. */
+static inline void count(uint64_t *counter)
+{
+	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+}
+
+#endif

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * From what the guest programmed to what KVM and the slice have: one type of
+ * interrupt at a time, routes in one table, vectors in as few calls as can be.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+/*
+ * Messages are stores to the local APICs' window. Elsewhere a device would write to
+ * memory: the IOMMU's business on a real machine, and never ours. KVM takes the high
+ * destination bits from 63:40, and refuses a whole table for one bit in 39:32.
+ */
+static bool message_valid(uint64_t address)
+{
+	return (address & 0xfffff00000ull) == 0xfee00000ull;
+}
+
+static bool vector_message(struct function *fn, unsigned int i, uint64_t *address, uint32_t *data)
+{
+	bool open = fn->irq.mode == BYPASS_IRQ_MSIX ? msix_message(fn, i, address, data)
+						    : msi_message(fn, i, address, data);
+
+	if (open && !message_valid(*address)) {
+		function_remark(fn, "the guest sends vector %u to %#llx, which is no local APIC", i,
+				(unsigned long long)*address);
+		return false;
+	}
+	return open;
+}
+
+/* Give vectors that the guest opens an eventfd, a GSI and a route; shut those it masks. */
+static bool vectors_route(struct function *fn, unsigned int first, unsigned int end)
+{
+	struct glue_machine *m = &fn->vm->machine;
+
+	for (unsigned int i = first; i < end; i++) {
+		struct glue_vector *v = &fn->irq.vectors[i].glue;
+		uint64_t address;
+		uint32_t data;
+
+		if (!vector_message(fn, i, &address, &data)) {
+			glue_vector_shut(m, v);
+			continue;
+		}
+		if ((v->fd < 0 && glue_vector_init(m, v)) ||
+		    glue_route_set(m, v->gsi, address, data))
+			function_remark(fn, "vector %u is lost: %s", i, bypass_error());
+	}
+	if (!glue_routes_commit(m))
+		return true;
+	function_remark(fn, "interrupts are lost: %s", bypass_error());
+	return false;
+}
+
+static void vectors_open(struct function *fn, unsigned int first, unsigned int end)
+{
+	for (unsigned int i = first; i < end; i++) {
+		struct glue_vector *v = &fn->irq.vectors[i].glue;
+		uint64_t address;
+		uint32_t data;
+
+		if (v->fd >= 0 && vector_message(fn, i, &address, &data) &&
+		    glue_vector_open(&fn->vm->machine, v))
+			function_remark(fn, "vector %u is lost: %s", i, bypass_error());
+	}
+}
+
+/* Connect those of [@first, @end) that the slice does not have yet, a call for each run. */
+static void vectors_connect(struct function *fn, unsigned int first, unsigned int end)
+{
+	struct bypass_slice *slice = fn->slice;
+	int fds[64];
+
+	while (first < end) {
+		struct vector *v = &fn->irq.vectors[first];
+		unsigned int n = 0;
+
+		while (n < 64 && first + n < end && v[n].glue.fd >= 0 && !v[n].connected) {
+			fds[n] = v[n].glue.fd;
+			n++;
+		}
+		if (!n) {
+			first++;
+			continue;
+		}
+		if (slice->ops->vectors(slice, fn->irq.mode, first, n, fds))
+			function_remark(fn, "vectors %u to %u are lost: %s", first, first + n - 1,
+					bypass_error());
+		else
+			for (unsigned int i = 0; i < n; i++)
+				v[i].connected = true;
+		first += n;
+	}
+}
+
+/*
+ * Enable the type at the slice with all the vectors it has, those that nobody listens
+ * to yet included (-1). Not one by one as the guest unmasks them: a kernel that cannot
+ * add vectors to an enabled MSI-X must turn it off and on for each, and a driver that
+ * already talks to its device would lose interrupts. And not later, when the first is
+ * unmasked: some devices' firmware looks at the enable bit.
+ *
+ * A host may have fewer interrupts to give than the device has vectors: take what there
+ * is, as long as it covers those in use.
+ */
+static int vectors_enable(struct function *fn)
+{
+	struct bypass_slice *slice = fn->slice;
+	struct interrupts *irq = &fn->irq;
+	unsigned int n = irq->count, used = 1;
+	int *fds = malloc(n * sizeof(*fds));
+	int err;
+
+	if (!fds)
+		return bypass_fail(ENOMEM, "no memory for %u vectors", n);
+	for (unsigned int i = 0; i < n; i++) {
+		fds[i] = irq->vectors[i].glue.fd;
+		used = fds[i] >= 0 ? i + 1 : used;
+	}
+	while ((err = slice->ops->vectors(slice, irq->mode, 0, n, fds)) && n > used)
+		n = n / 2 > used ? n / 2 : used;
+	for (unsigned int i = 0; i < n && !err; i++)
+		irq->vectors[i].connected = fds[i] >= 0;
+	free(fds);
+	return err;
+}
+
+static void vectors_free(struct function *fn)
+{
+	struct interrupts *irq = &fn->irq;
+
+	for (unsigned int i = 0; i < irq->count; i++)
+		glue_vector_fini(&fn->vm->machine, &irq->vectors[i].glue);
+	glue_routes_commit(&fn->vm->machine);
+	free(irq->vectors);
+	irq->vectors = NULL;
+	irq->count = 0;
+}
+
+static int vectors_start(struct function *fn, unsigned int count)
+{
+	struct interrupts *irq = &fn->irq;
+	int err;
+
+	irq->vectors = calloc(count, sizeof(*irq->vectors));
+	if (!irq->vectors)
+		return bypass_fail(ENOMEM, "no memory for %u vectors", count);
+	irq->count = count;
+	for (unsigned int i = 0; i < count; i++)
+		irq->vectors[i].glue.fd = -1;
+	vectors_route(fn, 0, count);
+	err = vectors_enable(fn);
+	if (err)
+		vectors_free(fn);
+	else
+		vectors_open(fn, 0, count);
+	return err;
+}
+
+void irq_stop(struct function *fn)
+{
+	struct interrupts *irq = &fn->irq;
+
+	if (irq->mode == BYPASS_IRQ_INTX) {
+		intx_stop(fn);
+	} else if (irq->mode != BYPASS_IRQS) {
+		fn->slice->ops->vectors(fn->slice, irq->mode, 0, 0, NULL);
+		vectors_free(fn);
+	}
+	irq->mode = BYPASS_IRQS;
+}
+
+static void irq_start(struct function *fn, enum bypass_irq mode)
+{
+	static const char *const names[] = {"INTx", "MSI", "MSI-X"};
+	int err = 0;
+
+	fn->irq.mode = mode;
+	switch (mode) {
+	case BYPASS_IRQ_INTX:
+		err = intx_start(fn);
+		break;
+	case BYPASS_IRQ_MSI:
+		err = vectors_start(fn, msi_count(fn));
+		break;
+	case BYPASS_IRQ_MSIX:
+		err = vectors_start(fn, fn->msix.count);
+		break;
+	case BYPASS_IRQS:
+		break;
+	}
+	if (!err)
+		return;
+	fn->irq.mode = BYPASS_IRQS;
+	function_remark(fn, "%s cannot be enabled: %s", names[mode], bypass_error());
+}
+
+/* A guest that enables several at once gets what a device would do: MSI-X, then MSI. */
+static enum bypass_irq irq_wanted(const struct function *fn)
+{
+	if (fn->msix_cap &&
+	    config_get(fn, fn->msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE)
+		return BYPASS_IRQ_MSIX;
+	if (fn->msi && config_get(fn, fn->msi + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE)
+		return BYPASS_IRQ_MSI;
+	if (config_get(fn, PCI_INTERRUPT_PIN, 1) &&
+	    !(config_get(fn, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE))
+		return BYPASS_IRQ_INTX;
+	return BYPASS_IRQS;
+}
+
+/* The guest has changed these vectors, of the type that is enabled. */
+void irq_vector_update(struct function *fn, unsigned int first, unsigned int end)
+{
+	if (!vectors_route(fn, first, end))
+		return;
+	vectors_connect(fn, first, end);
+	vectors_open(fn, first, end);
+}
+
+/* The guest has written registers that decide on interrupts. */
+void irq_update(struct function *fn)
+{
+	enum bypass_irq mode = irq_wanted(fn);
+
+	if (mode != fn->irq.mode || (mode == BYPASS_IRQ_MSI && fn->irq.count != msi_count(fn))) {
+		irq_stop(fn);
+		irq_start(fn, mode);
+	} else if (mode == BYPASS_IRQ_MSI || mode == BYPASS_IRQ_MSIX) {
+		irq_vector_update(fn, 0, fn->irq.count);
+	}
+}

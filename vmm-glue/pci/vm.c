@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What a VMM calls: the VM, its RAM, and slices going in and out.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bypass/error.h>
+#include <bypass/log.h>
+#include <bypass/memory.h>
+
+#include "internal.h"
+
+int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct bypass_vm **result)
+{
+	struct bypass_vm *vm = calloc(1, sizeof(*vm));
+	int err;
+
+	if (!vm)
+		return bypass_fail(ENOMEM, "no memory for a VM");
+	pthread_mutex_init(&vm->lock, NULL);
+	vm->config = *config;
+	vm->config.routes = NULL;
+	vm->memory = bypass_memory_new();
+	if (!vm->memory) {
+		err = bypass_fail(ENOMEM, "no memory for the guest's memory map");
+		goto free;
+	}
+	err = glue_machine_open(&vm->machine, vm_fd, config);
+	if (err)
+		goto memory;
+	*result = vm;
+	return 0;
+
+memory:
+	bypass_memory_free(vm->memory);
+free:
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+	return err;
+}
+
+static struct function *function_of(struct bypass_vm *vm, const struct bypass_slice *slice)
+{
+	for (unsigned int i = 0; i < vm->n_functions; i++)
+		if (vm->functions[i]->slice == slice)
+			return vm->functions[i];
+	return NULL;
+}
+
+static struct function *function_at(struct bypass_vm *vm, uint8_t devfn)
+{
+	for (unsigned int i = 0; i < vm->n_functions; i++)
+		if (vm->functions[i]->devfn == devfn)
+			return vm->functions[i];
+	return NULL;
+}
+
+/* A guest looks for functions 1 to 7 of a device only if function 0 says there are any. */
+static void multi_function(struct bypass_vm *vm, uint8_t devfn)
+{
+	struct function *first = function_at(vm, devfn & ~7);
+	uint8_t type = PCI_HEADER_TYPE_NORMAL;
+
+	for (unsigned int i = 1; i < 8; i++)
+		if (function_at(vm, (devfn & ~7) | i))
+			type |= 0x80;
+	if (first)
+		first->config[PCI_HEADER_TYPE] = first->initial[PCI_HEADER_TYPE] = type;
+}
+
+/* Another function has the same VFIO group, which KVM knows once. */
+static bool vfio_shared(struct bypass_vm *vm, const struct function *fn)
+{
+	for (unsigned int i = 0; i < vm->n_functions; i++)
+		if (vm->functions[i] != fn && vm->functions[i]->slice->kvm_fd == fn->slice->kvm_fd)
+			return true;
+	return false;
+}
+
+static void unplug(struct bypass_vm *vm, struct function *fn)
+{
+	struct bypass_slice *slice = fn->slice;
+	unsigned int i = 0;
+
+	irq_stop(fn);
+	memcpy(fn->config, fn->initial, CONFIG_SIZE);
+	bars_update(vm);
+	config_command(fn);
+	slice->ops->memory(slice, NULL);
+	if (slice->kvm_fd >= 0 && !vfio_shared(vm, fn))
+		glue_vfio_del(&vm->machine, slice->kvm_fd);
+	while (vm->functions[i] != fn)
+		i++;
+	memmove(&vm->functions[i], &vm->functions[i + 1],
+		(--vm->n_functions - i) * sizeof(vm->functions[0]));
+	multi_function(vm, fn->devfn);
+	function_free(fn);
+}
+
+void bypass_vm_detach(struct bypass_vm *vm)
+{
+	if (!vm)
+		return;
+	while (vm->n_functions)
+		unplug(vm, vm->functions[vm->n_functions - 1]);
+	while (vm->n_ram_slots)
+		glue_slot_del(&vm->machine, vm->ram_slots[--vm->n_ram_slots]);
+	free(vm->ram_slots);
+	glue_machine_close(&vm->machine);
+	bypass_memory_free(vm->memory);
+	pthread_mutex_destroy(&vm->lock);
+	free(vm);
+}
+
+/* Tell all slices of the memory map; the first @n of them on a way back. */
+static int memory_tell(struct bypass_vm *vm, unsigned int n, unsigned int *told)
+{
+	int err = 0;
+
+	for (*told = 0; *told < n; ++*told) {
+		struct bypass_slice *slice = vm->functions[*told]->slice;
+
+		err = slice->ops->memory(slice, vm->memory);
+		if (err)
+			break;
+	}
+	return err;
+}
+
+static int ram_slot(struct bypass_vm *vm, const struct bypass_memory_range *range)
+{
+	uint32_t *slots = realloc(vm->ram_slots, (vm->n_ram_slots + 1) * sizeof(*slots));
+	int err;
+
+	if (!slots)
+		return bypass_fail(ENOMEM, "no memory for the VM's book-keeping");
+	vm->ram_slots = slots;
+	err = glue_slot_add(&vm->machine, range->gpa, range->size, range->hva,
+			    &slots[vm->n_ram_slots]);
+	if (!err)
+		vm->n_ram_slots++;
+	return err;
+}
+
+int bypass_vm_add_ram(struct bypass_vm *vm, const struct bypass_memory_range *range, bool make_slot)
+{
+	unsigned int told;
+	int err;
+
+	pthread_mutex_lock(&vm->lock);
+	err = bypass_memory_add(vm->memory, range);
+	if (err)
+		goto unlock;
+	err = memory_tell(vm, vm->n_functions, &told);
+	if (!err && make_slot)
+		err = ram_slot(vm, range);
+	if (err) {
+		bypass_memory_remove(vm->memory, range->gpa);
+		memory_tell(vm, told, &told);
+	}
+unlock:
+	pthread_mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn, int intx_gsi)
+{
+	struct function *fn;
+	int err;
+
+	if (function_at(vm, devfn))
+		return bypass_fail(EEXIST, "%s cannot be plugged at %02x.%x: %s is there",
+				   slice->name, devfn >> 3, devfn & 7,
+				   function_at(vm, devfn)->slice->name);
+	if (function_of(vm, slice))
+		return bypass_fail(EEXIST, "%s is plugged already", slice->name);
+	if (intx_gsi >= 0 && slice->vectors[BYPASS_IRQ_INTX] && !vm->machine.resample) {
+		bypass_log(BYPASS_LOG_INFO,
+			   "%s has no INTx in the guest: this KVM and its irqchip "
+			   "cannot resample",
+			   slice->name);
+		intx_gsi = -1;
+	}
+	err = function_new(vm, slice, devfn, intx_gsi, &fn);
+	if (err)
+		return err;
+	err = slice->ops->memory(slice, vm->memory);
+	if (err) {
+		function_free(fn);
+		return err;
+	}
+	if (slice->kvm_fd >= 0 && !vfio_shared(vm, fn))
+		glue_vfio_add(&vm->machine, slice->kvm_fd);
+	vm->functions[vm->n_functions++] = fn;
+	multi_function(vm, devfn);
+	config_command(fn);
+	irq_update(fn);
+	return 0;
+}
+
+int bypass_vm_plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn, int intx_gsi)
+{
+	int err;
+
+	pthread_mutex_lock(&vm->lock);
+	err = plug(vm, slice, devfn, intx_gsi);
+	pthread_mutex_unlock(&vm->lock);
+	return err;
+}
+
+static int not_plugged(const struct bypass_slice *slice)
+{
+	return bypass_fail(ENOENT, "%s is not plugged into this VM", slice->name);
+}
+
+int bypass_vm_unplug(struct bypass_vm *vm, struct bypass_slice *slice)
+{
+	struct function *fn;
+
+	pthread_mutex_lock(&vm->lock);
+	fn = function_of(vm, slice);
+	if (fn)
+		unplug(vm, fn);
+	pthread_mutex_unlock(&vm->lock);
+	return fn ? 0 : not_plugged(slice);
+}
+
+int bypass_vm_reset(struct bypass_vm *vm)
+{
+	int first = 0;
+
+	pthread_mutex_lock(&vm->lock);
+	for (unsigned int i = 0; i < vm->n_functions; i++) {
+		int err;
+
+		vm->functions[i]->remarks = 0;
+		err = function_reset(vm->functions[i]);
+		first = first ? first : err;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return first;
+}
+
+int bypass_vm_stats(struct bypass_vm *vm, struct bypass_slice *slice,
+		    struct bypass_slice_stats *stats)
+{
+	struct function *fn;
+
+	pthread_mutex_lock(&vm->lock);
+	fn = function_of(vm, slice);
+	if (fn) {
+		stats_refresh(fn);
+		*stats = *fn->stats;
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return fn ? 0 : not_plugged(slice);
+}
+
+bool bypass_vm_pci(struct bypass_vm *vm, uint8_t devfn, uint32_t offset, void *data, uint32_t size,
+		   bool write)
+{
+	struct function *fn;
+
+	pthread_mutex_lock(&vm->lock);
+	fn = function_at(vm, devfn);
+	if (fn && write) {
+		count(&fn->stats->config_writes);
+		config_write(fn, offset, data, size);
+	} else if (fn) {
+		count(&fn->stats->config_reads);
+		config_read(fn, offset, data, size);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return fn;
+}
+
+bool bypass_vm_mmio(struct bypass_vm *vm, uint64_t gpa, void *data, uint32_t size, bool write)
+{
+	struct function *fn;
+	unsigned int bar;
+
+	pthread_mutex_lock(&vm->lock);
+	fn = bar_find(vm, gpa, false, &bar);
+	if (fn) {
+		count(write ? &fn->stats->mmio_writes : &fn->stats->mmio_reads);
+		bar_access(fn, bar, gpa - fn->bars[bar].at, data, size, write);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return fn;
+}
+
+bool bypass_vm_pio(struct bypass_vm *vm, uint16_t port, void *data, uint32_t size, bool write)
+{
+	struct function *fn;
+	unsigned int bar;
+
+	pthread_mutex_lock(&vm->lock);
+	fn = bar_find(vm, port, true, &bar);
+	if (fn) {
+		count(&fn->stats->pio);
+		bar_access(fn, bar, port - fn->bars[bar].at, data, size, write);
+	}
+	pthread_mutex_unlock(&vm->lock);
+	return fn;
+}
