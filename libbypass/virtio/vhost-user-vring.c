@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The rings of a vhost-user device: told piece by piece, started when all pieces are
+ * there, and stopped by being asked where they stand.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+
+#include "vhost-user.h"
+
+static struct vu_vring *take_ring(struct vu *vu, uint64_t index)
+{
+	if (index < vu->dev->n_queues)
+		return &vu->vrings[index];
+	bypass_fail(EPROTO, "the VMM names queue %llu; %s has %u: give QEMU's device num_vqs=%u",
+		    (unsigned long long)index, vu->dev->name, vu->dev->n_queues, vu->dev->n_queues);
+	return NULL;
+}
+
+static void replace_fd(int *fd, int with)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = with;
+}
+
+static bool may_start(const struct vu *vu, const struct vu_vring *vring)
+{
+	bool driver_ok = !(vu->protocol_features & VU_P_STATUS) || (vu->status & VU_DRIVER_OK);
+	bool enabled = !(vu->features & VU_F_PROTOCOL_FEATURES) || vring->enabled;
+
+	return !vring->started && driver_ok && enabled && vring->addressed && vring->queue.size &&
+	       vring->queue.kick_fd >= 0;
+}
+
+static int start(struct vu *vu, struct vu_vring *vring)
+{
+	struct bypass_virtio_queue *q = &vring->queue;
+	int ret;
+
+	if (!may_start(vu, vring))
+		return 0;
+	/* Only now: the memory map may have changed since the addresses were told. */
+	ret = vu_memory_gpa(vu, vring->addr.desc, &q->desc);
+	if (!ret)
+		ret = vu_memory_gpa(vu, vring->addr.avail, &q->avail);
+	if (!ret)
+		ret = vu_memory_gpa(vu, vring->addr.used, &q->used);
+	if (!ret)
+		ret = vu->dev->ops->queue_start(vu->dev, vring - vu->vrings, q);
+	vring->started = !ret;
+	return ret;
+}
+
+static void stop(struct vu *vu, struct vu_vring *vring)
+{
+	int next;
+
+	if (!vring->started)
+		return;
+	vring->started = false;
+	vu_backend_cancel(vu, true);
+	next = vu->dev->ops->queue_stop(vu->dev, vring - vu->vrings);
+	vu_backend_cancel(vu, false);
+	vring->queue.next = next < 0 ? 0 : next;
+}
+
+int vu_vrings_start(struct vu *vu)
+{
+	int ret = 0;
+
+	for (unsigned int i = 0; i < vu->dev->n_queues && !ret; i++)
+		ret = start(vu, &vu->vrings[i]);
+	return ret;
+}
+
+void vu_vrings_stop(struct vu *vu)
+{
+	for (unsigned int i = 0; i < vu->dev->n_queues; i++)
+		stop(vu, &vu->vrings[i]);
+}
+
+/* Back to how rings are before the first message. */
+void vu_vrings_forget(struct vu *vu)
+{
+	for (unsigned int i = 0; i < vu->dev->n_queues; i++) {
+		struct vu_vring *vring = &vu->vrings[i];
+
+		replace_fd(&vring->queue.kick_fd, -1);
+		replace_fd(&vring->queue.call_fd, -1);
+		*vring = (struct vu_vring){.queue = {.kick_fd = -1, .call_fd = -1}};
+	}
+}
+
+static int set_num(struct vu *vu, struct vu_vring *vring, uint32_t num)
+{
+	unsigned int index = vring - vu->vrings;
+
+	if (!num || num > vu->dev->queue_size[index] || (num & (num - 1)))
+		return bypass_fail(EPROTO,
+				   "the VMM gives queue %u %u entries; %s has at most %u, "
+				   "a power of two",
+				   index, num, vu->dev->name, vu->dev->queue_size[index]);
+	vring->queue.size = num;
+	return 0;
+}
+
+static int set_kick(struct vu *vu, struct vu_vring *vring, int fd)
+{
+	if (fd < 0)
+		return bypass_fail(EOPNOTSUPP,
+				   "the VMM wants queue %td polled; its notifications are needed",
+				   vring - vu->vrings);
+	stop(vu, vring);
+	replace_fd(&vring->queue.kick_fd, fd);
+	return start(vu, vring);
+}
+
+static int set_call(struct vu *vu, struct vu_vring *vring, int fd)
+{
+	int ret = 0;
+
+	if (vring->started)
+		ret = vu->dev->ops->queue_call(vu->dev, vring - vu->vrings, fd);
+	replace_fd(ret < 0 ? &fd : &vring->queue.call_fd, ret < 0 ? -1 : fd);
+	return ret;
+}
+
+static int set_fd(struct vu *vu, struct vu_message *msg)
+{
+	int fd = msg->n_fds ? msg->fds[0] : -1;
+	struct vu_vring *vring;
+
+	if (msg->header.size != sizeof(msg->u64) || msg->n_fds > 1 ||
+	    (msg->n_fds == 0) != !!(msg->u64 & VU_VRING_NO_FD))
+		return bypass_fail(EPROTO, "the VMM's descriptor for a queue is malformed");
+	vring = take_ring(vu, msg->u64 & VU_VRING_INDEX);
+	if (!vring)
+		return -EPROTO;
+	/* An error descriptor is of no use to us: we have nothing to say there. */
+	if (msg->header.request == VU_SET_VRING_ERR)
+		return 0;
+	msg->n_fds = 0; /* the ring's now */
+	if (msg->header.request == VU_SET_VRING_KICK)
+		return set_kick(vu, vring, fd);
+	return set_call(vu, vring, fd);
+}
+
+static int set_state(struct vu *vu, struct vu_message *msg)
+{
+	struct vu_vring *vring;
+
+	if (msg->header.size != sizeof(msg->state))
+		return bypass_fail(EPROTO, "the VMM's message %u for a queue is malformed",
+				   msg->header.request);
+	vring = take_ring(vu, msg->state.index);
+	if (!vring)
+		return -EPROTO;
+	switch (msg->header.request) {
+	case VU_SET_VRING_NUM:
+	case VU_SET_VRING_BASE:
+		if (vring->started)
+			return bypass_fail(EPROTO, "the VMM changes queue %u while it runs",
+					   msg->state.index);
+		if (msg->header.request == VU_SET_VRING_NUM)
+			return set_num(vu, vring, msg->state.num);
+		vring->queue.next = msg->state.num;
+		return 0;
+	case VU_SET_VRING_ENABLE:
+		vring->enabled = msg->state.num;
+		if (!vring->enabled)
+			stop(vu, vring);
+		return start(vu, vring);
+	default: /* VU_GET_VRING_BASE: stops the ring, until a new kick descriptor comes */
+		stop(vu, vring);
+		replace_fd(&vring->queue.kick_fd, -1);
+		msg->state.num = vring->queue.next;
+		return vu_reply(vu, msg, &msg->state, sizeof(msg->state));
+	}
+}
+
+static int set_addr(struct vu *vu, struct vu_message *msg)
+{
+	struct vu_vring *vring;
+
+	if (msg->header.size != sizeof(msg->addr))
+		return bypass_fail(EPROTO, "the VMM's address of a queue is malformed");
+	vring = take_ring(vu, msg->addr.index);
+	if (!vring)
+		return -EPROTO;
+	if (vring->started)
+		return bypass_fail(EPROTO, "the VMM moves queue %u while it runs", msg->addr.index);
+	vring->addr = msg->addr;
+	vring->addressed = true;
+	return start(vu, vring);
+}
+
+/* Any message about one ring. Only GET_VRING_BASE is answered here. */
+int vu_vring_message(struct vu *vu, struct vu_message *msg)
+{
+	switch (msg->header.request) {
+	case VU_SET_VRING_ADDR:
+		return set_addr(vu, msg);
+	case VU_SET_VRING_KICK:
+	case VU_SET_VRING_CALL:
+	case VU_SET_VRING_ERR:
+		return set_fd(vu, msg);
+	default:
+		return set_state(vu, msg);
+	}
+}
