@@ -216,6 +216,10 @@ static uint32_t step(uint32_t offset, uint32_t size)
 
 void config_read(struct function *fn, uint32_t offset, uint8_t *data, uint32_t size)
 {
+	if (offset >= CONFIG_SIZE) {
+		memset(data, 0xff, size);
+		return;
+	}
 	if (fn->msi)
 		msi_pending(fn);
 	for (uint32_t n; size; offset += n, data += n, size -= n) {
@@ -249,6 +253,8 @@ void config_write(struct function *fn, uint32_t offset, const uint8_t *data, uin
 	uint32_t at = offset, left = size;
 	const uint8_t *from = data;
 
+	if (offset >= CONFIG_SIZE)
+		return;
 	for (uint32_t n; left; at += n, from += n, left -= n) {
 		n = step(at, left);
 		write_aligned(fn, at, from, n);
