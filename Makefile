@@ -105,6 +105,25 @@ $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
 
 unit: $(UNIT)
 
+# A fuzzer is linked with the static libraries too; `make fuzz` builds all of it anew for that.
+FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
+FUZZ_SECONDS ?= 20
+
+$(FUZZERS): $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(STATIC)
+	@mkdir -p $(@D)
+	$(link) -fsanitize=fuzzer
+
+fuzzers: $(FUZZERS)
+
+# What they find is kept under build/fuzz/, and so is what they have learnt.
+fuzz:
+	$(MAKE) CC=clang BUILD=$(BUILD)/fuzz SANITIZE=fuzzer-no-link,address,undefined fuzzers
+	for name in $(notdir $(FUZZERS)); do \
+		mkdir -p $(BUILD)/fuzz/corpus/$$name || exit; \
+		$(BUILD)/fuzz/tests/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+			-artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name || exit; \
+	done
+
 # A program that a scenario needs is tests/e2e/NAME.c, and is linked in the same way.
 E2E := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 $(E2E): $(O)/tests/e2e/%: $(O)/obj/tests/e2e/%.o $(STATIC)
@@ -165,6 +184,6 @@ endif
 clean:
 	rm -rf $(O)
 
-.PHONY: all unit e2e install clean FORCE
+.PHONY: all unit fuzz fuzzers e2e install clean FORCE
 .SECONDARY:
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
