@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Where packets go: address vectors, address handles and multicast groups. MAC addresses
+ * are the host's business: it resolves them where the HCA's network is.
+ */
+#include <rdma/ib_cache.h>
+
+#include "internal.h"
+
+void bypass_pack_ah(struct bypass_rdma_ah_attr *to, const struct rdma_ah_attr *from)
+{
+	const struct ib_global_route *grh = rdma_ah_read_grh(from);
+
+	if (rdma_ah_get_ah_flags(from) & IB_AH_GRH) {
+		to->is_global = 1;
+		memcpy(to->dgid, grh->dgid.raw, sizeof(to->dgid));
+		to->flow_label = cpu_to_le32(grh->flow_label);
+		to->sgid_index = grh->sgid_index;
+		to->hop_limit = grh->hop_limit;
+		to->traffic_class = grh->traffic_class;
+	}
+	to->dlid = cpu_to_le16(rdma_ah_get_dlid(from));
+	to->sl = rdma_ah_get_sl(from);
+	to->src_path_bits = rdma_ah_get_path_bits(from);
+	to->static_rate = rdma_ah_get_static_rate(from);
+	to->port = rdma_ah_get_port_num(from);
+}
+
+void bypass_unpack_ah(struct bypass_dev *dev, struct rdma_ah_attr *to,
+		      const struct bypass_rdma_ah_attr *from)
+{
+	union ib_gid dgid;
+
+	if (!rdma_is_port_valid(&dev->ibdev, from->port))
+		return; /* not set yet */
+	to->type = rdma_ah_find_type(&dev->ibdev, from->port);
+	rdma_ah_set_port_num(to, from->port);
+	rdma_ah_set_dlid(to, le16_to_cpu(from->dlid));
+	rdma_ah_set_sl(to, from->sl);
+	rdma_ah_set_path_bits(to, from->src_path_bits);
+	rdma_ah_set_static_rate(to, from->static_rate);
+	if (!from->is_global)
+		return;
+	rdma_ah_set_grh(to, NULL, le32_to_cpu(from->flow_label), from->sgid_index, from->hop_limit,
+			from->traffic_class);
+	memcpy(dgid.raw, from->dgid, sizeof(dgid.raw));
+	rdma_ah_set_dgid_raw(to, dgid.raw);
+}
+
+int bypass_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *init, struct ib_udata *udata)
+{
+	struct bypass_ah *ah = to_ah(ibah);
+	struct bypass_rdma_create_ah request = {
+		.pd = cpu_to_le32(to_pd(ibah->pd)->handle),
+	};
+	struct bypass_rdma_handle response;
+	struct bypass_command command = {
+		.number = BYPASS_RDMA_CREATE_AH,
+		.undo = BYPASS_RDMA_DESTROY_AH,
+		.ucontext = bypass_caller(udata),
+		.request = &request,
+		.request_size = sizeof(request),
+		.response = &response,
+		.response_size = sizeof(response),
+		.udata = udata,
+	};
+	int err;
+
+	bypass_pack_ah(&request.attr, init->ah_attr);
+	err = bypass_execute(to_dev(ibah->device), &command);
+	if (err)
+		return err;
+	ah->owner = command.ucontext;
+	ah->handle = le32_to_cpu(response.handle);
+	return 0;
+}
+
+/* Processes destroy theirs where one may sleep, and the kernel has none. */
+int bypass_destroy_ah(struct ib_ah *ibah, u32 flags)
+{
+	struct bypass_ah *ah = to_ah(ibah);
+
+	return bypass_destroy(to_dev(ibah->device), BYPASS_RDMA_DESTROY_AH, ah->owner, ah->handle);
+}
+
+static int mcast(struct ib_qp *ibqp, u32 number, const union ib_gid *gid, u16 lid)
+{
+	struct bypass_qp *qp = to_qp(ibqp);
+	struct bypass_rdma_mcast request = {
+		.qp = cpu_to_le32(qp->handle),
+		.lid = cpu_to_le32(lid),
+	};
+	struct bypass_command command = {
+		.number = number,
+		.ucontext = qp->owner,
+		.request = &request,
+		.request_size = sizeof(request),
+	};
+
+	memcpy(request.gid, gid->raw, sizeof(request.gid));
+	return bypass_execute(to_dev(ibqp->device), &command);
+}
+
+int bypass_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid)
+{
+	return mcast(ibqp, BYPASS_RDMA_ATTACH_MCAST, gid, lid);
+}
+
+int bypass_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid)
+{
+	int err = mcast(ibqp, BYPASS_RDMA_DETACH_MCAST, gid, lid);
+
+	return READ_ONCE(to_dev(ibqp->device)->gone) ? 0 : err;
+}

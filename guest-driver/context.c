@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What a process owns first: its context on the host, and protection domains.
+ */
+#include "internal.h"
+
+int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata)
+{
+	struct bypass_dev *dev = to_dev(ibuc->device);
+	struct bypass_ucontext *ucontext = to_ucontext(ibuc);
+	struct bypass_rdma_handle response;
+	struct bypass_command command = {
+		.number = BYPASS_RDMA_ALLOC_UCONTEXT,
+		.undo = BYPASS_RDMA_DEALLOC_UCONTEXT,
+		.ucontext = ucontext,
+		.response = &response,
+		.response_size = sizeof(response),
+		.udata = udata,
+		.mmaps = &ucontext->mmaps,
+	};
+	int err;
+
+	ucontext->handle = BYPASS_RDMA_NONE;
+	err = bypass_execute(dev, &command);
+	if (err) {
+		flush_workqueue(dev->releases); /* they point to the context */
+		return err;
+	}
+	ucontext->handle = le32_to_cpu(response.handle);
+	return 0;
+}
+
+/* Every page that was mapped has been given up by now, perhaps not yet told to the host. */
+void bypass_dealloc_ucontext(struct ib_ucontext *ibuc)
+{
+	struct bypass_ucontext *ucontext = to_ucontext(ibuc);
+	struct bypass_dev *dev = to_dev(ibuc->device);
+
+	bypass_mmaps_remove(&ucontext->mmaps);
+	flush_workqueue(dev->releases);
+	bypass_destroy(dev, BYPASS_RDMA_DEALLOC_UCONTEXT, NULL, ucontext->handle);
+}
+
+/*
+ * The device leaves while the process stays. The core replaces what it has mapped and
+ * destroys its objects; that we have this function says that its provider lives with it.
+ */
+void bypass_disassociate(struct ib_ucontext *ibuc)
+{
+}
+
+int bypass_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	struct bypass_pd *pd = to_pd(ibpd);
+	struct bypass_rdma_handle response;
+	struct bypass_command command = {
+		.number = BYPASS_RDMA_ALLOC_PD,
+		.undo = BYPASS_RDMA_DEALLOC_PD,
+		.ucontext = bypass_caller(udata),
+		.response = &response,
+		.response_size = sizeof(response),
+		.udata = udata,
+	};
+	int err = bypass_execute(to_dev(ibpd->device), &command);
+
+	if (err)
+		return err;
+	pd->owner = command.ucontext;
+	pd->handle = le32_to_cpu(response.handle);
+	return 0;
+}
+
+int bypass_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
+{
+	struct bypass_pd *pd = to_pd(ibpd);
+
+	return bypass_destroy(to_dev(ibpd->device), BYPASS_RDMA_DEALLOC_PD, pd->owner, pd->handle);
+}

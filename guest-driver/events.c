@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What the host says unasked: asynchronous events, and completions of armed queues. An
+ * object is looked up by its handle under the lock of its table and told under it, so
+ * that one which has been taken out is told nothing more.
+ */
+#include <linux/scatterlist.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+/**
+ * bypass_publish() - make an object known to events
+ * @table: of its kind
+ * @handle: the host's
+ * @limit: handles are below this
+ * @object: which
+ *
+ * The host may give a handle away again while its last owner is still on the way out of
+ * the table: the newer one takes its place.
+ *
+ * Return: 0, -EPROTO when the handle is none, -ENOMEM.
+ */
+int bypass_publish(struct xarray *table, u32 handle, u32 limit, void *object)
+{
+	if (handle >= limit)
+		return -EPROTO;
+	return xa_err(xa_store_irq(table, handle, object, GFP_KERNEL));
+}
+
+void bypass_unpublish(struct xarray *table, u32 handle, void *object)
+{
+	xa_cmpxchg_irq(table, handle, object, NULL, GFP_KERNEL);
+}
+
+static int post(struct virtqueue *vq, void *buffer, size_t size)
+{
+	struct scatterlist sg;
+
+	sg_init_one(&sg, buffer, size);
+	return virtqueue_add_inbuf(vq, &sg, 1, buffer, GFP_ATOMIC);
+}
+
+void bypass_completion_arrived(struct virtqueue *vq)
+{
+	struct bypass_dev *dev = vq->vdev->priv;
+	struct bypass_rdma_completion *message;
+	unsigned long flags;
+	u32 used;
+
+	do {
+		virtqueue_disable_cb(vq);
+		while ((message = virtqueue_get_buf(vq, &used))) {
+			u32 handle = le32_to_cpu(READ_ONCE(message->cq));
+			struct bypass_cq *cq = NULL;
+
+			xa_lock_irqsave(&dev->cqs, flags);
+			if (used >= sizeof(*message))
+				cq = xa_load(&dev->cqs, handle);
+			if (cq && cq->ibcq.comp_handler)
+				cq->ibcq.comp_handler(&cq->ibcq, cq->ibcq.cq_context);
+			xa_unlock_irqrestore(&dev->cqs, flags);
+			post(vq, message, sizeof(*message));
+		}
+		virtqueue_kick(vq);
+	} while (!virtqueue_enable_cb(vq));
+}
+
+static void cq_event(struct bypass_dev *dev, struct ib_event *event, u32 handle)
+{
+	struct bypass_cq *cq;
+	unsigned long flags;
+
+	xa_lock_irqsave(&dev->cqs, flags);
+	cq = xa_load(&dev->cqs, handle);
+	if (cq && cq->ibcq.event_handler) {
+		event->element.cq = &cq->ibcq;
+		cq->ibcq.event_handler(event, cq->ibcq.cq_context);
+	}
+	xa_unlock_irqrestore(&dev->cqs, flags);
+}
+
+static void qp_event(struct bypass_dev *dev, struct ib_event *event, u32 handle)
+{
+	struct bypass_qp *qp;
+	unsigned long flags;
+
+	xa_lock_irqsave(&dev->qps, flags);
+	qp = xa_load(&dev->qps, handle);
+	if (qp && qp->ibqp.event_handler) {
+		event->element.qp = &qp->ibqp;
+		qp->ibqp.event_handler(event, qp->ibqp.qp_context);
+	}
+	xa_unlock_irqrestore(&dev->qps, flags);
+}
+
+static void srq_event(struct bypass_dev *dev, struct ib_event *event, u32 handle)
+{
+	struct bypass_srq *srq;
+	unsigned long flags;
+
+	xa_lock_irqsave(&dev->srqs, flags);
+	srq = xa_load(&dev->srqs, handle);
+	if (srq && srq->ibsrq.event_handler) {
+		event->element.srq = &srq->ibsrq;
+		srq->ibsrq.event_handler(event, srq->ibsrq.srq_context);
+	}
+	xa_unlock_irqrestore(&dev->srqs, flags);
+}
+
+/* The core fetches the tables anew when it hears of it: ours must be new by then. */
+static void port_event(struct bypass_dev *dev, struct ib_event *event, u32 port)
+{
+	if (!rdma_is_port_valid(&dev->ibdev, port))
+		return;
+	if (event->event == IB_EVENT_GID_CHANGE)
+		bypass_refresh_gids(dev, port);
+	if (event->event == IB_EVENT_PKEY_CHANGE)
+		bypass_refresh_pkeys(dev, port);
+	event->element.port_num = port;
+	ib_dispatch_event(event);
+}
+
+static void tell(struct bypass_dev *dev, u32 type, u32 handle)
+{
+	struct ib_event event = {.device = &dev->ibdev, .event = type};
+
+	switch (type) {
+	case BYPASS_RDMA_EVENT_CQ_ERR:
+		cq_event(dev, &event, handle);
+		break;
+	case BYPASS_RDMA_EVENT_QP_FATAL ... BYPASS_RDMA_EVENT_PATH_MIG_ERR:
+	case BYPASS_RDMA_EVENT_QP_LAST_WQE_REACHED:
+		qp_event(dev, &event, handle);
+		break;
+	case BYPASS_RDMA_EVENT_SRQ_ERR:
+	case BYPASS_RDMA_EVENT_SRQ_LIMIT_REACHED:
+		srq_event(dev, &event, handle);
+		break;
+	case BYPASS_RDMA_EVENT_DEVICE_FATAL:
+		bypass_lost(dev, "the host's HCA is gone");
+		break;
+	case BYPASS_RDMA_EVENT_PORT_ACTIVE ... BYPASS_RDMA_EVENT_SM_CHANGE:
+	case BYPASS_RDMA_EVENT_CLIENT_REREGISTER:
+	case BYPASS_RDMA_EVENT_GID_CHANGE:
+		port_event(dev, &event, handle);
+		break;
+	default:
+		ibdev_dbg(&dev->ibdev, "event %u is not known\n", type);
+	}
+}
+
+static void read_events(struct work_struct *work)
+{
+	struct bypass_dev *dev = container_of(work, struct bypass_dev, event_work);
+	struct bypass_rdma_event *message;
+	u32 used;
+
+	do {
+		virtqueue_disable_cb(dev->events);
+		while ((message = virtqueue_get_buf(dev->events, &used))) {
+			if (used >= sizeof(*message))
+				tell(dev, le32_to_cpu(READ_ONCE(message->type)),
+				     le32_to_cpu(READ_ONCE(message->handle)));
+			post(dev->events, message, sizeof(*message));
+		}
+		virtqueue_kick(dev->events);
+	} while (!READ_ONCE(dev->gone) && !virtqueue_enable_cb(dev->events));
+}
+
+void bypass_event_arrived(struct virtqueue *vq)
+{
+	struct bypass_dev *dev = vq->vdev->priv;
+
+	virtqueue_disable_cb(vq);
+	schedule_work(&dev->event_work);
+}
+
+/* Memory for the messages; the queues exist. */
+int bypass_events_setup(struct bypass_dev *dev)
+{
+	INIT_WORK(&dev->event_work, read_events);
+	dev->event_buffers = kcalloc(virtqueue_get_vring_size(dev->events),
+				     sizeof(*dev->event_buffers), GFP_KERNEL);
+	if (!dev->event_buffers)
+		return -ENOMEM;
+	for (u32 v = 0; v < le32_to_cpu(dev->config.vectors); v++) {
+		struct bypass_vector *vector = &dev->vectors[v];
+
+		vector->buffers = kcalloc(virtqueue_get_vring_size(vector->vq),
+					  sizeof(*vector->buffers), GFP_KERNEL);
+		if (!vector->buffers)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* Gives all messages to the host; the device is ready. */
+void bypass_events_start(struct bypass_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < virtqueue_get_vring_size(dev->events); i++)
+		post(dev->events, &dev->event_buffers[i], sizeof(*dev->event_buffers));
+	virtqueue_kick(dev->events);
+	for (u32 v = 0; v < le32_to_cpu(dev->config.vectors); v++) {
+		struct bypass_vector *vector = &dev->vectors[v];
+
+		for (i = 0; i < virtqueue_get_vring_size(vector->vq); i++)
+			post(vector->vq, &vector->buffers[i], sizeof(*vector->buffers));
+		virtqueue_kick(vector->vq);
+	}
+}
+
+/* Once the queues are gone. */
+void bypass_events_free(struct bypass_dev *dev)
+{
+	for (u32 v = 0; dev->vectors && v < le32_to_cpu(dev->config.vectors); v++)
+		kfree(dev->vectors[v].buffers);
+	kfree(dev->event_buffers);
+}

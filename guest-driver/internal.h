@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The module's own view of a context slice: the device, its objects, and what the files
+ * offer each other. The messages that go to the host are in bypass_rdma_abi.h.
+ */
+#ifndef BYPASS_INTERNAL_H
+#define BYPASS_INTERNAL_H
+
+#include <linux/completion.h>
+#include <linux/virtio.h>
+#include <linux/virtio_config.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <rdma/ib_umem.h>
+#include <rdma/ib_verbs.h>
+#include <rdma/uverbs_ioctl.h>
+
+#include "bypass_rdma_abi.h"
+#include "compat.h"
+
+/* What we believe of the host's numbers at the most; more is refused at probe. */
+#define BYPASS_MAX_PORTS   16
+#define BYPASS_MAX_VECTORS 256
+#define BYPASS_MAX_OBJECTS BIT(20)
+
+struct bypass_dev;
+struct bypass_revival;
+
+/**
+ * struct bypass_vector - a completion vector
+ * @vq: its queue
+ * @buffers: one message for each place in the queue; the host writes them
+ */
+struct bypass_vector {
+	struct virtqueue *vq;
+	struct bypass_rdma_completion *buffers;
+};
+
+/**
+ * struct bypass_port - what we keep of a port
+ * @link_layer: as the host says; asked too often to fetch it each time
+ * @gid_count: number of @gids
+ * @pkey_count: number of @pkeys
+ * @gids: the host's table, so that an index means the same there
+ * @pkeys: likewise
+ */
+struct bypass_port {
+	u8 link_layer;
+	u32 gid_count;
+	u32 pkey_count;
+	union ib_gid gids[BYPASS_RDMA_GIDS_MAX];
+	u16 pkeys[BYPASS_RDMA_PKEYS_MAX];
+};
+
+/**
+ * struct bypass_dev - one slice
+ * @ibdev: what verbs know; first, it owns the memory
+ * @vdev: the virtio device
+ * @config: the host's description, checked
+ * @window: shared memory region 0, guest-physical
+ * @gone: no command will be answered any more; they fail with -EIO at once
+ * @lost_once: bit 0: bypass_lost() has been here
+ * @doorbell: shared with the host, NULL where the HCA needs none
+ * @control: control queue; @control_lock guards it
+ * @control_room: woken when a command has left the queue
+ * @events: event queue; @event_buffers are its messages, @event_work reads them
+ * @doorbell_vq: only ever kicked
+ * @vectors: completion vectors, config.vectors of them
+ * @cqs: by handle, for completions and events, as are @qps and @srqs. Handlers run under
+ *	the lock, so that what has been erased hears no more
+ * @port_lock: guards the tables in @ports
+ * @ports: by number less one
+ * @releases: sends RELEASE_MMAP, which may not wait where it becomes due
+ * @revival: probes the device anew when it is lost; NULL until it is registered
+ */
+struct bypass_dev {
+	struct ib_device ibdev;
+	struct virtio_device *vdev;
+	struct bypass_rdma_config config;
+	struct virtio_shm_region window;
+	bool gone;
+	unsigned long lost_once;
+	struct bypass_rdma_doorbell *doorbell;
+	struct virtqueue *control;
+	spinlock_t control_lock; /* @control */
+	wait_queue_head_t control_room;
+	struct virtqueue *events;
+	struct bypass_rdma_event *event_buffers;
+	struct work_struct event_work;
+	struct virtqueue *doorbell_vq;
+	struct bypass_vector *vectors;
+	struct xarray cqs;
+	struct xarray qps;
+	struct xarray srqs;
+	struct mutex port_lock; /* tables in @ports */
+	struct bypass_port *ports;
+	struct workqueue_struct *releases;
+	struct bypass_revival *revival;
+};
+
+/**
+ * struct bypass_mmaps - what an object gave its process to mmap
+ * @entry: references that the object holds
+ * @count: number of them
+ */
+struct bypass_mmaps {
+	struct rdma_user_mmap_entry *entry[BYPASS_RDMA_MMAPS_MAX];
+	unsigned int count;
+};
+
+struct bypass_ucontext {
+	struct ib_ucontext ibuc;
+	struct bypass_mmaps mmaps;
+	u32 handle;
+};
+
+struct bypass_pd {
+	struct ib_pd ibpd;
+	struct bypass_ucontext *owner;
+	u32 handle;
+};
+
+struct bypass_mr {
+	struct ib_mr ibmr;
+	struct bypass_ucontext *owner;
+	struct ib_umem *umem;
+	u32 handle;
+};
+
+struct bypass_mw {
+	struct ib_mw ibmw;
+	struct bypass_ucontext *owner;
+	u32 handle;
+};
+
+struct bypass_cq {
+	struct ib_cq ibcq;
+	struct bypass_ucontext *owner;
+	struct bypass_mmaps mmaps;
+	struct mutex arming; /* one request for a notification at a time */
+	u32 handle;
+};
+
+struct bypass_srq {
+	struct ib_srq ibsrq;
+	struct bypass_ucontext *owner;
+	struct bypass_mmaps mmaps;
+	u32 handle;
+};
+
+struct bypass_qp {
+	struct ib_qp ibqp;
+	struct bypass_ucontext *owner;
+	struct bypass_mmaps mmaps;
+	u32 handle;
+};
+
+struct bypass_ah {
+	struct ib_ah ibah;
+	struct bypass_ucontext *owner;
+	u32 handle;
+};
+
+static inline struct bypass_dev *to_dev(struct ib_device *ibdev)
+{
+	return container_of(ibdev, struct bypass_dev, ibdev);
+}
+
+#define BYPASS_TO(type, field)                                                                     \
+	static inline struct bypass_##type *to_##type(struct ib_##type *object)                    \
+	{                                                                                          \
+		return container_of(object, struct bypass_##type, field);                          \
+	}
+BYPASS_TO(ucontext, ibuc)
+BYPASS_TO(pd, ibpd)
+BYPASS_TO(mr, ibmr)
+BYPASS_TO(mw, ibmw)
+BYPASS_TO(cq, ibcq)
+BYPASS_TO(srq, ibsrq)
+BYPASS_TO(qp, ibqp)
+BYPASS_TO(ah, ibah)
+#undef BYPASS_TO
+
+/* The process behind a verb; NULL where the kernel itself would ask, which no slice serves. */
+static inline struct bypass_ucontext *bypass_caller(struct ib_udata *udata)
+{
+	return rdma_udata_to_drv_context(udata, struct bypass_ucontext, ibuc);
+}
+
+/* ctrl.c: commands to the host */
+
+/**
+ * struct bypass_command - a command and its answer
+ * @number: enum bypass_rdma_command
+ * @undo: command that destroys what this one creates, whose answer then begins with the
+ *	handle: sent when the answer cannot be handed on. 0 when nothing is created
+ * @ucontext: the process that asks, NULL for the kernel itself
+ * @request: body, @request_size bytes
+ * @tail: follows the blob, @tail_size bytes
+ * @response: set to the answer's body, @response_size bytes, on success
+ * @udata: the provider's blobs, NULL when there are none
+ * @mmaps: receives what the answer offers to mmap; NULL when it may offer nothing
+ * @patience: milliseconds to wait for the answer on top of the usual
+ */
+struct bypass_command {
+	u32 number;
+	u32 undo;
+	struct bypass_ucontext *ucontext;
+	const void *request;
+	size_t request_size;
+	const void *tail;
+	size_t tail_size;
+	void *response;
+	size_t response_size;
+	struct ib_udata *udata;
+	struct bypass_mmaps *mmaps;
+	unsigned int patience;
+};
+
+int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command);
+int bypass_destroy(struct bypass_dev *dev, u32 number, struct bypass_ucontext *owner, u32 handle);
+void bypass_control_done(struct virtqueue *vq);
+void bypass_control_drain(struct bypass_dev *dev);
+unsigned int bypass_timeout_ms(void);
+
+/* main.c */
+void bypass_lost(struct bypass_dev *dev, const char *why);
+
+/* device.c */
+int bypass_device_setup(struct bypass_dev *dev);
+int bypass_refresh_gids(struct bypass_dev *dev, u32 port);
+int bypass_refresh_pkeys(struct bypass_dev *dev, u32 port);
+
+/* doorbell.c */
+int bypass_doorbell_setup(struct bypass_dev *dev);
+void bypass_doorbell_free(struct bypass_dev *dev);
+int bypass_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
+		     const struct ib_send_wr **bad_wr);
+int bypass_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
+
+/* events.c */
+int bypass_publish(struct xarray *table, u32 handle, u32 limit, void *object);
+void bypass_unpublish(struct xarray *table, u32 handle, void *object);
+int bypass_events_setup(struct bypass_dev *dev);
+void bypass_events_start(struct bypass_dev *dev);
+void bypass_events_free(struct bypass_dev *dev);
+void bypass_event_arrived(struct virtqueue *vq);
+void bypass_completion_arrived(struct virtqueue *vq);
+
+/* mmap.c */
+int bypass_mmaps_insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext,
+			struct bypass_mmaps *mmaps, const struct bypass_rdma_mmap *from,
+			unsigned int count);
+void bypass_mmaps_remove(struct bypass_mmaps *mmaps);
+void bypass_mmaps_replace(struct bypass_mmaps *mmaps, const struct bypass_mmaps *newer);
+int bypass_mmap(struct ib_ucontext *ibuc, struct vm_area_struct *vma);
+void bypass_mmap_free(struct rdma_user_mmap_entry *rdma_entry);
+
+/* context.c */
+int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata);
+void bypass_dealloc_ucontext(struct ib_ucontext *ibuc);
+void bypass_disassociate(struct ib_ucontext *ibuc);
+int bypass_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
+int bypass_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
+
+/* mr.c */
+struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 iova, int access,
+				 BYPASS_DMAH_PARAMETER struct ib_udata *udata);
+struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64 length, u64 iova,
+				   int access, struct ib_pd *ibpd, struct ib_udata *udata);
+int bypass_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata);
+int bypass_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata);
+int bypass_dealloc_mw(struct ib_mw *ibmw);
+
+/* cq.c */
+int bypass_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr,
+		     BYPASS_CQ_ATTRS *attrs);
+int bypass_resize_cq(struct ib_cq *ibcq, BYPASS_CQE cqe, struct ib_udata *udata);
+int bypass_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata);
+
+/* srq.c */
+int bypass_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init, struct ib_udata *udata);
+int bypass_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr, enum ib_srq_attr_mask mask,
+		      struct ib_udata *udata);
+int bypass_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr);
+int bypass_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata);
+
+/* qp.c */
+int bypass_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init, struct ib_udata *udata);
+int bypass_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask, struct ib_udata *udata);
+int bypass_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		    struct ib_qp_init_attr *init);
+int bypass_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata);
+
+/* ah.c */
+void bypass_pack_ah(struct bypass_rdma_ah_attr *to, const struct rdma_ah_attr *from);
+void bypass_unpack_ah(struct bypass_dev *dev, struct rdma_ah_attr *to,
+		      const struct bypass_rdma_ah_attr *from);
+int bypass_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *init, struct ib_udata *udata);
+int bypass_destroy_ah(struct ib_ah *ibah, u32 flags);
+int bypass_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid);
+int bypass_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid);
+
+#endif

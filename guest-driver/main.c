@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * bypass_rdma: a context slice of the host's RDMA adapter, as a verbs device of the
+ * guest. This file finds the virtio device, sets its queues up, takes them down, and
+ * starts over with a device whose host has been lost.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "internal.h"
+
+static unsigned int virtio_id;
+module_param(virtio_id, uint, 0444);
+MODULE_PARM_DESC(virtio_id,
+		 "Virtio device ID to bind to beside 42, for a VMM that has no name for 42");
+
+/**
+ * struct bypass_revival - probes a lost device anew
+ * @work: does it; the device's own memory is gone in between
+ * @device: the virtio device
+ */
+struct bypass_revival {
+	struct work_struct work;
+	struct device *device;
+};
+
+static struct workqueue_struct *revivals;
+
+static void free_revival(struct bypass_revival *revival)
+{
+	if (!revival)
+		return;
+	put_device(revival->device);
+	kfree(revival);
+}
+
+static void revive(struct work_struct *work)
+{
+	struct bypass_revival *revival = container_of(work, struct bypass_revival, work);
+
+	if (device_reprobe(revival->device))
+		dev_err(revival->device,
+			"gone for good: bind the driver again when its host is back\n");
+	free_revival(revival);
+}
+
+static struct bypass_revival *make_revival(struct virtio_device *vdev)
+{
+	struct bypass_revival *revival = kzalloc(sizeof(*revival), GFP_KERNEL);
+
+	if (revival) {
+		INIT_WORK(&revival->work, revive);
+		revival->device = get_device(&vdev->dev);
+	}
+	return revival;
+}
+
+/**
+ * bypass_lost() - the host or its HCA is gone
+ * @dev: the slice; from here on commands fail at once
+ * @why: said to the administrator, once
+ *
+ * What processes hold is taken from them as on hot-unplug, and the device is probed
+ * again, should its host be back. Callable from any context.
+ */
+void bypass_lost(struct bypass_dev *dev, const char *why)
+{
+	struct bypass_revival *revival;
+
+	if (test_and_set_bit(0, &dev->lost_once))
+		return;
+	dev_err(&dev->vdev->dev, "lost: %s\n", why);
+	WRITE_ONCE(dev->gone, true);
+	wake_up_all(&dev->control_room);
+	revival = xchg(&dev->revival, NULL);
+	if (revival)
+		queue_work(revivals, &revival->work);
+}
+
+static void config_changed(struct virtio_device *vdev)
+{
+	struct bypass_dev *dev = vdev->priv;
+
+	if (vdev->config->get_status(vdev) & VIRTIO_CONFIG_S_NEEDS_RESET)
+		bypass_lost(dev, "the device asks for a reset");
+}
+
+/* Copies the configuration and believes it only within bounds. */
+static int read_config(struct virtio_device *vdev, struct bypass_rdma_config *config)
+{
+	__le32 magic;
+
+	virtio_cread_bytes(vdev, offsetof(struct bypass_rdma_config, magic), &magic, sizeof(magic));
+	if (le32_to_cpu(magic) != BYPASS_RDMA_MAGIC)
+		return -ENODEV; /* somebody else's device with the same ID */
+	virtio_cread_bytes(vdev, 0, config, sizeof(*config));
+	if (le16_to_cpu(config->major) != BYPASS_RDMA_MAJOR) {
+		dev_err(&vdev->dev,
+			"speaks version %u of the slice protocol, not %u: load the module that came with the host's bypass\n",
+			le16_to_cpu(config->major), BYPASS_RDMA_MAJOR);
+		return -EPROTONOSUPPORT;
+	}
+	if (le32_to_cpu(config->ports) - 1 >= BYPASS_MAX_PORTS ||
+	    le32_to_cpu(config->vectors) - 1 >= BYPASS_MAX_VECTORS ||
+	    le32_to_cpu(config->max_qp) > BYPASS_MAX_OBJECTS ||
+	    le32_to_cpu(config->max_cq) > BYPASS_MAX_OBJECTS) {
+		dev_err(&vdev->dev,
+			"has %u ports, %u vectors, %u QPs, %u CQs: more than makes sense, or none\n",
+			le32_to_cpu(config->ports), le32_to_cpu(config->vectors),
+			le32_to_cpu(config->max_qp), le32_to_cpu(config->max_cq));
+		return -EPROTO;
+	}
+	return 0;
+}
+
+static int find_window(struct bypass_dev *dev)
+{
+	u64 size = le64_to_cpu(dev->config.window_size);
+
+	if (!size)
+		return 0;
+	if (!virtio_get_shm_region(dev->vdev, &dev->window, 0)) {
+		dev_err(&dev->vdev->dev,
+			"has no shared memory region 0: its VMM does not support such regions\n");
+		return -ENXIO;
+	}
+	if (dev->window.len < size || !PAGE_ALIGNED(dev->window.addr)) {
+		dev_err(&dev->vdev->dev, "window of %llu bytes in a region of %llu at 0x%llx\n",
+			size, dev->window.len, dev->window.addr);
+		return -ENXIO;
+	}
+	dev->window.len = size;
+	return 0;
+}
+
+static int find_queues(struct bypass_dev *dev)
+{
+	u32 vectors = le32_to_cpu(dev->config.vectors), count = BYPASS_RDMA_QUEUE_VECTOR + vectors;
+	struct virtqueue_info *info = kcalloc(count, sizeof(*info), GFP_KERNEL);
+	struct virtqueue **vqs = kcalloc(count, sizeof(*vqs), GFP_KERNEL);
+	int err = -ENOMEM;
+
+	if (!info || !vqs)
+		goto free;
+	for (u32 i = BYPASS_RDMA_QUEUE_VECTOR; i < count; i++) {
+		info[i].name = "completions";
+		info[i].callback = bypass_completion_arrived;
+	}
+	info[BYPASS_RDMA_QUEUE_CONTROL].name = "control";
+	info[BYPASS_RDMA_QUEUE_CONTROL].callback = bypass_control_done;
+	info[BYPASS_RDMA_QUEUE_EVENT].name = "events";
+	info[BYPASS_RDMA_QUEUE_EVENT].callback = bypass_event_arrived;
+	info[BYPASS_RDMA_QUEUE_DOORBELL].name = "doorbell";
+	err = bypass_find_vqs(dev->vdev, count, vqs, info);
+	if (err)
+		goto free;
+	dev->control = vqs[BYPASS_RDMA_QUEUE_CONTROL];
+	dev->events = vqs[BYPASS_RDMA_QUEUE_EVENT];
+	dev->doorbell_vq = vqs[BYPASS_RDMA_QUEUE_DOORBELL];
+	for (u32 v = 0; v < vectors; v++)
+		dev->vectors[v].vq = vqs[BYPASS_RDMA_QUEUE_VECTOR + v];
+free:
+	kfree(vqs);
+	kfree(info);
+	return err;
+}
+
+static struct bypass_dev *make_dev(struct virtio_device *vdev,
+				   const struct bypass_rdma_config *config)
+{
+	struct bypass_dev *dev = ib_alloc_device(bypass_dev, ibdev);
+
+	if (!dev)
+		return NULL;
+	dev->vdev = vdev;
+	dev->config = *config;
+	spin_lock_init(&dev->control_lock);
+	init_waitqueue_head(&dev->control_room);
+	mutex_init(&dev->port_lock);
+	xa_init_flags(&dev->cqs, XA_FLAGS_LOCK_IRQ);
+	xa_init_flags(&dev->qps, XA_FLAGS_LOCK_IRQ);
+	xa_init_flags(&dev->srqs, XA_FLAGS_LOCK_IRQ);
+	dev->releases = alloc_ordered_workqueue("bypass_rdma-%s", 0, dev_name(&vdev->dev));
+	dev->ports = kcalloc(le32_to_cpu(config->ports), sizeof(*dev->ports), GFP_KERNEL);
+	dev->vectors = kcalloc(le32_to_cpu(config->vectors), sizeof(*dev->vectors), GFP_KERNEL);
+	vdev->priv = dev;
+	return dev;
+}
+
+/* Undoes make_dev() and what was done since, as far as it was. The device has been reset. */
+static void free_dev(struct bypass_dev *dev)
+{
+	if (dev->releases)
+		destroy_workqueue(dev->releases);
+	if (dev->control) {
+		bypass_control_drain(dev);
+		dev->vdev->config->del_vqs(dev->vdev);
+	}
+	bypass_events_free(dev);
+	bypass_doorbell_free(dev);
+	xa_destroy(&dev->srqs);
+	xa_destroy(&dev->qps);
+	xa_destroy(&dev->cqs);
+	kfree(dev->vectors);
+	kfree(dev->ports);
+	ib_dealloc_device(&dev->ibdev);
+}
+
+/* First of all the host stops, so that no page is touched that goes back to a process. */
+static void stop(struct bypass_dev *dev)
+{
+	WRITE_ONCE(dev->gone, true);
+	wake_up_all(&dev->control_room);
+	virtio_reset_device(dev->vdev);
+	if (dev->event_buffers)
+		cancel_work_sync(&dev->event_work);
+}
+
+static int start(struct bypass_dev *dev)
+{
+	int err = find_window(dev);
+
+	if (!err)
+		err = find_queues(dev);
+	if (!err)
+		err = bypass_events_setup(dev);
+	if (err)
+		return err;
+	virtio_device_ready(dev->vdev);
+	bypass_events_start(dev);
+	if (virtio_has_feature(dev->vdev, BYPASS_RDMA_F_DOORBELL)) {
+		err = bypass_doorbell_setup(dev);
+		if (err)
+			return err;
+	}
+	return bypass_device_setup(dev);
+}
+
+static int probe(struct virtio_device *vdev)
+{
+	struct bypass_rdma_config config;
+	struct bypass_revival *revival;
+	struct bypass_dev *dev;
+	int err;
+
+	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1) || !vdev->config->get)
+		return -ENODEV;
+	err = read_config(vdev, &config);
+	if (err)
+		return err;
+	dev = make_dev(vdev, &config);
+	if (!dev)
+		return -ENOMEM;
+	revival = make_revival(vdev);
+	err = -ENOMEM;
+	if (!revival || !dev->releases || !dev->ports || !dev->vectors)
+		goto stop;
+	err = start(dev);
+	if (err) {
+		dev_err(&vdev->dev, "cannot be set up: error %d\n", -err);
+		goto stop;
+	}
+	/* From here on it is worth a second try. */
+	WRITE_ONCE(dev->revival, revival);
+	if (READ_ONCE(dev->gone)) {
+		revival = xchg(&dev->revival, NULL);
+		if (revival)
+			queue_work(revivals, &revival->work);
+	}
+	return 0;
+stop:
+	free_revival(revival);
+	stop(dev);
+	free_dev(dev);
+	return err;
+}
+
+static void remove(struct virtio_device *vdev)
+{
+	struct bypass_dev *dev = vdev->priv;
+
+	free_revival(xchg(&dev->revival, NULL));
+	stop(dev);
+	ib_unregister_device(&dev->ibdev);
+	free_dev(dev);
+}
+
+#ifdef CONFIG_PM_SLEEP
+static int freeze(struct virtio_device *vdev)
+{
+	dev_err(&vdev->dev,
+		"what the host holds for it does not survive suspend: unload the module first\n");
+	return -EBUSY;
+}
+#endif
+
+static const unsigned int features[] = {BYPASS_RDMA_F_DOORBELL};
+
+/* The second one is for the module's parameter. */
+static struct virtio_device_id id_table[] = {
+	{BYPASS_RDMA_VIRTIO_ID, VIRTIO_DEV_ANY_ID},
+	{0},
+	{0},
+};
+MODULE_DEVICE_TABLE(virtio, id_table);
+
+static struct virtio_driver driver = {
+	.driver.name = KBUILD_MODNAME,
+	.driver.owner = THIS_MODULE,
+	.id_table = id_table,
+	.feature_table = features,
+	.feature_table_size = ARRAY_SIZE(features),
+	.probe = probe,
+	.remove = remove,
+	.config_changed = config_changed,
+#ifdef CONFIG_PM_SLEEP
+	.freeze = freeze,
+#endif
+};
+
+static int __init bypass_rdma_init(void)
+{
+	int err;
+
+	if (virtio_id)
+		id_table[1] = (struct virtio_device_id){virtio_id, VIRTIO_DEV_ANY_ID};
+	revivals = alloc_ordered_workqueue("bypass_rdma", 0);
+	if (!revivals)
+		return -ENOMEM;
+	err = register_virtio_driver(&driver);
+	if (err)
+		destroy_workqueue(revivals);
+	return err;
+}
+module_init(bypass_rdma_init);
+
+static void __exit bypass_rdma_exit(void)
+{
+	unregister_virtio_driver(&driver);
+	destroy_workqueue(revivals);
+}
+module_exit(bypass_rdma_exit);
+
+MODULE_DESCRIPTION("RDMA context slice of the host, for unmodified verbs programs");
+MODULE_AUTHOR("The bypass authors");
+MODULE_LICENSE("Dual BSD/GPL");

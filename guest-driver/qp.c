@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Queue pairs: RC, UC and UD. The numbers of states, masks and access flags are those of
+ * verbs on both sides; addresses are resolved by the host.
+ */
+#include "internal.h"
+
+static u32 srq_handle(struct ib_srq *ibsrq)
+{
+	return ibsrq ? to_srq(ibsrq)->handle : BYPASS_RDMA_NONE;
+}
+
+static u32 cq_handle(struct ib_cq *ibcq)
+{
+	return ibcq ? to_cq(ibcq)->handle : BYPASS_RDMA_NONE;
+}
+
+static void unpack_caps(struct ib_qp_cap *cap, const struct bypass_rdma_qp *from)
+{
+	cap->max_send_wr = le32_to_cpu(from->max_send_wr);
+	cap->max_recv_wr = le32_to_cpu(from->max_recv_wr);
+	cap->max_send_sge = le32_to_cpu(from->max_send_sge);
+	cap->max_recv_sge = le32_to_cpu(from->max_recv_sge);
+	cap->max_inline_data = le32_to_cpu(from->max_inline_data);
+}
+
+int bypass_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init, struct ib_udata *udata)
+{
+	struct bypass_dev *dev = to_dev(ibqp->device);
+	struct bypass_qp *qp = to_qp(ibqp);
+	struct bypass_rdma_create_qp request = {
+		.pd = cpu_to_le32(to_pd(ibqp->pd)->handle),
+		.send_cq = cpu_to_le32(cq_handle(init->send_cq)),
+		.recv_cq = cpu_to_le32(cq_handle(init->recv_cq)),
+		.srq = cpu_to_le32(srq_handle(init->srq)),
+		.type = cpu_to_le32(init->qp_type),
+		.sq_sig_all = cpu_to_le32(init->sq_sig_type == IB_SIGNAL_ALL_WR),
+		.max_send_wr = cpu_to_le32(init->cap.max_send_wr),
+		.max_recv_wr = cpu_to_le32(init->cap.max_recv_wr),
+		.max_send_sge = cpu_to_le32(init->cap.max_send_sge),
+		.max_recv_sge = cpu_to_le32(init->cap.max_recv_sge),
+		.max_inline_data = cpu_to_le32(init->cap.max_inline_data),
+		.create_flags = cpu_to_le32(init->create_flags),
+	};
+	struct bypass_rdma_qp response;
+	struct bypass_command command = {
+		.number = BYPASS_RDMA_CREATE_QP,
+		.undo = BYPASS_RDMA_DESTROY_QP,
+		.ucontext = bypass_caller(udata),
+		.request = &request,
+		.request_size = sizeof(request),
+		.response = &response,
+		.response_size = sizeof(response),
+		.udata = udata,
+		.mmaps = &qp->mmaps,
+	};
+	int err;
+
+	if (init->qp_type != IB_QPT_RC && init->qp_type != IB_QPT_UC && init->qp_type != IB_QPT_UD)
+		return -EOPNOTSUPP;
+	err = bypass_execute(dev, &command);
+	if (err)
+		return err;
+	qp->owner = command.ucontext;
+	qp->handle = le32_to_cpu(response.handle);
+	ibqp->qp_num = le32_to_cpu(response.qpn);
+	unpack_caps(&init->cap, &response);
+	err = bypass_publish(&dev->qps, qp->handle, le32_to_cpu(dev->config.max_qp), qp);
+	if (err) {
+		bypass_destroy(dev, BYPASS_RDMA_DESTROY_QP, qp->owner, qp->handle);
+		bypass_mmaps_remove(&qp->mmaps);
+	}
+	return err;
+}
+
+static void pack_attr(struct bypass_rdma_qp_attr *to, const struct ib_qp_attr *from, int mask)
+{
+	if (mask & IB_QP_AV)
+		bypass_pack_ah(&to->ah, &from->ah_attr);
+	if (mask & IB_QP_ALT_PATH) {
+		bypass_pack_ah(&to->alt_ah, &from->alt_ah_attr);
+		to->alt_pkey_index = cpu_to_le16(from->alt_pkey_index);
+		to->alt_port = from->alt_port_num;
+		to->alt_timeout = from->alt_timeout;
+	}
+	to->qp_state = from->qp_state;
+	to->cur_qp_state = from->cur_qp_state;
+	to->path_mtu = from->path_mtu;
+	to->path_mig_state = from->path_mig_state;
+	to->qkey = cpu_to_le32(from->qkey);
+	to->rq_psn = cpu_to_le32(from->rq_psn);
+	to->sq_psn = cpu_to_le32(from->sq_psn);
+	to->dest_qpn = cpu_to_le32(from->dest_qp_num);
+	to->access = cpu_to_le32(from->qp_access_flags);
+	to->pkey_index = cpu_to_le16(from->pkey_index);
+	to->en_sqd_async_notify = from->en_sqd_async_notify;
+	to->max_rd_atomic = from->max_rd_atomic;
+	to->max_dest_rd_atomic = from->max_dest_rd_atomic;
+	to->min_rnr_timer = from->min_rnr_timer;
+	to->port = from->port_num;
+	to->timeout = from->timeout;
+	to->retry_cnt = from->retry_cnt;
+	to->rnr_retry = from->rnr_retry;
+	to->rate_limit = cpu_to_le32(from->rate_limit);
+}
+
+int bypass_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask, struct ib_udata *udata)
+{
+	struct bypass_qp *qp = to_qp(ibqp);
+	struct bypass_rdma_modify_qp request = {
+		.handle = cpu_to_le32(qp->handle),
+		.mask = cpu_to_le32(mask),
+	};
+	struct bypass_command command = {
+		.number = BYPASS_RDMA_MODIFY_QP,
+		.ucontext = qp->owner,
+		.request = &request,
+		.request_size = sizeof(request),
+		.udata = udata,
+	};
+
+	if (mask & IB_QP_CAP)
+		return -EOPNOTSUPP;
+	pack_attr(&request.attr, attr, mask);
+	return bypass_execute(to_dev(ibqp->device), &command);
+}
+
+static void unpack_attr(struct bypass_dev *dev, struct ib_qp_attr *to,
+			const struct bypass_rdma_qp_attr *from)
+{
+	memset(to, 0, sizeof(*to));
+	bypass_unpack_ah(dev, &to->ah_attr, &from->ah);
+	bypass_unpack_ah(dev, &to->alt_ah_attr, &from->alt_ah);
+	to->qp_state = from->qp_state;
+	to->cur_qp_state = from->cur_qp_state;
+	to->path_mtu = from->path_mtu;
+	to->path_mig_state = from->path_mig_state;
+	to->qkey = le32_to_cpu(from->qkey);
+	to->rq_psn = le32_to_cpu(from->rq_psn);
+	to->sq_psn = le32_to_cpu(from->sq_psn);
+	to->dest_qp_num = le32_to_cpu(from->dest_qpn);
+	to->qp_access_flags = le32_to_cpu(from->access);
+	to->pkey_index = le16_to_cpu(from->pkey_index);
+	to->alt_pkey_index = le16_to_cpu(from->alt_pkey_index);
+	to->en_sqd_async_notify = from->en_sqd_async_notify;
+	to->sq_draining = from->sq_draining;
+	to->max_rd_atomic = from->max_rd_atomic;
+	to->max_dest_rd_atomic = from->max_dest_rd_atomic;
+	to->min_rnr_timer = from->min_rnr_timer;
+	to->port_num = from->port;
+	to->timeout = from->timeout;
+	to->retry_cnt = from->retry_cnt;
+	to->rnr_retry = from->rnr_retry;
+	to->alt_port_num = from->alt_port;
+	to->alt_timeout = from->alt_timeout;
+	to->rate_limit = le32_to_cpu(from->rate_limit);
+}
+
+int bypass_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
+		    struct ib_qp_init_attr *init)
+{
+	struct bypass_dev *dev = to_dev(ibqp->device);
+	struct bypass_qp *qp = to_qp(ibqp);
+	struct bypass_rdma_query_qp request = {
+		.handle = cpu_to_le32(qp->handle),
+		.mask = cpu_to_le32(mask),
+	};
+	struct bypass_rdma_qp_state response;
+	struct bypass_command command = {
+		.number = BYPASS_RDMA_QUERY_QP,
+		.ucontext = qp->owner,
+		.request = &request,
+		.request_size = sizeof(request),
+		.response = &response,
+		.response_size = sizeof(response),
+	};
+	int err = bypass_execute(dev, &command);
+
+	if (err)
+		return err;
+	unpack_attr(dev, attr, &response.attr);
+	unpack_caps(&attr->cap, &response.init);
+	memset(init, 0, sizeof(*init));
+	init->cap = attr->cap;
+	init->qp_type = ibqp->qp_type;
+	init->send_cq = ibqp->send_cq;
+	init->recv_cq = ibqp->recv_cq;
+	init->srq = ibqp->srq;
+	init->qp_context = ibqp->qp_context;
+	init->event_handler = ibqp->event_handler;
+	init->sq_sig_type = response.sq_sig_all ? IB_SIGNAL_ALL_WR : IB_SIGNAL_REQ_WR;
+	return 0;
+}
+
+int bypass_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
+{
+	struct bypass_dev *dev = to_dev(ibqp->device);
+	struct bypass_qp *qp = to_qp(ibqp);
+	int err = bypass_destroy(dev, BYPASS_RDMA_DESTROY_QP, qp->owner, qp->handle);
+
+	if (err)
+		return err;
+	bypass_unpublish(&dev->qps, qp->handle, qp);
+	bypass_mmaps_remove(&qp->mmaps);
+	return 0;
+}
