@@ -235,6 +235,8 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 	if (used < sizeof(head))
 		return -EPROTO;
 	memcpy(&head, at, sizeof(head));
+	if (head.status == cpu_to_le32(BYPASS_RDMA_E_NO_DEVICE))
+		bypass_lost(dev, "the host's HCA was removed");
 	if (head.status != cpu_to_le32(BYPASS_RDMA_OK))
 		return status_to_errno(le32_to_cpu(head.status));
 

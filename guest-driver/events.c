@@ -138,7 +138,7 @@ static void tell(struct bypass_dev *dev, u32 type, u32 handle)
 		srq_event(dev, &event, handle);
 		break;
 	case BYPASS_RDMA_EVENT_DEVICE_FATAL:
-		bypass_lost(dev, "the host's HCA is gone");
+		bypass_lost(dev, "the host's HCA was removed");
 		break;
 	case BYPASS_RDMA_EVENT_PORT_ACTIVE ... BYPASS_RDMA_EVENT_SM_CHANGE:
 	case BYPASS_RDMA_EVENT_CLIENT_REREGISTER:
