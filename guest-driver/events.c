@@ -176,14 +176,18 @@ void bypass_event_arrived(struct virtqueue *vq)
 	schedule_work(&dev->event_work);
 }
 
-/* Memory for the messages; the queues exist. */
+/* Room for the messages, given to the host before it may run: nobody else uses the queues yet. */
 int bypass_events_setup(struct bypass_dev *dev)
 {
+	unsigned int i;
+
 	INIT_WORK(&dev->event_work, read_events);
 	dev->event_buffers = kcalloc(virtqueue_get_vring_size(dev->events),
 				     sizeof(*dev->event_buffers), GFP_KERNEL);
 	if (!dev->event_buffers)
 		return -ENOMEM;
+	for (i = 0; i < virtqueue_get_vring_size(dev->events); i++)
+		post(dev->events, &dev->event_buffers[i], sizeof(*dev->event_buffers));
 	for (u32 v = 0; v < le32_to_cpu(dev->config.vectors); v++) {
 		struct bypass_vector *vector = &dev->vectors[v];
 
@@ -191,25 +195,18 @@ int bypass_events_setup(struct bypass_dev *dev)
 					  sizeof(*vector->buffers), GFP_KERNEL);
 		if (!vector->buffers)
 			return -ENOMEM;
+		for (i = 0; i < virtqueue_get_vring_size(vector->vq); i++)
+			post(vector->vq, &vector->buffers[i], sizeof(*vector->buffers));
 	}
 	return 0;
 }
 
-/* Gives all messages to the host; the device is ready. */
+/* The device is ready: points the host to what it has been given. */
 void bypass_events_start(struct bypass_dev *dev)
 {
-	unsigned int i;
-
-	for (i = 0; i < virtqueue_get_vring_size(dev->events); i++)
-		post(dev->events, &dev->event_buffers[i], sizeof(*dev->event_buffers));
-	virtqueue_kick(dev->events);
-	for (u32 v = 0; v < le32_to_cpu(dev->config.vectors); v++) {
-		struct bypass_vector *vector = &dev->vectors[v];
-
-		for (i = 0; i < virtqueue_get_vring_size(vector->vq); i++)
-			post(vector->vq, &vector->buffers[i], sizeof(*vector->buffers));
-		virtqueue_kick(vector->vq);
-	}
+	virtqueue_notify(dev->events);
+	for (u32 v = 0; v < le32_to_cpu(dev->config.vectors); v++)
+		virtqueue_notify(dev->vectors[v].vq);
 }
 
 /* Once the queues are gone. */
