@@ -44,6 +44,7 @@ TOOL_SRC := $(wildcard libbypass/tool/*.c)
 VMM_SRC := $(wildcard examples/bypass-vmm/*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
 UNIT_SRC := $(wildcard tests/unit/*.c)
+MODULE_SRC := $(wildcard $(addprefix guest-driver/,Kbuild Makefile dkms.conf *.c *.h))
 
 obj = $(patsubst %.c,$(O)/obj/%.o,$(1))
 LIBBYPASS_OBJ := $(call obj,$(LIBBYPASS_SRC))
@@ -177,6 +178,9 @@ ifneq ($(MAN),)
 		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit; \
 	done
 endif
+	$(INSTALL) -d $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
+	$(INSTALL) -m 644 $(MODULE_SRC) $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
+	sed -i 's/@VERSION@/$(VERSION)/' $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)/dkms.conf
 ifneq ($(wildcard libbypass/tool/completion/bypass),)
 	$(INSTALL) -D -m 644 -t $(DESTDIR)$(COMPLETIONDIR) libbypass/tool/completion/bypass
 endif
