@@ -67,8 +67,10 @@ struct bypass_virtio_queue {
  * @shm_map: NULL: the guest sees the window's hva. Else (out of process): make
  *	[@offset, @offset + @size) of the window show @fd from @fd_offset on, and
  *	return when the guest can see it. Called by one thread of the device at a
- *	time, with no lock held, only after DRIVER_OK
- * @shm_unmap: the reverse; with @shm_map
+ *	time, only after DRIVER_OK. queue_stop and reset wait for it: a transport that
+ *	is about to call them makes it return first
+ * @shm_unmap: the reverse; with @shm_map. Not called upon reset, at which a transport
+ *	with shm_map takes all pages back by itself
  *
  * shm_map and shm_unmap return 0 or a negative errno with bypass_error().
  */
@@ -84,9 +86,10 @@ struct bypass_virtio_carrier {
  * struct bypass_virtio_ops - what a device does
  * @attach: from now on @carrier serves the device; @transport is handed to its
  *	functions. NULL @carrier detaches, after a reset
- * @memory: guest RAM is now @mem (NULL: none). The device uses the old map no more
- *	when this returns. Safe to call while shm_map is under way. Device memory of
- *	any kind (windows) must not be in @mem
+ * @memory: guest RAM is now as @mem says (NULL: none); called before the first queue
+ *	is started and after each change. The device copies the map, and has done with
+ *	memory that is not in it when this returns. Never blocks for shm_map. Device
+ *	memory of any kind (windows) must not be in @mem
  * @accept: the driver accepts @features (FEATURES_OK). -EINVAL refuses them
  * @config_read: read device-specific configuration; @offset + @size was checked
  *	against config_size
