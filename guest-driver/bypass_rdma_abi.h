@@ -93,6 +93,7 @@ enum bypass_rdma_queue {
 #define BYPASS_RDMA_REQUEST_MAX	 65536u
 #define BYPASS_RDMA_RESPONSE_MAX 65536u
 #define BYPASS_RDMA_UDATA_MAX	 4096u
+#define BYPASS_RDMA_HIDDEN_ROOM	 64u
 #define BYPASS_RDMA_MMAPS_MAX	 8u
 #define BYPASS_RDMA_GIDS_MAX	 256u /* uverbs has eight bits for an index */
 #define BYPASS_RDMA_PKEYS_MAX	 128u
@@ -227,7 +228,8 @@ enum bypass_rdma_command {
  * @ucontext: the guest process that asks, from ALLOC_UCONTEXT; what is created belongs
  *	to it. BYPASS_RDMA_NONE: the guest's kernel itself
  * @udata_in: bytes of the provider's input blob
- * @udata_out: room for the provider's output blob
+ * @udata_out: room for the provider's output blob: as much as the user's buffer has, or
+ *	BYPASS_RDMA_HIDDEN_ROOM for MODIFY_SRQ (see bypass_rdma_response.udata_at)
  *
  * Followed without gaps by the command's body, udata_in bytes of blob, and nothing
  * else (REG_MR and REREG_MR: then the list of run pages). Both blobs are at most
@@ -463,7 +465,13 @@ struct bypass_rdma_run {
 
 #define BYPASS_RDMA_RUNS_PER_PAGE 256u
 
-/* @flags: enum ib_uverbs_rereg's bits: 1 translation, 2 PD, 4 access; @reg: what changes */
+enum bypass_rdma_rereg_flags { /* the bits of verbs */
+			       BYPASS_RDMA_REREG_TRANS = 1 << 0,
+			       BYPASS_RDMA_REREG_PD = 1 << 1,
+			       BYPASS_RDMA_REREG_ACCESS = 1 << 2,
+};
+
+/* @flags: what changes, to what @reg says; the other fields of @reg are ignored */
 struct bypass_rdma_rereg_mr {
 	__le32 handle;
 	__le32 flags;
@@ -506,9 +514,14 @@ struct bypass_rdma_create_srq {
 	__le32 srq_limit;
 };
 
+enum bypass_rdma_srq_mask { /* the bits of verbs */
+			    BYPASS_RDMA_SRQ_MAX_WR = 1 << 0,
+			    BYPASS_RDMA_SRQ_LIMIT = 1 << 1,
+};
+
 struct bypass_rdma_modify_srq {
 	__le32 handle;
-	__le32 mask; /* 1 max_wr, 2 srq_limit */
+	__le32 mask;
 	__le32 max_wr;
 	__le32 srq_limit;
 };

@@ -62,7 +62,12 @@ static size_t udata_in(const struct bypass_command *command)
 
 static size_t udata_out(const struct bypass_command *command)
 {
-	return command->udata ? min_t(size_t, command->udata->outlen, BYPASS_RDMA_UDATA_MAX) : 0;
+	if (!command->udata)
+		return 0;
+	/* What the host's driver would write through a pointer in the input. */
+	if (command->number == BYPASS_RDMA_MODIFY_SRQ)
+		return BYPASS_RDMA_HIDDEN_ROOM;
+	return min_t(size_t, command->udata->outlen, BYPASS_RDMA_UDATA_MAX);
 }
 
 /* Where the provider's input lies in the request. */

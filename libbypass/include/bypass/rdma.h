@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * RDMA context slices: a guest's own verbs context on an HCA that it shares with
+ * others. A slice is a virtio device (bypass/virtio.h); whoever carries it into a VM
+ * needs nothing from here but how to find an HCA, and to open a slice on it.
+ */
+#ifndef BYPASS_RDMA_H
+#define BYPASS_RDMA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct bypass_virtio_device;
+
+/**
+ * struct bypass_rdma_hca - an HCA of this host
+ * @name: "rxe0", "mlx5_0", …
+ * @netdev: network device of its first port ("eth0"), or empty
+ * @driver: name of the dialect that speaks its provider's language; empty: there is
+ *	none, and no slice can be had
+ * @guarded: the provider's queues are safe to show to an untrusted guest only by the
+ *	guarded way (see struct bypass_rdma_options)
+ * @ports: number of ports
+ * @active: port 1 is active
+ */
+struct bypass_rdma_hca {
+	char name[64];
+	char netdev[16];
+	char driver[16];
+	bool guarded;
+	unsigned int ports;
+	bool active;
+};
+
+/**
+ * bypass_rdma_hcas() - the HCAs of this host
+ * @hcas: set to an array for free(3)
+ * @count: set to its length
+ *
+ * Return: 0 (also when there are none), -EACCES or what libibverbs said.
+ */
+int bypass_rdma_hcas(struct bypass_rdma_hca **hcas, unsigned int *count);
+
+/**
+ * struct bypass_rdma_quota - the most that one slice may hold; 0 means the default
+ * @ucontexts: processes of the guest with an open device
+ * @pds: protection domains
+ * @mrs: memory regions
+ * @mws: memory windows
+ * @cqs: completion queues
+ * @srqs: shared receive queues
+ * @qps: queue pairs
+ * @ahs: address handles
+ * @mcasts: attachments to multicast groups, over all QPs
+ * @depth: entries of one queue (work requests, completions)
+ * @pinned_bytes: guest memory under registrations; what is registered twice counts twice
+ * @window_bytes: size of the window, a power of two: all that the guest may have mapped
+ *
+ * Where the HCA itself has less, its limit counts.
+ */
+struct bypass_rdma_quota {
+	uint32_t ucontexts;
+	uint32_t pds;
+	uint32_t mrs;
+	uint32_t mws;
+	uint32_t cqs;
+	uint32_t srqs;
+	uint32_t qps;
+	uint32_t ahs;
+	uint32_t mcasts;
+	uint32_t depth;
+	uint64_t pinned_bytes;
+	uint64_t window_bytes;
+};
+
+/**
+ * struct bypass_rdma_options - what slice is wanted
+ * @hca: name of the HCA, or of a network device of it
+ * @trust_guest: the guest may be given the driver's own queues although the driver
+ *	believes what it reads there (rxe). Without it such an HCA is served the guarded
+ *	way where its dialect has one, and is refused where not
+ * @all_ram: the guest may register all its RAM in one region, iova = guest-physical
+ *	address. For guests whose kernel is the only user
+ * @virtio_id: device ID; 0 for the default (42)
+ * @vectors: completion vectors, 1 to 64; 0 for the default
+ * @quota: limits
+ */
+struct bypass_rdma_options {
+	char hca[64];
+	bool trust_guest;
+	bool all_ram;
+	uint16_t virtio_id;
+	unsigned int vectors;
+	struct bypass_rdma_quota quota;
+};
+
+/**
+ * bypass_rdma_parse() - read options as users write them
+ * @text: "rxe0,trust-guest,qps=64,pinned=1G": the HCA, then flags (trust-guest,
+ *	all-ram) and numbers (id, vectors, and the quotas: ucontexts, pds, mrs, mws, cqs,
+ *	srqs, qps, ahs, mcasts, depth, pinned, window). Numbers may end in K, M, G or T
+ * @options: filled; what the text does not name is 0
+ *
+ * Return: 0, or -EINVAL with a text that points at the word and lists the known ones.
+ */
+int bypass_rdma_parse(const char *text, struct bypass_rdma_options *options);
+
+/**
+ * bypass_rdma_open() - open a slice
+ * @options: copied
+ * @dev: set to the device, to be given to its ops->close
+ *
+ * The HCA is opened here and not later, so that a process may drop its privileges and
+ * close itself in afterwards. The device runs threads of its own from its first
+ * queue_start to its reset.
+ *
+ * Return: 0; -ENODEV (no such HCA: the text lists those there are), -EOPNOTSUPP (no
+ * dialect), -EPERM (needs trust_guest: the text says why), -EINVAL, -EACCES, -ENOMEM,
+ * or what the kernel said.
+ */
+int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_virtio_device **dev);
+
+/**
+ * struct bypass_rdma_stats - what a slice has done since it was opened, and holds now
+ * @commands: control commands executed
+ * @refused: of them, those that failed
+ * @kicks: times the doorbell thread was woken
+ * @post_sends: doorbells that it rang for the guest: one system call each
+ * @arms: completion queues that it armed: one system call each
+ * @completions: completion events delivered
+ * @events: asynchronous events delivered
+ * @copied: work requests copied the guarded way
+ * @pinned_bytes: guest memory under registrations now
+ * @window_bytes: mapped into the guest now
+ * @objects: of all kinds, now
+ */
+struct bypass_rdma_stats {
+	uint64_t commands;
+	uint64_t refused;
+	uint64_t kicks;
+	uint64_t post_sends;
+	uint64_t arms;
+	uint64_t completions;
+	uint64_t events;
+	uint64_t copied;
+	uint64_t pinned_bytes;
+	uint64_t window_bytes;
+	uint64_t objects;
+};
+
+/**
+ * bypass_rdma_stats() - statistics of a slice
+ * @dev: from bypass_rdma_open()
+ * @stats: filled
+ *
+ * May be called at any time from any thread.
+ */
+void bypass_rdma_stats(struct bypass_virtio_device *dev, struct bypass_rdma_stats *stats);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Completion queues. They are made by uverbs, not by libibverbs, which would map the
+ * queue itself: it is the guest that maps it.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rdma/ib_user_verbs.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+static int check_cqe(struct rdma_slice *s, uint32_t cqe)
+{
+	uint32_t max = le32toh(s->limits.max_cqe);
+
+	if (!cqe || cqe > max)
+		return bypass_fail(EINVAL, "A completion queue of %u entries: at most %u (depth=)",
+				   cqe, max);
+	return 0;
+}
+
+int rdma_create_cq(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_create_cq *body = c->body;
+	struct bypass_rdma_cq *reply = (void *)c->reply;
+	struct rdma_mapping owner = {.ucontext = c->ucontext, .kind = RDMA_CQ};
+	uint32_t vector = le32toh(body->vector);
+	struct ib_uverbs_create_cq in = {.cqe = le32toh(body->cqe)};
+	struct ib_uverbs_create_cq_resp out;
+	struct rdma_blob blob;
+	int err;
+
+	if (vector >= s->options.vectors || body->reserved)
+		return bypass_fail(EINVAL, "There is no completion vector %u of %u", vector,
+				   s->options.vectors);
+	if (body->flags)
+		return bypass_fail(EOPNOTSUPP, "Flags %#x of a completion queue cannot be had",
+				   le32toh(body->flags));
+	err = check_cqe(s, in.cqe);
+	if (!err)
+		err = rdma_blob_in(s, c, &blob);
+	if (!err)
+		err = rdma_table_take(&s->tables[RDMA_CQ], c->ucontext, &owner.handle);
+	if (err)
+		return err;
+
+	in.user_handle = owner.handle;
+	in.comp_vector = vector % s->hca.vectors;
+	in.comp_channel = s->channels[vector];
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_CQ, &in, sizeof(in), &out, sizeof(out),
+			  &blob.udata);
+	if (err) {
+		rdma_table_put(&s->tables[RDMA_CQ], owner.handle);
+		return bypass_fail(-err, "%s refuses a completion queue of %u entries: %s",
+				   s->hca.name, in.cqe, strerror(-err));
+	}
+	rdma_count(&s->stats.objects, 1);
+	s->tables[RDMA_CQ].objects[owner.handle].host = out.cq_handle;
+	err = rdma_blob_out(s, c, &blob, &owner, 0);
+	if (err) {
+		rdma_destroy_new(s, RDMA_CQ, owner.handle);
+		return err;
+	}
+	atomic_store(&s->cq_hosts[owner.handle], out.cq_handle + 1);
+	reply->handle = htole32(owner.handle);
+	reply->cqe = htole32(out.cqe);
+	return 0;
+}
+
+int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_resize_cq *body = c->body;
+	struct bypass_rdma_cq *reply = (void *)c->reply;
+	struct rdma_mapping owner = {.kind = RDMA_CQ, .handle = le32toh(body->handle)};
+	struct rdma_object *cq = rdma_table_get(&s->tables[RDMA_CQ], owner.handle);
+	struct ib_uverbs_resize_cq in = {.cqe = le32toh(body->cqe)};
+	struct ib_uverbs_resize_cq_resp out;
+	struct rdma_blob blob;
+	int err;
+
+	if (!cq)
+		return -EBADF;
+	err = check_cqe(s, in.cqe);
+	if (!err)
+		err = rdma_blob_in(s, c, &blob);
+	if (err)
+		return err;
+	in.cq_handle = cq->host;
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_RESIZE_CQ, &in, sizeof(in), &out, sizeof(out),
+			  &blob.udata);
+	if (err)
+		return bypass_fail(-err, "%s refuses to resize a completion queue to %u: %s",
+				   s->hca.name, in.cqe, strerror(-err));
+	rdma_window_orphan(s, RDMA_CQ, owner.handle);
+	owner.ucontext = cq->ucontext;
+	err = rdma_blob_out(s, c, &blob, &owner, 0);
+	if (err)
+		return err;
+	reply->handle = htole32(owner.handle);
+	reply->cqe = htole32(out.cqe);
+	return 0;
+}

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The slice as a virtio device: what its transport calls, and the control thread, which
+ * waits for the driver's kicks and for the HCA's events.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+#include <bypass/log.h>
+#include <bypass/memory.h>
+
+#include "internal.h"
+
+/* What the control thread waits for: queues by their index, and … */
+enum source {
+	SOURCE_CHANNEL = 0x1000, /* + vector */
+	SOURCE_ASYNC = 0x2000,
+	SOURCE_REMOVAL,
+	SOURCE_STOP,
+};
+
+/* The transport goes first: a busy guest must not keep the control thread on the lock. */
+static void enter(struct rdma_slice *s)
+{
+	atomic_fetch_add(&s->callers, 1);
+	pthread_mutex_lock(&s->lock);
+	atomic_fetch_sub(&s->callers, 1);
+}
+
+static void leave(struct rdma_slice *s)
+{
+	pthread_mutex_unlock(&s->lock);
+}
+
+static int watch(struct rdma_slice *s, int fd, uint32_t events, uint32_t source)
+{
+	struct epoll_event event = {.events = events, .data.u32 = source};
+
+	if (fd < 0 || !epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event))
+		return 0;
+	return bypass_fail(errno, "%s: cannot wait for descriptor %d: %m", s->dev.name, fd);
+}
+
+static void serve_control(struct rdma_slice *s)
+{
+	int n;
+
+	do {
+		n = rdma_control_serve(s);
+		if (!atomic_load(&s->callers))
+			continue;
+		leave(s);
+		while (atomic_load(&s->callers))
+			sched_yield();
+		pthread_mutex_lock(&s->lock);
+	} while (n == 1 && !atomic_load(&s->control_stops));
+	if (n >= 0)
+		return;
+	bypass_log(BYPASS_LOG_WARN, "%s: %s; the guest has to reset the device", s->dev.name,
+		   bypass_error());
+	if (s->carrier && s->carrier->needs_reset)
+		s->carrier->needs_reset(s->transport);
+}
+
+static void serve_kick(struct rdma_slice *s, unsigned int index)
+{
+	struct pollfd kick = {.fd = s->queues[index].queue.kick_fd, .events = POLLIN};
+	eventfd_t value;
+
+	/* The queue may have been stopped, or started anew, since the kick. */
+	if (!bypass_virtqueue_started(&s->queues[index]) || poll(&kick, 1, 0) != 1 ||
+	    eventfd_read(kick.fd, &value))
+		return;
+	if (index == BYPASS_RDMA_QUEUE_CONTROL)
+		serve_control(s);
+	else if (index == BYPASS_RDMA_QUEUE_EVENT)
+		rdma_events_deliver(s);
+	else
+		rdma_completions_deliver(s, index - BYPASS_RDMA_QUEUE_VECTOR);
+}
+
+/* Something vanished from the directory of device nodes: is it ours? */
+static void check_removal(struct rdma_slice *s)
+{
+	char buffer[4096] __attribute__((aligned(__alignof__(struct inotify_event))));
+	const struct inotify_event *event;
+	ssize_t n = read(s->removal_fd, buffer, sizeof(buffer));
+
+	for (ssize_t at = 0; at < n; at += sizeof(*event) + event->len) {
+		event = (const struct inotify_event *)(buffer + at);
+		if (event->len && !strcmp(event->name, s->hca.node) && !s->lost)
+			rdma_lost(s);
+	}
+}
+
+static void serve(struct rdma_slice *s, uint32_t source)
+{
+	if (source < RDMA_QUEUES_MAX)
+		serve_kick(s, source);
+	else if (source == SOURCE_ASYNC)
+		rdma_events_deliver(s);
+	else if (source == SOURCE_REMOVAL)
+		check_removal(s);
+	else if (source != SOURCE_STOP)
+		rdma_completions_deliver(s, source - SOURCE_CHANNEL);
+}
+
+static void *control_thread(void *opaque)
+{
+	struct rdma_slice *s = opaque;
+	struct epoll_event events[16];
+	int n;
+
+	pthread_setname_np(pthread_self(), "bypass-control");
+	while (!atomic_load(&s->control_stops)) {
+		n = epoll_wait(s->epoll_fd, events, sizeof(events) / sizeof(events[0]), -1);
+		pthread_mutex_lock(&s->lock);
+		for (int i = 0; i < n; i++)
+			serve(s, events[i].data.u32);
+		leave(s);
+	}
+	return NULL;
+}
+
+static void unwatch(struct rdma_slice *s, int fd)
+{
+	if (fd >= 0)
+		epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+}
+
+static void unwatch_sources(struct rdma_slice *s)
+{
+	unwatch(s, s->control_stop_fd);
+	unwatch(s, s->hca.async_fd);
+	unwatch(s, s->removal_fd);
+	for (unsigned int v = 0; v < s->options.vectors; v++)
+		unwatch(s, s->channels[v]);
+}
+
+static int start_control(struct rdma_slice *s)
+{
+	sigset_t all, old;
+	int err = 0;
+
+	err = watch(s, s->control_stop_fd, EPOLLIN, SOURCE_STOP);
+	/* Edges: while the guest has no buffer, an event that waits must not wake us again. */
+	if (!err)
+		err = watch(s, s->hca.async_fd, EPOLLIN | EPOLLET, SOURCE_ASYNC);
+	if (!err)
+		err = watch(s, s->removal_fd, EPOLLIN, SOURCE_REMOVAL);
+	for (unsigned int v = 0; v < s->options.vectors && !err; v++)
+		err = watch(s, s->channels[v], EPOLLIN | EPOLLET, SOURCE_CHANNEL + v);
+	if (err)
+		goto fail;
+	atomic_store(&s->control_stops, false);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	err = pthread_create(&s->control_thread, NULL, control_thread, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (!err) {
+		s->control_runs = true;
+		return 0;
+	}
+	err = bypass_fail(err, "Cannot start the control thread of %s: %s", s->dev.name,
+			  strerror(err));
+fail:
+	unwatch_sources(s);
+	return err;
+}
+
+static void stop_control(struct rdma_slice *s)
+{
+	eventfd_t value;
+
+	if (s->control_runs) {
+		atomic_store(&s->control_stops, true);
+		eventfd_write(s->control_stop_fd, 1);
+		pthread_join(s->control_thread, NULL);
+		eventfd_read(s->control_stop_fd, &value);
+		s->control_runs = false;
+	}
+	unwatch_sources(s);
+}
+
+static int rdma_attach(struct bypass_virtio_device *dev,
+		       const struct bypass_virtio_carrier *carrier, void *transport)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+
+	enter(s);
+	s->carrier = carrier;
+	s->transport = transport;
+	leave(s);
+	return 0;
+}
+
+/* The caller's map may change under it: the slice has a copy of its own. */
+static struct bypass_memory *copy_map(const struct bypass_memory *mem)
+{
+	struct bypass_memory *copy = bypass_memory_new();
+	const struct bypass_memory_range *ranges;
+	unsigned int n = 0;
+
+	if (!copy || !mem)
+		return copy;
+	ranges = bypass_memory_ranges(mem, &n);
+	for (unsigned int i = 0; i < n; i++) {
+		if (bypass_memory_add(copy, &ranges[i])) {
+			bypass_memory_free(copy);
+			return NULL;
+		}
+	}
+	return copy;
+}
+
+static int rdma_memory(struct bypass_virtio_device *dev, const struct bypass_memory *mem)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+	struct bypass_memory *new = copy_map(mem), *old;
+
+	if (!new)
+		return bypass_fail(ENOMEM, "No memory for a memory map");
+	/* Not with lock: a command may hold it while it waits for the VMM that calls us. */
+	pthread_rwlock_wrlock(&s->memory_lock);
+	old = s->memory;
+	s->memory = new;
+	pthread_rwlock_unlock(&s->memory_lock);
+	bypass_memory_free(old);
+	return 0;
+}
+
+static int rdma_accept(struct bypass_virtio_device *dev, uint64_t features)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+	uint64_t needed = 1ull << 32; /* VIRTIO_F_VERSION_1 */
+
+	if (s->dialect->doorbell)
+		needed |= 1ull << BYPASS_RDMA_F_DOORBELL;
+	if ((features & ~dev->features) || (features & needed) != needed)
+		return bypass_fail(EINVAL,
+				   "The driver of %s accepts features %#llx of %#llx; it must "
+				   "take %#llx",
+				   dev->name, (unsigned long long)features,
+				   (unsigned long long)dev->features, (unsigned long long)needed);
+	enter(s);
+	s->features = features;
+	leave(s);
+	return 0;
+}
+
+static void rdma_config_read(struct bypass_virtio_device *dev, uint32_t offset, void *data,
+			     uint32_t size)
+{
+	memcpy(data, (const char *)&rdma_slice(dev)->config + offset, size);
+}
+
+static void rdma_config_write(struct bypass_virtio_device *dev, uint32_t offset, const void *data,
+			      uint32_t size)
+{
+	/* Read-only. */
+	(void)dev, (void)offset, (void)data, (void)size;
+}
+
+static int start_doorbell(struct rdma_slice *s, int kick_fd)
+{
+	if (!s->dialect->doorbell || s->lost)
+		return 0;
+	s->doorbell_kick_fd = kick_fd;
+	return rdma_doorbell_start(s);
+}
+
+static int rdma_queue_start(struct bypass_virtio_device *dev, unsigned int index,
+			    const struct bypass_virtio_queue *queue)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+	int err;
+
+	if (index >= dev->n_queues)
+		return bypass_fail(EINVAL, "%s has no queue %u", dev->name, index);
+	enter(s);
+	if (bypass_virtqueue_started(&s->queues[index])) {
+		err = bypass_fail(EBUSY, "Queue %u of %s is started already", index, dev->name);
+		goto out;
+	}
+	pthread_rwlock_rdlock(&s->memory_lock);
+	err = s->memory
+		      ? bypass_virtqueue_start(&s->queues[index], s->memory, queue, RDMA_QUEUE_SIZE)
+		      : bypass_fail(EFAULT, "%s has no guest memory", dev->name);
+	pthread_rwlock_unlock(&s->memory_lock);
+	if (err)
+		goto out;
+	if (index == BYPASS_RDMA_QUEUE_DOORBELL)
+		err = start_doorbell(s, queue->kick_fd);
+	else
+		err = watch(s, queue->kick_fd, EPOLLIN, index);
+	if (!err && !s->control_runs)
+		err = start_control(s);
+	if (err)
+		bypass_virtqueue_stop(&s->queues[index]);
+	else
+		eventfd_write(queue->kick_fd, 1); /* for what may be in it already */
+out:
+	leave(s);
+	return err;
+}
+
+static int rdma_queue_call(struct bypass_virtio_device *dev, unsigned int index, int fd)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+
+	if (index >= dev->n_queues)
+		return bypass_fail(EINVAL, "%s has no queue %u", dev->name, index);
+	enter(s);
+	s->queues[index].queue.call_fd = fd;
+	leave(s);
+	return 0;
+}
+
+static int rdma_queue_stop(struct bypass_virtio_device *dev, unsigned int index)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+	int next = 0;
+
+	if (index >= dev->n_queues)
+		return bypass_fail(EINVAL, "%s has no queue %u", dev->name, index);
+	enter(s);
+	if (bypass_virtqueue_started(&s->queues[index])) {
+		if (index == BYPASS_RDMA_QUEUE_DOORBELL)
+			rdma_doorbell_stop(s);
+		else
+			unwatch(s, s->queues[index].queue.kick_fd);
+		next = bypass_virtqueue_stop(&s->queues[index]);
+	}
+	leave(s);
+	return next;
+}
+
+static void rdma_reset(struct bypass_virtio_device *dev)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+
+	for (unsigned int i = 0; i < dev->n_queues; i++)
+		rdma_queue_stop(dev, i);
+	stop_control(s);
+	enter(s);
+	s->resets = true;
+	rdma_destroy_all(s, RDMA_ALL);
+	s->resets = false;
+	for (uint32_t i = 0; i < s->tables[RDMA_UCONTEXT].size; i++) {
+		if (!s->tables[RDMA_UCONTEXT].objects[i].live)
+			continue;
+		rdma_table_put(&s->tables[RDMA_UCONTEXT], i);
+		rdma_count(&s->stats.objects, -1);
+	}
+	s->features = 0;
+	s->lost_told = false;
+	leave(s);
+	pthread_rwlock_wrlock(&s->memory_lock);
+	s->doorbell_gpa = 0;
+	pthread_rwlock_unlock(&s->memory_lock);
+}
+
+static uint64_t rdma_interrupts(struct bypass_virtio_device *dev)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < dev->n_queues; i++)
+		sum += __atomic_load_n(&s->queues[i].interrupts, __ATOMIC_RELAXED);
+	return sum;
+}
+
+static void rdma_close(struct bypass_virtio_device *dev)
+{
+	rdma_reset(dev);
+	rdma_slice_free(rdma_slice(dev));
+}
+
+const struct bypass_virtio_ops rdma_virtio_ops = {
+	.attach = rdma_attach,
+	.memory = rdma_memory,
+	.accept = rdma_accept,
+	.config_read = rdma_config_read,
+	.config_write = rdma_config_write,
+	.queue_start = rdma_queue_start,
+	.queue_call = rdma_queue_call,
+	.queue_stop = rdma_queue_stop,
+	.reset = rdma_reset,
+	.interrupts = rdma_interrupts,
+	.close = rdma_close,
+};

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A dialect: what a slice must know of one provider, so that the guest's copy of that
+ * provider and the host's kernel driver understand each other through it.
+ *
+ * A verb has a core part, which is the same for all HCAs, and a provider's part: a blob
+ * in, a blob out. Of a blob a dialect says its length, and where in it lies something
+ * that means nothing on the other side: an offset for mmap(2), a pointer. All other
+ * bytes pass as they are. A command with no rule has no blobs.
+ *
+ * What an mlx5 dialect will have to say (rdma/mlx5-abi.h), next to rxe's rules:
+ *
+ *	command		in							out
+ *	ALLOC_UCONTEXT	req_v2: counts and flags only			resp: UAR geometry
+ *	ALLOC_PD	-						pdn
+ *	CREATE_CQ	buf_addr*, db_addr*, cqe_size, flags,		cqn
+ *			uar_page_index
+ *	RESIZE_CQ	buf_addr*, cqe_size				-
+ *	CREATE_SRQ	buf_addr*, db_addr*, flags, uidx		srqn
+ *	CREATE_QP	buf_addr*, db_addr*, WQE counts, flags, uidx,	bfreg_index, ECE
+ *			bfreg_index, sq_buf_addr*
+ *	MODIFY_QP	ECE, burst					response_length, ECE
+ *	CREATE_AH	-						response_length, dmac
+ *
+ *	mmap offset = (kind << 8 | index) pages; kinds: 0, 2, 3 UAR pages (write-combining
+ *	for 0 and 2, uncached for 3), 6 UARs allocated one by one, 1 contiguous pages
+ *	(obsolete), 5 core clock, 7 clock info (read-only). UAR pages become window pages
+ *	that ALLOC_UCONTEXT returns as bypass_rdma_mmap entries with the provider's own
+ *	offsets; a ucontext of its own for each guest process follows from that. All other
+ *	kinds are refused, which libmlx5 takes as "not supported".
+ *
+ *	* a user address, under which the driver pins the queue or its doorbell record:
+ *	the queues are guest memory. The guest's module has to pin it and add its run
+ *	pages to the request as REG_MR does; the slice lays the runs side by side, as for
+ *	a region, and puts the address of that span into the blob. Lengths: CQ entries ×
+ *	cqe_size; SRQ and QP from the WQE counts and shifts; a doorbell record is 8 bytes.
+ *	That is a feature bit of the guest ABI still to be given.
+ */
+#ifndef BYPASS_RDMA_DIALECT_H
+#define BYPASS_RDMA_DIALECT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct rdma_command;
+struct rdma_object;
+struct rdma_ring;
+struct rdma_slice;
+
+/* What a mapping shows, for the guarded way: it replaces work queues, not completion queues. */
+enum rdma_map_kind {
+	RDMA_MAP_CQ,
+	RDMA_MAP_SEND,
+	RDMA_MAP_RECEIVE,
+};
+
+/* A mapping announced in an output blob: a u64 mmap offset and a u32 size at these places. */
+struct rdma_map_rule {
+	enum rdma_map_kind kind;
+	uint16_t offset_at;
+	uint16_t size_at;
+};
+
+/*
+ * The blobs of one command. With @hidden, the driver takes an address at @hidden_at in
+ * the input blob and puts @hidden bytes there in place of an output blob; @maps then
+ * lie in these.
+ */
+struct rdma_blob_rule {
+	uint32_t command; /* enum bypass_rdma_command */
+	uint16_t in;	  /* bytes that the driver reads; more from the guest must be zero */
+	uint16_t out;	  /* bytes that the driver writes */
+	uint16_t hidden;
+	uint16_t hidden_at;
+	uint16_t n_maps;
+	struct rdma_map_rule maps[2];
+};
+
+/*
+ * The guarded way: the guest gets a copy of a work queue to fill, and the doorbell
+ * thread moves what it finds there to the driver's queue, checked on a private copy.
+ */
+struct rdma_guard {
+	/*
+	 * Make a copy of the work queue that the driver offers at @offset of cmd_fd. On
+	 * success @fd is what the guest is to see in its place; it belongs to the ring.
+	 */
+	int (*open)(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
+		    uint32_t size, struct rdma_ring **ring, int *fd);
+	/*
+	 * Move what is there, and return how much that was; @left: the driver's queue had
+	 * no room for all of it.
+	 */
+	unsigned int (*move)(struct rdma_ring *ring, bool *left);
+	void (*close)(struct rdma_ring *ring);
+};
+
+struct rdma_dialect {
+	const char *name;     /* also the stem of the guest's device name */
+	uint32_t driver_id;   /* enum rdma_driver_id */
+	bool doorbell;	      /* its post_send is a system call: an empty POST_SEND */
+	const char *distrust; /* why its queues are not for untrusted guests; NULL: they are */
+	const struct rdma_blob_rule *rules;
+	unsigned int n_rules;
+	const struct rdma_guard *guard; /* NULL: there is no guarded way */
+};
+
+extern const struct rdma_dialect rdma_dialect_rxe;
+
+/* The dialect of a driver, or NULL. */
+const struct rdma_dialect *rdma_dialect_find(uint32_t driver_id);
+
+#endif

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The doorbell thread. Where an HCA's doorbell is a system call, the guest sets a bit in
+ * memory and kicks (ioeventfd); this thread makes the call. See struct
+ * bypass_rdma_doorbell for the rules of the shared words.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <rdma/ib_user_verbs.h>
+
+#include <bypass/error.h>
+#include <bypass/memory.h>
+
+#include "internal.h"
+
+/* How soon to look again after work that the driver's queue had no room for. */
+#define RETRY_MS 1
+
+void rdma_post_send(struct rdma_slice *s, uint32_t handle)
+{
+	uint32_t host = atomic_load(&s->qp_hosts[handle]);
+	struct ib_uverbs_post_send in = {.wqe_size = sizeof(struct ib_uverbs_send_wr)};
+	struct ib_uverbs_post_send_resp out;
+
+	if (!host)
+		return;
+	in.qp_handle = host - 1;
+	/* A refusal (the queue pair may not send yet) is no news to the guest: verbs say so. */
+	rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_POST_SEND, &in, sizeof(in), &out, sizeof(out), NULL);
+	rdma_count(&s->stats.post_sends, 1);
+}
+
+static void arm(struct rdma_slice *s, uint32_t handle, bool solicited)
+{
+	uint32_t host = atomic_load(&s->cq_hosts[handle]);
+	struct ib_uverbs_req_notify_cq in = {.solicited_only = solicited};
+
+	if (!host)
+		return;
+	in.cq_handle = host - 1;
+	rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_REQ_NOTIFY_CQ, &in, sizeof(in), NULL, 0, NULL);
+	rdma_count(&s->stats.arms, 1);
+}
+
+/* Ring for the queue pairs whose bits are set. A bit is taken before its work is done. */
+static bool serve_sends(struct rdma_slice *s, uint64_t *words, uint32_t bits)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < bits; i += 64) {
+		uint64_t word = 0;
+
+		if (__atomic_load_n(&words[i / 64], __ATOMIC_RELAXED))
+			word = le64toh(__atomic_exchange_n(&words[i / 64], 0, __ATOMIC_ACQ_REL));
+		for (; word; word &= word - 1) {
+			uint32_t handle = i + __builtin_ctzll(word);
+
+			any = true;
+			if (handle < bits)
+				rdma_post_send(s, handle);
+		}
+	}
+	return any;
+}
+
+/* Arm the completion queues whose bits are set. A bit is taken when its work is done. */
+static bool serve_arms(struct rdma_slice *s, uint64_t *words, uint32_t bits, bool solicited)
+{
+	bool any = false;
+
+	for (uint32_t i = 0; i < bits; i += 64) {
+		uint64_t taken = __atomic_load_n(&words[i / 64], __ATOMIC_ACQUIRE);
+
+		for (uint64_t word = le64toh(taken); word; word &= word - 1) {
+			uint32_t handle = i + __builtin_ctzll(word);
+
+			if (handle < bits)
+				arm(s, handle, solicited);
+		}
+		if (!taken)
+			continue;
+		any = true;
+		__atomic_fetch_and(&words[i / 64], ~taken, __ATOMIC_RELEASE);
+	}
+	return any;
+}
+
+/* One look at all bitmaps. With memory_lock held. */
+static bool serve(struct rdma_slice *s, char *area)
+{
+	uint32_t qps = le32toh(s->config.max_qp), cqs = le32toh(s->config.max_cq);
+	bool any;
+
+	any = serve_sends(s, (uint64_t *)(area + BYPASS_RDMA_SEND_OFFSET), qps);
+	any |= serve_arms(s, (uint64_t *)(area + BYPASS_RDMA_ARM_OFFSET(qps)), cqs, false);
+	any |= serve_arms(s, (uint64_t *)(area + BYPASS_RDMA_ARM_SOLICITED_OFFSET(qps, cqs)), cqs,
+			  true);
+	return any;
+}
+
+/* Look, and look once more after having said that nobody looks; then it is safe to sleep. */
+static bool look(struct rdma_slice *s)
+{
+	uint32_t qps = le32toh(s->config.max_qp), cqs = le32toh(s->config.max_cq);
+	struct bypass_rdma_doorbell *area;
+	bool any = false;
+
+	pthread_rwlock_rdlock(&s->memory_lock);
+	area = s->doorbell_gpa ? bypass_memory_hva(s->memory, s->doorbell_gpa,
+						   BYPASS_RDMA_DOORBELL_BYTES(qps, cqs))
+			       : NULL;
+	if (area) {
+		__atomic_store_n(&area->awake, htole32(1), __ATOMIC_SEQ_CST);
+		any = serve(s, (char *)area);
+		if (!any) {
+			__atomic_store_n(&area->awake, 0, __ATOMIC_SEQ_CST);
+			__atomic_thread_fence(__ATOMIC_SEQ_CST);
+			any = serve(s, (char *)area);
+		}
+	}
+	pthread_rwlock_unlock(&s->memory_lock);
+	return any;
+}
+
+static void *doorbell_thread(void *opaque)
+{
+	struct rdma_slice *s = opaque;
+	struct pollfd fds[] = {
+		{.fd = s->doorbell_kick_fd, .events = POLLIN},
+		{.fd = s->doorbell_stop_fd, .events = POLLIN},
+	};
+	bool retry = false;
+	eventfd_t kicks;
+
+	pthread_setname_np(pthread_self(), "bypass-doorbell");
+	while (!atomic_load(&s->doorbell_stops)) {
+		while (look(s) && !atomic_load(&s->doorbell_stops))
+			;
+		retry = s->guarded && rdma_guard_move(s);
+		if (poll(fds, 2, retry ? RETRY_MS : -1) > 0 && fds[0].revents &&
+		    read(fds[0].fd, &kicks, sizeof(kicks)) == sizeof(kicks))
+			rdma_count(&s->stats.kicks, kicks);
+	}
+	return NULL;
+}
+
+int rdma_doorbell_start(struct rdma_slice *s)
+{
+	sigset_t all, old;
+	int err;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	atomic_store(&s->doorbell_stops, false);
+	err = pthread_create(&s->doorbell_thread, NULL, doorbell_thread, s);
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	if (err)
+		return bypass_fail(err, "Cannot start the doorbell thread of %s: %s", s->dev.name,
+				   strerror(err));
+	s->doorbell_runs = true;
+	return 0;
+}
+
+void rdma_doorbell_stop(struct rdma_slice *s)
+{
+	eventfd_t value;
+
+	if (!s->doorbell_runs)
+		return;
+	atomic_store(&s->doorbell_stops, true);
+	eventfd_write(s->doorbell_stop_fd, 1);
+	pthread_join(s->doorbell_thread, NULL);
+	eventfd_read(s->doorbell_stop_fd, &value);
+	s->doorbell_runs = false;
+}

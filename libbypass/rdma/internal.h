@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The inside of a context slice.
+ *
+ * Two threads: the control thread executes the guest's commands and delivers events,
+ * one at a time; the doorbell thread rings for the guest. Locks, in this order:
+ *
+ *	lock		queues, objects, window; held by the control thread while it
+ *			executes a command, by the transport's calls while they start and
+ *			stop queues
+ *	memory_lock	the guest's memory map and the doorbell area; shared by whoever
+ *			copies from or to guest memory, for no longer than that
+ *
+ * A handler never holds memory_lock when it calls the transport's shm_map, because the
+ * VMM may change the memory map before it answers.
+ */
+#ifndef BYPASS_RDMA_INTERNAL_H
+#define BYPASS_RDMA_INTERNAL_H
+
+#include <endian.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <bypass/rdma.h>
+#include <bypass/virtqueue.h>
+
+#include "bypass_rdma_abi.h"
+#include "dialect.h"
+
+struct bypass_memory;
+struct ibv_context;
+
+#define RDMA_VECTORS_MAX 64
+#define RDMA_QUEUES_MAX	 (BYPASS_RDMA_QUEUE_VECTOR + RDMA_VECTORS_MAX)
+#define RDMA_PAGE	 BYPASS_RDMA_PAGE_SIZE
+#define RDMA_QUEUE_SIZE	 256
+#define RDMA_ALL	 0xfffffffeu /* in place of a ucontext: whichever */
+
+/* ------------------------------------------------------------------ uverbs.c */
+
+/* The provider's part of a uverbs command: what the driver reads, and what it may write. */
+struct rdma_udata {
+	const void *in;
+	void *out;
+	uint32_t in_size;
+	uint32_t out_size;
+};
+
+/*
+ * An opened HCA, as far as commands need it. The descriptors are -1 once it is closed,
+ * because the HCA was removed.
+ */
+struct rdma_hca {
+	struct ibv_context *context; /* owner of the descriptors; NULL in tests */
+	int cmd_fd;
+	int async_fd;
+	uint32_t vectors; /* completion vectors of the host */
+	uint32_t ports;
+	uint32_t driver_id;
+	uint32_t abi;
+	char name[64];
+	char node[64]; /* its device node, below /dev/infiniband */
+};
+
+/*
+ * Execute a write command (enum ib_uverbs_write_cmds) through RDMA_VERBS_IOCTL, which
+ * unlike write(2) does not care who opened the descriptor. Returns 0 or -errno.
+ */
+int rdma_uverbs(const struct rdma_hca *hca, uint32_t command, const void *in, size_t in_size,
+		void *out, size_t out_size, const struct rdma_udata *udata);
+
+/* --------------------------------------------------------------------- hca.c */
+
+/* Open an HCA by its name or its network device's, and find the dialect that it speaks. */
+int rdma_hca_open(const char *name, struct rdma_hca *hca, const struct rdma_dialect **dialect);
+void rdma_hca_close(struct rdma_hca *hca);
+int rdma_hca_query_port(const struct rdma_hca *hca, uint32_t port, struct bypass_rdma_port *out);
+int rdma_hca_query_gids(const struct rdma_hca *hca, uint32_t port, struct bypass_rdma_gids *out);
+int rdma_hca_query_pkeys(const struct rdma_hca *hca, uint32_t port, struct bypass_rdma_pkeys *out);
+
+/* ------------------------------------------------------------------- table.c */
+
+struct rdma_mcast {
+	struct rdma_mcast *next;
+	uint8_t gid[16];
+	uint16_t lid;
+};
+
+/* What the guest knows by a handle. Which fields count depends on the table. */
+struct rdma_object {
+	bool live;
+	uint32_t ucontext; /* the guest's process, or BYPASS_RDMA_NONE */
+	uint32_t host;	   /* uverbs handle; never leaves the host */
+	uint32_t qp_type;
+	uint64_t pinned;	   /* MR: bytes */
+	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
+};
+
+enum rdma_kind {
+	RDMA_UCONTEXT,
+	RDMA_PD,
+	RDMA_MR,
+	RDMA_MW,
+	RDMA_CQ,
+	RDMA_SRQ,
+	RDMA_QP,
+	RDMA_AH,
+	RDMA_KINDS,
+};
+
+struct rdma_table {
+	const char *what; /* "memory regions" */
+	struct rdma_object *objects;
+	uint32_t size;
+	uint32_t live;
+	uint32_t next; /* where to look for a free one */
+};
+
+int rdma_table_init(struct rdma_table *table, const char *what, uint32_t size);
+void rdma_table_free(struct rdma_table *table);
+/* A free handle; -EDQUOT when there is none. The object is zero but for live and ucontext. */
+int rdma_table_take(struct rdma_table *table, uint32_t ucontext, uint32_t *handle);
+void rdma_table_put(struct rdma_table *table, uint32_t handle);
+/* The object, or NULL, which is -EBADF. */
+struct rdma_object *rdma_table_get(const struct rdma_table *table, uint32_t handle);
+
+/* ------------------------------------------------------------------ window.c */
+
+/* A run of window pages in use. */
+struct rdma_mapping {
+	struct rdma_mapping *next; /* by rising offset */
+	uint64_t offset;
+	uint64_t size;
+	uint32_t ucontext;
+	enum rdma_kind kind; /* what kind of object it belongs to … */
+	uint32_t handle;     /* … and which */
+	bool orphan;	     /* its object is gone or has another: the guest may release it */
+};
+
+struct rdma_window {
+	void *hva;
+	uint64_t size;
+	uint64_t used;
+	struct rdma_mapping *mappings;
+};
+
+int rdma_window_init(struct rdma_window *window, uint64_t size);
+void rdma_window_free(struct rdma_window *window);
+/* Map @size bytes of @fd somewhere. @owner: kind, handle and ucontext of the object. */
+int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
+		    const struct rdma_mapping *owner, uint64_t *offset);
+/* The object is gone, or its mappings are replaced. */
+void rdma_window_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
+/* The guest has no more use for an orphan. */
+int rdma_window_release(struct rdma_slice *s, uint64_t offset, uint64_t size);
+/* Take back what an object has. */
+void rdma_window_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
+/* Take back what belongs to a ucontext (RDMA_ALL: everything), orphan or not. */
+void rdma_window_sweep(struct rdma_slice *s, uint32_t ucontext);
+
+/* --------------------------------------------------------------------- blob.c */
+
+/* What a command's blobs become on their way to the driver. */
+struct rdma_blob {
+	const struct rdma_blob_rule *rule; /* NULL: none */
+	struct rdma_udata udata;
+	uint8_t in[64];
+	uint8_t hidden[64];
+};
+
+/* Check and translate the guest's input blob; ready the output buffer. */
+int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob);
+/*
+ * Map what the driver's output offers, and translate the output for the guest. @owner as
+ * for rdma_window_map(). On failure the object may have some mappings: destroy it.
+ */
+int rdma_blob_out(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
+		  const struct rdma_mapping *owner, uint32_t qp_type);
+
+/* ----------------------------------------------------------------- control.c */
+
+/* One command, from the first copy of its bytes to the last of its response. */
+struct rdma_command {
+	uint8_t request[BYPASS_RDMA_REQUEST_MAX] __attribute__((aligned(8)));
+	uint8_t reply[sizeof(struct bypass_rdma_gids) + 8] __attribute__((aligned(8)));
+	uint8_t udata_out[BYPASS_RDMA_UDATA_MAX];
+	struct bypass_rdma_mmap mmaps[BYPASS_RDMA_MMAPS_MAX];
+	uint32_t code;
+	uint32_t ucontext;
+	const void *body;
+	const uint8_t *udata_in;
+	const uint8_t *tail; /* list of run pages */
+	uint32_t udata_in_size;
+	uint32_t udata_room; /* for output */
+	uint32_t tail_size;
+	uint32_t n_mmaps;
+	uint32_t udata_out_size;
+	uint32_t udata_at;
+};
+
+/*
+ * Execute the request of @size bytes in c->request, and encode the response, at most
+ * @room bytes of it, into @response. Returns the bytes of the response.
+ */
+uint32_t rdma_control_execute(struct rdma_slice *s, struct rdma_command *c, uint32_t size,
+			      uint8_t *response, uint32_t room);
+/*
+ * Serve one chain of the control queue, with lock held: 1; 0 when there is none; or a
+ * negative errno when the driver broke the queue.
+ */
+int rdma_control_serve(struct rdma_slice *s);
+
+/* Handlers: 0, or a negative errno with a text. The body's length has been checked. */
+typedef int rdma_handler(struct rdma_slice *s, struct rdma_command *c);
+
+/* query.c */
+rdma_handler rdma_query_device, rdma_query_port, rdma_query_gids, rdma_query_pkeys;
+rdma_handler rdma_set_doorbell, rdma_release_mmap;
+/* memory.c */
+rdma_handler rdma_alloc_pd, rdma_reg_mr, rdma_rereg_mr, rdma_alloc_mw;
+/* cq.c */
+rdma_handler rdma_create_cq, rdma_resize_cq;
+/* srq.c */
+rdma_handler rdma_create_srq, rdma_modify_srq, rdma_query_srq;
+/* qp.c */
+rdma_handler rdma_create_qp, rdma_modify_qp, rdma_query_qp, rdma_attach_mcast, rdma_detach_mcast;
+/* ah.c */
+rdma_handler rdma_create_ah;
+/* destroy.c */
+rdma_handler rdma_alloc_ucontext, rdma_dealloc_ucontext, rdma_destroy;
+
+/* ----------------------------------------------------------------- destroy.c */
+
+/* Destroy all objects and mappings of a ucontext, or of all of them (RDMA_ALL). */
+void rdma_destroy_all(struct rdma_slice *s, uint32_t ucontext);
+/* Undo the creation of an object: destroy it on the host, take its pages back. */
+void rdma_destroy_new(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
+int rdma_detach(struct rdma_slice *s, struct rdma_object *qp, const uint8_t *gid, uint16_t lid);
+
+/* ------------------------------------------------------------------- event.c */
+
+/* With lock held: move what is there, as far as the guest has buffers for it. */
+void rdma_events_deliver(struct rdma_slice *s);
+void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector);
+/* The HCA was removed: tell the guest, give the HCA up. */
+void rdma_lost(struct rdma_slice *s);
+
+/* ------------------------------------------------------------------- guard.c */
+
+/* A work queue's copy, in the guarded way; the dialect's ring begins with it. */
+struct rdma_ring {
+	struct rdma_ring *next;
+	enum rdma_map_kind map;
+	enum rdma_kind kind; /* of its object: QP or SRQ */
+	uint32_t handle;
+	uint32_t qp_type;
+};
+
+int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
+		    uint32_t size, int *fd);
+void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
+/*
+ * Move what waits in all rings, and ring for the queue pairs that got something to send.
+ * True when something must be looked at again soon. Doorbell thread.
+ */
+bool rdma_guard_move(struct rdma_slice *s);
+
+/* ---------------------------------------------------------------- doorbell.c */
+
+int rdma_doorbell_start(struct rdma_slice *s);
+void rdma_doorbell_stop(struct rdma_slice *s);
+/* The empty POST_SEND that makes the driver look at a queue pair's send queue. */
+void rdma_post_send(struct rdma_slice *s, uint32_t handle);
+
+/* ------------------------------------------------------------------- slice.c */
+
+struct rdma_slice {
+	struct bypass_virtio_device dev; /* first: it is what transports hold */
+	struct bypass_rdma_options options;
+	struct rdma_hca hca;
+	const struct rdma_dialect *dialect;
+	bool guarded;
+	struct bypass_rdma_config config; /* what the guest reads */
+	struct bypass_rdma_device limits; /* what QUERY_DEVICE says */
+	uint16_t queue_size[RDMA_QUEUES_MAX];
+	uint64_t features; /* accepted by the driver */
+
+	pthread_mutex_t lock;
+	const struct bypass_virtio_carrier *carrier;
+	void *transport;
+	struct bypass_virtqueue queues[RDMA_QUEUES_MAX];
+	struct rdma_table tables[RDMA_KINDS];
+	struct rdma_window window;
+	uint64_t pinned;
+	uint32_t mcasts;
+	int channels[RDMA_VECTORS_MAX]; /* completion channels of the host */
+	struct rdma_command *command;	/* the one buffer for requests … */
+	uint8_t *response;		/* … and this for responses */
+	bool lost;			/* the HCA was removed … */
+	bool lost_told;			/* … and the guest knows … */
+	bool given_up;			/* … and so do we */
+	bool resets;			/* the transport takes the window back by itself */
+
+	pthread_rwlock_t memory_lock;
+	struct bypass_memory *memory; /* the slice's own copy; never NULL */
+	uint64_t doorbell_gpa;	      /* 0: not told yet */
+
+	/* Read by the doorbell thread with no lock: uverbs handle + 1, or 0. */
+	_Atomic uint32_t *qp_hosts;
+	_Atomic uint32_t *cq_hosts;
+
+	pthread_mutex_t ring_lock; /* of rings; taken last */
+	struct rdma_ring *rings;
+
+	pthread_t control_thread;
+	pthread_t doorbell_thread;
+	bool control_runs;
+	bool doorbell_runs;
+	_Atomic bool control_stops;
+	_Atomic bool doorbell_stops;
+	_Atomic int callers; /* of the transport, waiting for lock: they go first */
+	int epoll_fd;
+	int control_stop_fd;
+	int doorbell_stop_fd;
+	int doorbell_kick_fd; /* the transport's; valid while the thread runs */
+	int removal_fd;	      /* inotify: the HCA's device node goes away */
+
+	struct {
+		_Atomic uint64_t commands, refused, kicks, post_sends, arms, completions, events,
+			copied, pinned_bytes, window_bytes, objects;
+	} stats;
+};
+
+extern const struct bypass_virtio_ops rdma_virtio_ops; /* device.c */
+
+void rdma_slice_free(struct rdma_slice *s);
+/* Everything but the HCA, which the caller has opened. For rdma_open and for tests. */
+int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_hca *hca,
+		   const struct rdma_dialect *dialect, struct rdma_slice **slice);
+
+static inline void rdma_count(_Atomic uint64_t *counter, uint64_t n)
+{
+	atomic_fetch_add_explicit(counter, n, memory_order_relaxed);
+}
+
+static inline struct rdma_slice *rdma_slice(struct bypass_virtio_device *dev)
+{
+	return (struct rdma_slice *)dev;
+}
+
+#endif

@@ -1,0 +1,345 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Queue pairs and their multicast groups.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+/* Bits of verbs' enum ib_qp_attr_mask that mean something here: STATE (0) to DEST_QPN (20). */
+#define ATTRIBUTES ((1u << 21) - 1)
+#define ATTR_QKEY  (1u << 6)
+
+/* Q_Keys with the high bit set are the privileged programs' of a host, not a guest's. */
+#define QKEY_PRIVILEGED 0x80000000u
+
+static int check_caps(struct rdma_slice *s, const struct bypass_rdma_create_qp *body)
+{
+	uint32_t wr = le32toh(s->limits.max_qp_wr);
+	uint32_t type = le32toh(body->type);
+
+	if (type != IB_UVERBS_QPT_RC && type != IB_UVERBS_QPT_UC && type != IB_UVERBS_QPT_UD)
+		return bypass_fail(EOPNOTSUPP,
+				   "Queue pairs of type %u cannot be had through a slice", type);
+	if (body->create_flags)
+		return bypass_fail(EOPNOTSUPP, "Flags %#x of a queue pair cannot be had",
+				   le32toh(body->create_flags));
+	if (le32toh(body->sq_sig_all) > 1)
+		return bypass_fail(EPROTO, "sq_sig_all is neither 0 nor 1");
+	if (le32toh(body->max_send_wr) > wr || le32toh(body->max_recv_wr) > wr)
+		return bypass_fail(EINVAL,
+				   "A queue pair of %u and %u requests: at most %u (depth=)",
+				   le32toh(body->max_send_wr), le32toh(body->max_recv_wr), wr);
+	if (le32toh(body->max_send_sge) > le32toh(s->limits.max_send_sge) ||
+	    le32toh(body->max_recv_sge) > le32toh(s->limits.max_recv_sge))
+		return bypass_fail(EINVAL, "A queue pair of %u and %u SGEs: at most %u and %u",
+				   le32toh(body->max_send_sge), le32toh(body->max_recv_sge),
+				   le32toh(s->limits.max_send_sge),
+				   le32toh(s->limits.max_recv_sge));
+	return 0;
+}
+
+/* The objects that a new queue pair refers to, by their uverbs handles. */
+static int find_parts(struct rdma_slice *s, const struct bypass_rdma_create_qp *body,
+		      struct ib_uverbs_create_qp *in)
+{
+	struct rdma_object *pd = rdma_table_get(&s->tables[RDMA_PD], le32toh(body->pd));
+	struct rdma_object *send = pd ? rdma_table_get(&s->tables[RDMA_CQ], le32toh(body->send_cq))
+				      : NULL;
+	struct rdma_object *recv =
+		send ? rdma_table_get(&s->tables[RDMA_CQ], le32toh(body->recv_cq)) : NULL;
+	struct rdma_object *srq;
+
+	if (!recv)
+		return -EBADF;
+	in->pd_handle = pd->host;
+	in->send_cq_handle = send->host;
+	in->recv_cq_handle = recv->host;
+	if (le32toh(body->srq) == BYPASS_RDMA_NONE)
+		return 0;
+	srq = rdma_table_get(&s->tables[RDMA_SRQ], le32toh(body->srq));
+	if (!srq)
+		return -EBADF;
+	in->is_srq = 1;
+	in->srq_handle = srq->host;
+	return 0;
+}
+
+int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_create_qp *body = c->body;
+	struct bypass_rdma_qp *reply = (void *)c->reply;
+	struct rdma_mapping owner = {.ucontext = c->ucontext, .kind = RDMA_QP};
+	struct ib_uverbs_create_qp in = {
+		.max_send_wr = le32toh(body->max_send_wr),
+		.max_recv_wr = le32toh(body->max_recv_wr),
+		.max_send_sge = le32toh(body->max_send_sge),
+		.max_recv_sge = le32toh(body->max_recv_sge),
+		.max_inline_data = le32toh(body->max_inline_data),
+		.sq_sig_all = le32toh(body->sq_sig_all),
+		.qp_type = le32toh(body->type),
+	};
+	struct ib_uverbs_create_qp_resp out;
+	struct rdma_object *qp;
+	struct rdma_blob blob;
+	int err;
+
+	err = check_caps(s, body);
+	if (!err)
+		err = find_parts(s, body, &in);
+	if (!err)
+		err = rdma_blob_in(s, c, &blob);
+	if (!err)
+		err = rdma_table_take(&s->tables[RDMA_QP], c->ucontext, &owner.handle);
+	if (err)
+		return err;
+
+	in.user_handle = owner.handle;
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_QP, &in, sizeof(in), &out, sizeof(out),
+			  &blob.udata);
+	if (err) {
+		rdma_table_put(&s->tables[RDMA_QP], owner.handle);
+		return bypass_fail(-err, "%s refuses a queue pair: %s", s->hca.name,
+				   strerror(-err));
+	}
+	rdma_count(&s->stats.objects, 1);
+	qp = &s->tables[RDMA_QP].objects[owner.handle];
+	qp->host = out.qp_handle;
+	qp->qp_type = in.qp_type;
+	err = rdma_blob_out(s, c, &blob, &owner, in.qp_type);
+	if (err) {
+		rdma_destroy_new(s, RDMA_QP, owner.handle);
+		return err;
+	}
+	atomic_store(&s->qp_hosts[owner.handle], out.qp_handle + 1);
+	*reply = (struct bypass_rdma_qp){
+		.handle = htole32(owner.handle),
+		.qpn = htole32(out.qpn),
+		.max_send_wr = htole32(out.max_send_wr),
+		.max_recv_wr = htole32(out.max_recv_wr),
+		.max_send_sge = htole32(out.max_send_sge),
+		.max_recv_sge = htole32(out.max_recv_sge),
+		.max_inline_data = htole32(out.max_inline_data),
+	};
+	return 0;
+}
+
+static struct ib_uverbs_qp_dest to_dest(const struct bypass_rdma_ah_attr *attr)
+{
+	struct ib_uverbs_qp_dest dest = {
+		.flow_label = le32toh(attr->flow_label),
+		.dlid = le16toh(attr->dlid),
+		.sgid_index = attr->sgid_index,
+		.hop_limit = attr->hop_limit,
+		.traffic_class = attr->traffic_class,
+		.sl = attr->sl,
+		.src_path_bits = attr->src_path_bits,
+		.static_rate = attr->static_rate,
+		.is_global = attr->is_global,
+		.port_num = attr->port,
+	};
+
+	memcpy(dest.dgid, attr->dgid, sizeof(dest.dgid));
+	return dest;
+}
+
+static struct bypass_rdma_ah_attr from_dest(const struct ib_uverbs_qp_dest *dest)
+{
+	struct bypass_rdma_ah_attr attr = {
+		.flow_label = htole32(dest->flow_label),
+		.dlid = htole16(dest->dlid),
+		.sgid_index = dest->sgid_index,
+		.hop_limit = dest->hop_limit,
+		.traffic_class = dest->traffic_class,
+		.sl = dest->sl,
+		.src_path_bits = dest->src_path_bits,
+		.static_rate = dest->static_rate,
+		.is_global = dest->is_global,
+		.port = dest->port_num,
+	};
+
+	memcpy(attr.dgid, dest->dgid, sizeof(attr.dgid));
+	return attr;
+}
+
+int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_modify_qp *body = c->body;
+	const struct bypass_rdma_qp_attr *attr = &body->attr;
+	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], le32toh(body->handle));
+	const struct rdma_mapping owner = {.kind = RDMA_QP, .handle = le32toh(body->handle)};
+	struct ib_uverbs_modify_qp in = {
+		.dest = to_dest(&attr->ah),
+		.alt_dest = to_dest(&attr->alt_ah),
+		.attr_mask = le32toh(body->mask),
+		.qkey = le32toh(attr->qkey),
+		.rq_psn = le32toh(attr->rq_psn),
+		.sq_psn = le32toh(attr->sq_psn),
+		.dest_qp_num = le32toh(attr->dest_qpn),
+		.qp_access_flags = le32toh(attr->access),
+		.pkey_index = le16toh(attr->pkey_index),
+		.alt_pkey_index = le16toh(attr->alt_pkey_index),
+		.qp_state = attr->qp_state,
+		.cur_qp_state = attr->cur_qp_state,
+		.path_mtu = attr->path_mtu,
+		.path_mig_state = attr->path_mig_state,
+		.en_sqd_async_notify = attr->en_sqd_async_notify,
+		.max_rd_atomic = attr->max_rd_atomic,
+		.max_dest_rd_atomic = attr->max_dest_rd_atomic,
+		.min_rnr_timer = attr->min_rnr_timer,
+		.port_num = attr->port,
+		.timeout = attr->timeout,
+		.retry_cnt = attr->retry_cnt,
+		.rnr_retry = attr->rnr_retry,
+		.alt_port_num = attr->alt_port,
+		.alt_timeout = attr->alt_timeout,
+	};
+	struct rdma_blob blob;
+	int err;
+
+	if (!qp)
+		return -EBADF;
+	if (in.attr_mask & ~ATTRIBUTES)
+		return bypass_fail(EOPNOTSUPP, "Attributes %#x of a queue pair cannot be set",
+				   in.attr_mask & ~ATTRIBUTES);
+	if ((in.attr_mask & ATTR_QKEY) && (in.qkey & QKEY_PRIVILEGED))
+		return bypass_fail(
+			EPERM, "Q_Key %#x is reserved for the host's privileged programs", in.qkey);
+	err = rdma_blob_in(s, c, &blob);
+	if (err)
+		return err;
+	in.qp_handle = qp->host;
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_MODIFY_QP, &in, sizeof(in), NULL, 0,
+			  &blob.udata);
+	if (err)
+		return bypass_fail(-err,
+				   "%s refuses to modify a queue pair (mask %#x, state %u): %s",
+				   s->hca.name, in.attr_mask, in.qp_state, strerror(-err));
+	return rdma_blob_out(s, c, &blob, &owner, qp->qp_type);
+}
+
+int rdma_query_qp(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_query_qp *body = c->body;
+	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], le32toh(body->handle));
+	struct bypass_rdma_qp_state *reply = (void *)c->reply;
+	struct ib_uverbs_query_qp in = {.attr_mask = le32toh(body->mask)};
+	struct ib_uverbs_query_qp_resp out;
+	int err;
+
+	if (!qp)
+		return -EBADF;
+	in.qp_handle = qp->host;
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_QUERY_QP, &in, sizeof(in), &out, sizeof(out),
+			  NULL);
+	if (err)
+		return bypass_fail(-err, "%s cannot query a queue pair: %s", s->hca.name,
+				   strerror(-err));
+	reply->attr = (struct bypass_rdma_qp_attr){
+		.qp_state = out.qp_state,
+		.cur_qp_state = out.cur_qp_state,
+		.path_mtu = out.path_mtu,
+		.path_mig_state = out.path_mig_state,
+		.qkey = htole32(out.qkey),
+		.rq_psn = htole32(out.rq_psn),
+		.sq_psn = htole32(out.sq_psn),
+		.dest_qpn = htole32(out.dest_qp_num),
+		.access = htole32(out.qp_access_flags),
+		.ah = from_dest(&out.dest),
+		.alt_ah = from_dest(&out.alt_dest),
+		.pkey_index = htole16(out.pkey_index),
+		.alt_pkey_index = htole16(out.alt_pkey_index),
+		.sq_draining = out.sq_draining,
+		.max_rd_atomic = out.max_rd_atomic,
+		.max_dest_rd_atomic = out.max_dest_rd_atomic,
+		.min_rnr_timer = out.min_rnr_timer,
+		.port = out.port_num,
+		.timeout = out.timeout,
+		.retry_cnt = out.retry_cnt,
+		.rnr_retry = out.rnr_retry,
+		.alt_port = out.alt_port_num,
+		.alt_timeout = out.alt_timeout,
+	};
+	reply->init = (struct bypass_rdma_qp){
+		.handle = body->handle,
+		.max_send_wr = htole32(out.max_send_wr),
+		.max_recv_wr = htole32(out.max_recv_wr),
+		.max_send_sge = htole32(out.max_send_sge),
+		.max_recv_sge = htole32(out.max_recv_sge),
+		.max_inline_data = htole32(out.max_inline_data),
+	};
+	reply->sq_sig_all = htole32(out.sq_sig_all);
+	return 0;
+}
+
+int rdma_attach_mcast(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_mcast *body = c->body;
+	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], le32toh(body->qp));
+	struct ib_uverbs_attach_mcast in = {.mlid = le32toh(body->lid)};
+	struct rdma_mcast *mcast;
+	int err;
+
+	if (!qp)
+		return -EBADF;
+	if (s->mcasts == s->options.quota.mcasts)
+		return bypass_fail(EDQUOT,
+				   "The guest holds all %u multicast attachments of its quota",
+				   s->mcasts);
+	mcast = malloc(sizeof(*mcast));
+	if (!mcast)
+		return bypass_fail(ENOMEM, "No memory for a multicast attachment");
+	in.qp_handle = qp->host;
+	memcpy(in.gid, body->gid, sizeof(in.gid));
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_ATTACH_MCAST, &in, sizeof(in), NULL, 0, NULL);
+	if (err) {
+		free(mcast);
+		return bypass_fail(-err, "%s cannot attach a queue pair to a multicast group: %s",
+				   s->hca.name, strerror(-err));
+	}
+	mcast->lid = in.mlid;
+	memcpy(mcast->gid, in.gid, sizeof(mcast->gid));
+	mcast->next = qp->mcasts;
+	qp->mcasts = mcast;
+	s->mcasts++;
+	return 0;
+}
+
+int rdma_detach(struct rdma_slice *s, struct rdma_object *qp, const uint8_t *gid, uint16_t lid)
+{
+	struct ib_uverbs_detach_mcast in = {.qp_handle = qp->host, .mlid = lid};
+	struct rdma_mcast **link = &qp->mcasts, *mcast;
+	int err;
+
+	while (*link && ((*link)->lid != lid || memcmp((*link)->gid, gid, sizeof((*link)->gid))))
+		link = &(*link)->next;
+	mcast = *link;
+	if (!mcast)
+		return bypass_fail(EINVAL, "The queue pair is not attached to that group");
+	memcpy(in.gid, gid, sizeof(in.gid));
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_DETACH_MCAST, &in, sizeof(in), NULL, 0, NULL);
+	if (err)
+		return bypass_fail(-err, "%s cannot detach a queue pair from a multicast group: %s",
+				   s->hca.name, strerror(-err));
+	*link = mcast->next;
+	free(mcast);
+	s->mcasts--;
+	return 0;
+}
+
+int rdma_detach_mcast(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_mcast *body = c->body;
+	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], le32toh(body->qp));
+
+	if (!qp)
+		return -EBADF;
+	return rdma_detach(s, qp, body->gid, le32toh(body->lid));
+}

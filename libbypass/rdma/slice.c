@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A context slice's life: from options and an HCA to a virtio device, and its end.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <rdma/ib_user_verbs.h>
+
+#include <bypass/error.h>
+#include <bypass/log.h>
+#include <bypass/memory.h>
+
+#include "internal.h"
+
+#define VECTORS_DEFAULT	 4
+#define WINDOW_DEFAULT	 (256ull << 20)
+#define PINNED_DEFAULT	 (64ull << 30)
+#define DEVICE_DIRECTORY "/dev/infiniband"
+
+static uint32_t lesser(uint32_t a, uint32_t b)
+{
+	return a < b ? a : b;
+}
+
+static void set_default(uint32_t *value, uint32_t wanted)
+{
+	if (!*value)
+		*value = wanted;
+}
+
+/* Fill in what was not said, and cut all to what the HCA has. */
+static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
+{
+	struct bypass_rdma_options *o = &s->options;
+	struct bypass_rdma_quota *q = &o->quota;
+
+	set_default(&q->ucontexts, 64);
+	set_default(&q->pds, 256);
+	set_default(&q->mrs, 4096);
+	set_default(&q->mws, 1024);
+	set_default(&q->cqs, 1024);
+	set_default(&q->srqs, 256);
+	set_default(&q->qps, 1024);
+	set_default(&q->ahs, 1024);
+	set_default(&q->mcasts, 128);
+	set_default(&q->depth, 16384);
+	if (!q->pinned_bytes)
+		q->pinned_bytes = PINNED_DEFAULT;
+	if (!q->window_bytes)
+		q->window_bytes = WINDOW_DEFAULT;
+	if (!o->virtio_id)
+		o->virtio_id = BYPASS_RDMA_VIRTIO_ID;
+	if (!o->vectors)
+		o->vectors = lesser(VECTORS_DEFAULT, s->hca.vectors);
+	if (o->vectors > RDMA_VECTORS_MAX)
+		return bypass_fail(EINVAL, "%u completion vectors: at most %u", o->vectors,
+				   RDMA_VECTORS_MAX);
+	if (q->window_bytes & (q->window_bytes - 1) || q->window_bytes < RDMA_PAGE)
+		return bypass_fail(EINVAL, "A window of %llu bytes: it must be a power of two",
+				   (unsigned long long)q->window_bytes);
+	q->pds = lesser(q->pds, hca->max_pd);
+	q->mrs = lesser(q->mrs, hca->max_mr);
+	q->mws = lesser(q->mws, hca->max_mw);
+	q->cqs = lesser(q->cqs, hca->max_cq);
+	q->srqs = lesser(q->srqs, hca->max_srq);
+	q->qps = lesser(q->qps, hca->max_qp);
+	q->ahs = lesser(q->ahs, hca->max_ah);
+	q->mcasts = lesser(q->mcasts, hca->max_total_mcast_qp_attach);
+	return 0;
+}
+
+/* What QUERY_DEVICE will say. */
+static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
+{
+	const struct bypass_rdma_quota *q = &s->options.quota;
+	uint64_t mr = hca->max_mr_size < q->pinned_bytes ? hca->max_mr_size : q->pinned_bytes;
+
+	s->limits = (struct bypass_rdma_device){
+		.fw_ver = htole64(hca->fw_ver),
+		.max_mr_size = htole64(mr),
+		.page_size_cap = htole64(hca->page_size_cap),
+		.device_cap_flags = htole64(hca->device_cap_flags),
+		.pinned_bytes = htole64(q->pinned_bytes),
+		.vendor_id = htole32(hca->vendor_id),
+		.vendor_part_id = htole32(hca->vendor_part_id),
+		.hw_ver = htole32(hca->hw_ver),
+		.max_qp = htole32(q->qps),
+		.max_qp_wr = htole32(lesser(hca->max_qp_wr, q->depth)),
+		.max_send_sge = htole32(hca->max_sge),
+		.max_recv_sge = htole32(hca->max_sge),
+		.max_sge_rd = htole32(hca->max_sge_rd),
+		.max_cq = htole32(q->cqs),
+		.max_cqe = htole32(lesser(hca->max_cqe, q->depth)),
+		.max_mr = htole32(q->mrs),
+		.max_mw = htole32(q->mws),
+		.max_pd = htole32(q->pds),
+		.max_ah = htole32(q->ahs),
+		.max_srq = htole32(q->srqs),
+		.max_srq_wr = htole32(lesser(hca->max_srq_wr, q->depth)),
+		.max_srq_sge = htole32(hca->max_srq_sge),
+		.max_qp_rd_atom = htole32(hca->max_qp_rd_atom),
+		.max_res_rd_atom = htole32(hca->max_res_rd_atom),
+		.max_qp_init_rd_atom = htole32(hca->max_qp_init_rd_atom),
+		.max_mcast_grp = htole32(lesser(hca->max_mcast_grp, q->mcasts)),
+		.max_mcast_qp_attach = htole32(lesser(hca->max_mcast_qp_attach, q->mcasts)),
+		.max_total_mcast_qp_attach = htole32(q->mcasts),
+		.atomic_cap = htole32(hca->atomic_cap),
+		.max_pkeys = htole32(hca->max_pkeys),
+		.local_ca_ack_delay = htole32(hca->local_ca_ack_delay),
+		.max_ucontext = htole32(q->ucontexts),
+	};
+}
+
+static void settle_config(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
+{
+	const struct bypass_rdma_quota *q = &s->options.quota;
+
+	s->config = (struct bypass_rdma_config){
+		.magic = htole32(BYPASS_RDMA_MAGIC),
+		.major = htole16(BYPASS_RDMA_MAJOR),
+		.minor = htole16(BYPASS_RDMA_MINOR),
+		.driver_id = htole32(s->dialect->driver_id),
+		.uverbs_abi = htole32(s->hca.abi),
+		.ports = htole32(hca->phys_port_cnt),
+		.vectors = htole32(s->options.vectors),
+		.max_qp = htole32(q->qps),
+		.max_cq = htole32(q->cqs),
+		.window_size = htole64(q->window_bytes),
+	};
+	memcpy(s->config.node_guid, &hca->node_guid, sizeof(s->config.node_guid));
+	memcpy(s->config.sys_image_guid, &hca->sys_image_guid, sizeof(s->config.sys_image_guid));
+	strncpy((char *)s->config.name, s->dialect->name, sizeof(s->config.name) - 1);
+}
+
+static int make_tables(struct rdma_slice *s)
+{
+	const struct bypass_rdma_quota *q = &s->options.quota;
+	const struct {
+		const char *what;
+		uint32_t size;
+	} kinds[RDMA_KINDS] = {
+		[RDMA_UCONTEXT] = {"contexts", q->ucontexts},
+		[RDMA_PD] = {"protection domains", q->pds},
+		[RDMA_MR] = {"memory regions", q->mrs},
+		[RDMA_MW] = {"memory windows", q->mws},
+		[RDMA_CQ] = {"completion queues", q->cqs},
+		[RDMA_SRQ] = {"shared receive queues", q->srqs},
+		[RDMA_QP] = {"queue pairs", q->qps},
+		[RDMA_AH] = {"address handles", q->ahs},
+	};
+	int err = 0;
+
+	for (unsigned int k = 0; k < RDMA_KINDS && !err; k++)
+		err = rdma_table_init(&s->tables[k], kinds[k].what, kinds[k].size);
+	if (err)
+		return err;
+	s->qp_hosts = calloc(q->qps, sizeof(*s->qp_hosts));
+	s->cq_hosts = calloc(q->cqs, sizeof(*s->cq_hosts));
+	s->command = malloc(sizeof(*s->command));
+	s->response = malloc(BYPASS_RDMA_RESPONSE_MAX);
+	s->memory = bypass_memory_new();
+	if (!s->memory || !s->qp_hosts || !s->cq_hosts || !s->command || !s->response)
+		return bypass_fail(ENOMEM, "No memory for a slice of %s", s->hca.name);
+	return 0;
+}
+
+/* One completion channel a vector: the kernel says on it which queue has a completion. */
+static int make_channels(struct rdma_slice *s)
+{
+	for (unsigned int v = 0; v < s->options.vectors; v++) {
+		struct ib_uverbs_create_comp_channel in = {0};
+		struct ib_uverbs_create_comp_channel_resp out;
+		int err;
+
+		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_COMP_CHANNEL, &in, sizeof(in),
+				  &out, sizeof(out), NULL);
+		if (err)
+			return bypass_fail(-err, "%s gives no completion channel: %s", s->hca.name,
+					   strerror(-err));
+		s->channels[v] = out.fd;
+		fcntl(out.fd, F_SETFL, fcntl(out.fd, F_GETFL) | O_NONBLOCK);
+	}
+	return 0;
+}
+
+static int make_descriptors(struct rdma_slice *s)
+{
+	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	s->control_stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->doorbell_stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->epoll_fd < 0 || s->control_stop_fd < 0 || s->doorbell_stop_fd < 0)
+		return bypass_fail(errno, "No descriptors for a slice of %s: %m", s->hca.name);
+	if (!s->hca.node[0])
+		return 0;
+	s->removal_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (s->removal_fd >= 0 && inotify_add_watch(s->removal_fd, DEVICE_DIRECTORY, IN_DELETE) < 0)
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s: its removal will not be noticed: cannot watch %s (%m)", s->hca.name,
+			   DEVICE_DIRECTORY);
+	return 0;
+}
+
+static void make_locks(struct rdma_slice *s)
+{
+	pthread_rwlockattr_t attr;
+
+	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->ring_lock, NULL);
+	/* A guest that keeps both threads busy must not keep the VMM from changing its map. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&s->memory_lock, &attr);
+	pthread_rwlockattr_destroy(&attr);
+}
+
+static void make_device(struct rdma_slice *s)
+{
+	struct bypass_virtio_device *dev = &s->dev;
+
+	dev->ops = &rdma_virtio_ops;
+	memcpy(dev->name, s->hca.name, sizeof(dev->name));
+	dev->id = s->options.virtio_id;
+	dev->features = BYPASS_VIRTQUEUE_FEATURES;
+	if (s->dialect->doorbell)
+		dev->features |= 1ull << BYPASS_RDMA_F_DOORBELL;
+	if (s->options.all_ram)
+		dev->features |= 1ull << BYPASS_RDMA_F_ALL_RAM;
+	dev->config_size = sizeof(s->config);
+	dev->n_queues = BYPASS_RDMA_QUEUE_VECTOR + s->options.vectors;
+	for (unsigned int i = 0; i < dev->n_queues; i++)
+		s->queue_size[i] = RDMA_QUEUE_SIZE;
+	dev->queue_size = s->queue_size;
+	dev->window.size = s->window.size;
+	dev->window.hva = s->window.hva;
+}
+
+void rdma_slice_free(struct rdma_slice *s)
+{
+	const int fds[] = {s->epoll_fd, s->control_stop_fd, s->doorbell_stop_fd, s->removal_fd};
+
+	rdma_window_free(&s->window);
+	bypass_memory_free(s->memory);
+	for (unsigned int v = 0; v < RDMA_VECTORS_MAX; v++) {
+		if (s->channels[v] >= 0)
+			close(s->channels[v]);
+	}
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		if (fds[i] >= 0)
+			close(fds[i]);
+	}
+	rdma_hca_close(&s->hca);
+	for (unsigned int k = 0; k < RDMA_KINDS; k++)
+		rdma_table_free(&s->tables[k]);
+	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->ring_lock);
+	pthread_rwlock_destroy(&s->memory_lock);
+	free((void *)s->qp_hosts);
+	free((void *)s->cq_hosts);
+	free(s->command);
+	free(s->response);
+	free(s);
+}
+
+/* Which way the guest's work queues go: straight, or guarded. */
+static int choose_way(struct rdma_slice *s)
+{
+	s->guarded = s->dialect->distrust && !s->options.trust_guest;
+	if (!s->guarded || s->dialect->guard)
+		return 0;
+	return bypass_fail(EPERM,
+			   "%s is for trusted guests only: %s. If you trust this guest as you "
+			   "trust a process of the host, say trust-guest",
+			   s->hca.name, s->dialect->distrust);
+}
+
+int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_hca *hca,
+		   const struct rdma_dialect *dialect, struct rdma_slice **slice)
+{
+	struct ib_uverbs_query_device in = {0};
+	struct ib_uverbs_query_device_resp device;
+	struct rdma_slice *s = calloc(1, sizeof(*s));
+	int err;
+
+	if (!s)
+		return bypass_fail(ENOMEM, "No memory for a slice of %s", hca->name);
+	s->options = *options;
+	s->hca = *hca;
+	s->dialect = dialect;
+	s->epoll_fd = s->control_stop_fd = s->doorbell_stop_fd = s->removal_fd = -1;
+	memset(s->channels, -1, sizeof(s->channels));
+	make_locks(s);
+
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_QUERY_DEVICE, &in, sizeof(in), &device,
+			  sizeof(device), NULL);
+	if (err)
+		err = bypass_fail(-err, "%s does not answer: %s", hca->name, strerror(-err));
+	if (!err)
+		err = choose_way(s);
+	if (!err)
+		err = settle_quota(s, &device);
+	if (!err)
+		err = make_tables(s);
+	if (!err)
+		err = rdma_window_init(&s->window, s->options.quota.window_bytes);
+	if (!err)
+		err = make_channels(s);
+	if (!err)
+		err = make_descriptors(s);
+	if (err) {
+		s->hca.context = NULL; /* still the caller's */
+		rdma_slice_free(s);
+		return err;
+	}
+	settle_limits(s, &device);
+	settle_config(s, &device);
+	make_device(s);
+	*slice = s;
+	return 0;
+}
+
+int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_virtio_device **dev)
+{
+	const struct rdma_dialect *dialect;
+	struct rdma_slice *s;
+	struct rdma_hca hca;
+	int err;
+
+	err = rdma_hca_open(options->hca, &hca, &dialect);
+	if (err)
+		return err;
+	err = rdma_slice_new(options, &hca, dialect, &s);
+	if (err) {
+		rdma_hca_close(&hca);
+		return err;
+	}
+	*dev = &s->dev;
+	return 0;
+}
+
+void bypass_rdma_stats(struct bypass_virtio_device *dev, struct bypass_rdma_stats *stats)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+
+	*stats = (struct bypass_rdma_stats){
+		.commands = atomic_load(&s->stats.commands),
+		.refused = atomic_load(&s->stats.refused),
+		.kicks = atomic_load(&s->stats.kicks),
+		.post_sends = atomic_load(&s->stats.post_sends),
+		.arms = atomic_load(&s->stats.arms),
+		.completions = atomic_load(&s->stats.completions),
+		.events = atomic_load(&s->stats.events),
+		.copied = atomic_load(&s->stats.copied),
+		.pinned_bytes = atomic_load(&s->stats.pinned_bytes),
+		.window_bytes = atomic_load(&s->stats.window_bytes),
+		.objects = atomic_load(&s->stats.objects),
+	};
+}

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Shared receive queues.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <rdma/ib_user_verbs.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+static int check_wr(struct rdma_slice *s, uint32_t max_wr)
+{
+	uint32_t max = le32toh(s->limits.max_srq_wr);
+
+	if (!max_wr || max_wr > max)
+		return bypass_fail(EINVAL,
+				   "A shared receive queue of %u requests: at most %u (depth=)",
+				   max_wr, max);
+	return 0;
+}
+
+int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_create_srq *body = c->body;
+	struct rdma_object *pd = rdma_table_get(&s->tables[RDMA_PD], le32toh(body->pd));
+	struct bypass_rdma_srq *reply = (void *)c->reply;
+	struct rdma_mapping owner = {.ucontext = c->ucontext, .kind = RDMA_SRQ};
+	struct ib_uverbs_create_srq in = {
+		.max_wr = le32toh(body->max_wr),
+		.max_sge = le32toh(body->max_sge),
+		.srq_limit = le32toh(body->srq_limit),
+	};
+	struct ib_uverbs_create_srq_resp out;
+	struct rdma_blob blob;
+	int err;
+
+	if (!pd)
+		return -EBADF;
+	err = check_wr(s, in.max_wr);
+	if (!err)
+		err = rdma_blob_in(s, c, &blob);
+	if (!err)
+		err = rdma_table_take(&s->tables[RDMA_SRQ], c->ucontext, &owner.handle);
+	if (err)
+		return err;
+
+	in.user_handle = owner.handle;
+	in.pd_handle = pd->host;
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_SRQ, &in, sizeof(in), &out, sizeof(out),
+			  &blob.udata);
+	if (err) {
+		rdma_table_put(&s->tables[RDMA_SRQ], owner.handle);
+		return bypass_fail(-err, "%s refuses a shared receive queue of %u: %s", s->hca.name,
+				   in.max_wr, strerror(-err));
+	}
+	rdma_count(&s->stats.objects, 1);
+	s->tables[RDMA_SRQ].objects[owner.handle].host = out.srq_handle;
+	err = rdma_blob_out(s, c, &blob, &owner, 0);
+	if (err) {
+		rdma_destroy_new(s, RDMA_SRQ, owner.handle);
+		return err;
+	}
+	*reply = (struct bypass_rdma_srq){
+		.handle = htole32(owner.handle),
+		.max_wr = htole32(out.max_wr),
+		.max_sge = htole32(out.max_sge),
+		.srq_limit = htole32(in.srq_limit),
+	};
+	return 0;
+}
+
+int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_modify_srq *body = c->body;
+	struct rdma_mapping owner = {.kind = RDMA_SRQ, .handle = le32toh(body->handle)};
+	struct rdma_object *srq = rdma_table_get(&s->tables[RDMA_SRQ], owner.handle);
+	struct ib_uverbs_modify_srq in = {
+		.attr_mask = le32toh(body->mask),
+		.max_wr = le32toh(body->max_wr),
+		.srq_limit = le32toh(body->srq_limit),
+	};
+	struct rdma_blob blob;
+	int err = 0;
+
+	if (!srq)
+		return -EBADF;
+	if (in.attr_mask & ~(BYPASS_RDMA_SRQ_MAX_WR | BYPASS_RDMA_SRQ_LIMIT))
+		return bypass_fail(EINVAL, "Unknown attributes %#x of a shared receive queue",
+				   in.attr_mask);
+	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR) {
+		if (s->guarded)
+			return bypass_fail(EOPNOTSUPP, "A guarded shared receive queue cannot be "
+						       "resized");
+		err = check_wr(s, in.max_wr);
+	}
+	if (!err)
+		err = rdma_blob_in(s, c, &blob);
+	if (err)
+		return err;
+	in.srq_handle = srq->host;
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_MODIFY_SRQ, &in, sizeof(in), NULL, 0,
+			  &blob.udata);
+	if (err)
+		return bypass_fail(-err, "%s refuses to modify a shared receive queue: %s",
+				   s->hca.name, strerror(-err));
+	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR)
+		rdma_window_orphan(s, RDMA_SRQ, owner.handle);
+	owner.ucontext = srq->ucontext;
+	return rdma_blob_out(s, c, &blob, &owner, 0);
+}
+
+int rdma_query_srq(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_handle *body = c->body;
+	struct rdma_object *srq = rdma_table_get(&s->tables[RDMA_SRQ], le32toh(body->handle));
+	struct bypass_rdma_srq *reply = (void *)c->reply;
+	struct ib_uverbs_query_srq in = {0};
+	struct ib_uverbs_query_srq_resp out;
+	int err;
+
+	if (!srq)
+		return -EBADF;
+	in.srq_handle = srq->host;
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_QUERY_SRQ, &in, sizeof(in), &out, sizeof(out),
+			  NULL);
+	if (err)
+		return bypass_fail(-err, "%s cannot query a shared receive queue: %s", s->hca.name,
+				   strerror(-err));
+	*reply = (struct bypass_rdma_srq){
+		.handle = body->handle,
+		.max_wr = htole32(out.max_wr),
+		.max_sge = htole32(out.max_sge),
+		.srq_limit = htole32(out.srq_limit),
+	};
+	return 0;
+}

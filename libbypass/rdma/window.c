@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The window: one span of host addresses, reserved for life, in which pages of the HCA
+ * come and go. Where none is mapped lies anonymous memory, so that a stray access of the
+ * guest neither faults nor reaches anything. A transport out of process maps the same
+ * pages at the same offsets on its side, and then they are not mapped here.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#include <bypass/error.h>
+#include <bypass/log.h>
+
+#include "internal.h"
+
+#define SCRATCH (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+int rdma_window_init(struct rdma_window *window, uint64_t size)
+{
+	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, SCRATCH, -1, 0);
+
+	if (hva == MAP_FAILED)
+		return bypass_fail(errno, "Cannot reserve %llu bytes of addresses for a window: %m",
+				   (unsigned long long)size);
+	*window = (struct rdma_window){.hva = hva, .size = size};
+	return 0;
+}
+
+void rdma_window_free(struct rdma_window *window)
+{
+	struct rdma_mapping *next;
+
+	for (struct rdma_mapping *m = window->mappings; m; m = next) {
+		next = m->next;
+		free(m);
+	}
+	if (window->hva)
+		munmap(window->hva, window->size);
+	*window = (struct rdma_window){0};
+}
+
+/* The first gap of @size bytes; NULL when there is none. Returns the link to put it into. */
+static struct rdma_mapping **find_gap(struct rdma_window *window, uint64_t size, uint64_t *offset)
+{
+	struct rdma_mapping **link = &window->mappings;
+
+	*offset = 0;
+	for (; *link && (*link)->offset - *offset < size; link = &(*link)->next)
+		*offset = (*link)->offset + (*link)->size;
+	return window->size - *offset < size ? NULL : link;
+}
+
+static int map_pages(struct rdma_slice *s, const struct rdma_mapping *m, int fd, uint64_t fd_offset)
+{
+	if (s->carrier && s->carrier->shm_map)
+		return s->carrier->shm_map(s->transport, m->offset, m->size, fd, fd_offset, true);
+	if (mmap((char *)s->window.hva + m->offset, m->size, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED, fd, fd_offset) == MAP_FAILED)
+		return bypass_fail(errno, "Cannot map %llu bytes of %s into the window: %m",
+				   (unsigned long long)m->size, s->hca.name);
+	return 0;
+}
+
+static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
+{
+	int err = 0;
+
+	if (s->carrier && s->carrier->shm_map && s->resets)
+		return;
+	if (s->carrier && s->carrier->shm_map)
+		err = s->carrier->shm_unmap(s->transport, m->offset, m->size);
+	else if (mmap((char *)s->window.hva + m->offset, m->size, PROT_READ | PROT_WRITE,
+		      SCRATCH | MAP_FIXED, -1, 0) == MAP_FAILED)
+		err = -errno;
+	if (err)
+		bypass_log(BYPASS_LOG_WARN, "%s: cannot take window pages %#llx + %#llx back (%d)",
+			   s->dev.name, (unsigned long long)m->offset, (unsigned long long)m->size,
+			   err);
+}
+
+int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
+		    const struct rdma_mapping *owner, uint64_t *offset)
+{
+	struct rdma_mapping *m, **link;
+	int err;
+
+	if (!size || size % RDMA_PAGE || size > s->window.size)
+		return bypass_fail(ENOSPC,
+				   "A queue of %llu bytes does not fit into the window of "
+				   "%llu; give the slice a larger one (window=)",
+				   (unsigned long long)size, (unsigned long long)s->window.size);
+	link = find_gap(&s->window, size, offset);
+	if (!link)
+		return bypass_fail(ENOSPC,
+				   "The window has no %llu bytes left in one piece: %llu of "
+				   "%llu are in use; give the slice a larger one (window=)",
+				   (unsigned long long)size, (unsigned long long)s->window.used,
+				   (unsigned long long)s->window.size);
+	m = malloc(sizeof(*m));
+	if (!m)
+		return bypass_fail(ENOMEM, "No memory for a window mapping");
+	*m = *owner;
+	m->offset = *offset;
+	m->size = size;
+	m->orphan = false;
+	err = map_pages(s, m, fd, fd_offset);
+	if (err) {
+		free(m);
+		return err;
+	}
+	m->next = *link;
+	*link = m;
+	s->window.used += size;
+	rdma_count(&s->stats.window_bytes, size);
+	return 0;
+}
+
+static void remove_mapping(struct rdma_slice *s, struct rdma_mapping **link)
+{
+	struct rdma_mapping *m = *link;
+
+	unmap_pages(s, m);
+	s->window.used -= m->size;
+	rdma_count(&s->stats.window_bytes, -m->size);
+	*link = m->next;
+	free(m);
+}
+
+void rdma_window_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
+{
+	for (struct rdma_mapping *m = s->window.mappings; m; m = m->next) {
+		if (m->kind == kind && m->handle == handle)
+			m->orphan = true;
+	}
+}
+
+int rdma_window_release(struct rdma_slice *s, uint64_t offset, uint64_t size)
+{
+	struct rdma_mapping **link = &s->window.mappings;
+
+	while (*link && (*link)->offset != offset)
+		link = &(*link)->next;
+	if (!*link || (*link)->size != size)
+		return bypass_fail(EINVAL, "Nothing is mapped at %#llx + %#llx of the window",
+				   (unsigned long long)offset, (unsigned long long)size);
+	if (!(*link)->orphan)
+		return bypass_fail(EBUSY,
+				   "Window pages %#llx + %#llx belong to an object that "
+				   "still exists",
+				   (unsigned long long)offset, (unsigned long long)size);
+	remove_mapping(s, link);
+	return 0;
+}
+
+void rdma_window_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
+{
+	struct rdma_mapping **link = &s->window.mappings;
+
+	while (*link) {
+		if ((*link)->kind == kind && (*link)->handle == handle)
+			remove_mapping(s, link);
+		else
+			link = &(*link)->next;
+	}
+}
+
+void rdma_window_sweep(struct rdma_slice *s, uint32_t ucontext)
+{
+	struct rdma_mapping **link = &s->window.mappings;
+
+	while (*link) {
+		if (ucontext == RDMA_ALL || (*link)->ucontext == ucontext)
+			remove_mapping(s, link);
+		else
+			link = &(*link)->next;
+	}
+}
