@@ -92,16 +92,17 @@ static int memory_update(struct vu *vu)
 		return bypass_fail(errno, "no memory for the guest's memory map");
 	for (unsigned int i = 0; i < vu->n_slots; i++) {
 		const struct vu_slot *slot = &vu->slots[i];
-		struct bypass_memory_range range = {
+		struct bypass_memory_range range;
+
+		if (!slot->map)
+			continue;
+		range = (struct bypass_memory_range){
 			.gpa = slot->region.gpa,
 			.size = slot->region.size,
 			.hva = (char *)slot->map + slot->region.offset,
 			.fd = slot->fd,
 			.offset = slot->region.offset,
 		};
-
-		if (!slot->map)
-			continue;
 		ret = bypass_memory_add(mem, &range);
 		if (ret < 0)
 			goto fail;
