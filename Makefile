@@ -21,6 +21,7 @@ CC := gcc
 endif
 CFLAGS ?= -O2 -g
 WARN := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes
+TOOL_LIBS := -lseccomp
 PKGS := libpci libnl-3.0 libnl-route-3.0 json-c libibverbs
 
 # Evaluated on first use, so that `make setup` works before the libraries are there.
@@ -89,7 +90,7 @@ link = $(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(
 
 $(O)/bin/bypass: $(call obj,$(TOOL_SRC)) $(STATIC)
 	@mkdir -p $(@D)
-	$(link)
+	$(link) $(TOOL_LIBS)
 
 $(O)/bin/bypass-vmm: $(call obj,$(VMM_SRC)) $(STATIC)
 	@mkdir -p $(@D)

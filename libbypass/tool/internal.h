@@ -31,6 +31,7 @@ struct command {
 extern const struct command command_carve;
 extern const struct command command_list;
 extern const struct command command_release;
+extern const struct command command_serve;
 extern const struct command command_status;
 
 /* main.c */

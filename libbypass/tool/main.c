@@ -20,6 +20,7 @@ static const struct command *const commands[] = {
 	&command_list,
 	&command_carve,
 	&command_release,
+	&command_serve,
 	&command_status,
 };
 

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The cage of a process that serves an untrusted VMM: another user, no way back to
+ * privileges, and only the system calls that an RDMA slice needs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+
+#include "sandbox.h"
+
+static const int allowed[] = {
+	/* the VMM's socket, queues, events */
+	SCMP_SYS(read),
+	SCMP_SYS(write),
+	SCMP_SYS(readv),
+	SCMP_SYS(writev),
+	SCMP_SYS(recvmsg),
+	SCMP_SYS(sendmsg),
+	SCMP_SYS(recvfrom),
+	SCMP_SYS(sendto),
+	SCMP_SYS(poll),
+	SCMP_SYS(ppoll),
+	SCMP_SYS(epoll_create1),
+	SCMP_SYS(epoll_ctl),
+	SCMP_SYS(epoll_wait),
+	SCMP_SYS(epoll_pwait),
+	SCMP_SYS(eventfd2),
+	SCMP_SYS(timerfd_create),
+	SCMP_SYS(timerfd_settime),
+	SCMP_SYS(accept4),
+	SCMP_SYS(getsockopt),
+	SCMP_SYS(shutdown),
+	SCMP_SYS(close),
+	SCMP_SYS(fcntl),
+	SCMP_SYS(dup),
+	SCMP_SYS(fstat),
+	SCMP_SYS(newfstatat),
+	SCMP_SYS(statx),
+	SCMP_SYS(lseek),
+	SCMP_SYS(pread64),
+	SCMP_SYS(pwrite64),
+	SCMP_SYS(memfd_create),
+	SCMP_SYS(ftruncate),
+	/* verbs: the kernel checks each request against the descriptor it comes on */
+	SCMP_SYS(ioctl),
+	/* guest memory and our own */
+	SCMP_SYS(mmap),
+	SCMP_SYS(munmap),
+	SCMP_SYS(mremap),
+	SCMP_SYS(mprotect),
+	SCMP_SYS(madvise),
+	SCMP_SYS(brk),
+	SCMP_SYS(mincore),
+	/* threads and time */
+	SCMP_SYS(clone),
+	SCMP_SYS(clone3),
+	SCMP_SYS(futex),
+	SCMP_SYS(set_robust_list),
+	SCMP_SYS(rseq),
+	SCMP_SYS(exit),
+	SCMP_SYS(exit_group),
+	SCMP_SYS(rt_sigprocmask),
+	SCMP_SYS(rt_sigaction),
+	SCMP_SYS(rt_sigreturn),
+	SCMP_SYS(sigaltstack),
+	SCMP_SYS(tgkill),
+	SCMP_SYS(getpid),
+	SCMP_SYS(gettid),
+	SCMP_SYS(sched_yield),
+	SCMP_SYS(sched_getaffinity),
+	SCMP_SYS(clock_gettime),
+	SCMP_SYS(clock_nanosleep),
+	SCMP_SYS(nanosleep),
+	SCMP_SYS(restart_syscall),
+	SCMP_SYS(getrandom),
+	SCMP_SYS(prctl),
+	SCMP_SYS(getrusage),
+	/* files that libibverbs looks up: readable ones only, see below */
+	SCMP_SYS(readlink),
+	SCMP_SYS(readlinkat),
+	SCMP_SYS(getdents64),
+	SCMP_SYS(access),
+	SCMP_SYS(faccessat),
+	SCMP_SYS(faccessat2),
+	SCMP_SYS(unlink),
+};
+
+static int become(const char *name)
+{
+	const struct passwd *user = getpwnam(name);
+
+	if (!user)
+		return bypass_fail(ENOENT,
+				   "there is no user '%s' to go on as: choose one by "
+				   "--user",
+				   name);
+	if (setgroups(0, NULL) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
+	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid))
+		return bypass_fail(errno, "cannot go on as user %s: %s", name, strerror(errno));
+	return 0;
+}
+
+static int add_rules(scmp_filter_ctx filter)
+{
+	/* Calls that may not exist on an architecture are skipped by libseccomp itself. */
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
+		int ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
+
+		if (ret < 0)
+			return ret;
+	}
+	return seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+		SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+}
+
+static int filter_calls(void)
+{
+	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int ret = filter ? add_rules(filter) : -ENOMEM;
+
+	if (!ret)
+		ret = seccomp_load(filter);
+	seccomp_release(filter);
+	if (ret < 0)
+		return bypass_fail(-ret,
+				   "cannot install the filter of system calls: %s; does the "
+				   "kernel have CONFIG_SECCOMP_FILTER?",
+				   strerror(-ret));
+	return 0;
+}
+
+int sandbox_enter(const char *user)
+{
+	/* What a guest may pin is the slice's quota; without root the limit would count too. */
+	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+	int ret = 0;
+
+	if (!geteuid()) {
+		if (setrlimit(RLIMIT_MEMLOCK, &unlimited))
+			return bypass_fail(errno, "cannot raise the memlock limit: %s",
+					   strerror(errno));
+		ret = become(user);
+	}
+	if (ret < 0)
+		return ret;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+		return bypass_fail(errno, "cannot give up privileges: %s", strerror(errno));
+	return filter_calls();
+}

@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * bypass serve: an RDMA context slice for a VMM that speaks vhost-user, such as an
+ * unmodified QEMU. One guest a process; when its VMM goes, the next may come.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+#include <bypass/rdma.h>
+#include <bypass/vhost-user.h>
+#include <bypass/virtio.h>
+
+#include "internal.h"
+#include "sandbox.h"
+
+/* First descriptor that systemd hands to a service with a socket unit: sd_listen_fds(3). */
+#define FIRST_ACTIVATED_FD 3
+
+struct service {
+	const char *rdma;
+	const char *path;
+	const char *group;
+	const char *user;
+	struct bypass_virtio_device *dev;
+	int listener;
+	int stop_fd;
+};
+
+/* The socket that systemd made for us, or -1. */
+static int activated_socket(void)
+{
+	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
+
+	if (!pid || !count || strtol(pid, NULL, 10) != getpid() || strtol(count, NULL, 10) != 1)
+		return -1;
+	return FIRST_ACTIVATED_FD;
+}
+
+/* A socket file that nobody listens on is left over from a service that was killed. */
+static int remove_stale(const struct sockaddr_un *addr)
+{
+	struct stat st;
+	int fd, ret;
+
+	if (lstat(addr->sun_path, &st))
+		return 0;
+	if (!S_ISSOCK(st.st_mode))
+		return bypass_fail(EEXIST, "%s exists and is not a socket", addr->sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return bypass_fail(errno, "cannot make a socket: %s", strerror(errno));
+	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ? errno : 0;
+	close(fd);
+	if (ret != ECONNREFUSED)
+		return bypass_fail(EADDRINUSE, "another service listens on %s: choose another path",
+				   addr->sun_path);
+	if (unlink(addr->sun_path))
+		return bypass_fail(errno, "cannot remove the left-over socket %s: %s",
+				   addr->sun_path, strerror(errno));
+	return 0;
+}
+
+static int give_to_group(const char *path, const char *name)
+{
+	struct group *group = name ? getgrnam(name) : NULL;
+
+	if (!name)
+		return 0;
+	if (!group)
+		return bypass_fail(ENOENT, "there is no group '%s'", name);
+	if (chown(path, -1, group->gr_gid) || chmod(path, 0660))
+		return bypass_fail(errno, "cannot give %s to group %s: %s", path, name,
+				   strerror(errno));
+	return 0;
+}
+
+static int open_socket(struct service *service)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	mode_t mask;
+	int ret;
+
+	service->listener = activated_socket();
+	if (service->listener >= 0)
+		return 0;
+	if (!service->path)
+		return bypass_fail(EINVAL, "where shall the VMM connect? Say --socket PATH");
+	if (strlen(service->path) >= sizeof(addr.sun_path))
+		return bypass_fail(ENAMETOOLONG, "%s is too long for a socket: %zu bytes at most",
+				   service->path, sizeof(addr.sun_path) - 1);
+	strcpy(addr.sun_path, service->path);
+	ret = remove_stale(&addr);
+	if (ret < 0)
+		return ret;
+	service->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (service->listener < 0)
+		return bypass_fail(errno, "cannot make a socket: %s", strerror(errno));
+	mask = umask(0177);
+	ret = bind(service->listener, (struct sockaddr *)&addr, sizeof(addr));
+	umask(mask);
+	if (ret || listen(service->listener, 1))
+		return bypass_fail(errno, "cannot listen on %s: %s", service->path,
+				   strerror(errno));
+	return give_to_group(service->path, service->group);
+}
+
+static int watch_signals(struct service *service)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	pthread_sigmask(SIG_BLOCK, &set, NULL);
+	service->stop_fd = signalfd(-1, &set, SFD_CLOEXEC);
+	if (service->stop_fd < 0)
+		return bypass_fail(errno, "cannot watch for signals: %s", strerror(errno));
+	return 0;
+}
+
+/* 1: connected; 0: asked to stop. */
+static int accept_vmm(struct service *service, int *connection)
+{
+	struct pollfd fds[] = {
+		{.fd = service->listener, .events = POLLIN},
+		{.fd = service->stop_fd, .events = POLLIN},
+	};
+
+	if (poll(fds, 2, -1) < 0)
+		return bypass_fail(errno, "cannot wait for a VMM: %s", strerror(errno));
+	if (fds[1].revents)
+		return 0;
+	*connection = accept4(service->listener, NULL, NULL, SOCK_CLOEXEC);
+	if (*connection < 0)
+		return bypass_fail(errno, "cannot accept a VMM: %s", strerror(errno));
+	return 1;
+}
+
+static void say(const struct service *service, const char *what)
+{
+	printf("%s: %s\n", service->dev->name, what);
+	fflush(stdout);
+}
+
+/* A VMM that misbehaves or lacks something ends its own connection, never the service. */
+static enum exit_code serve_vmms(struct service *service)
+{
+	struct ucred peer = {};
+	socklen_t size = sizeof(peer);
+	int connection = -1, ret;
+	char text[64];
+
+	say(service, "waiting for a VMM");
+	while ((ret = accept_vmm(service, &connection)) > 0) {
+		getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+		snprintf(text, sizeof(text), "VMM connected, PID %d", peer.pid);
+		say(service, text);
+		ret = bypass_vhost_user_serve(service->dev, connection, service->stop_fd);
+		close(connection);
+		if (ret == -EINTR)
+			return EXIT_DONE;
+		if (ret < 0)
+			failed();
+		say(service, "VMM gone; waiting for the next");
+	}
+	return ret < 0 ? failed() : EXIT_DONE;
+}
+
+static enum exit_code serve(struct service *service)
+{
+	struct bypass_rdma_options slice;
+	enum exit_code code = EXIT_FAILED;
+
+	if (bypass_rdma_parse(service->rdma, &slice)) {
+		fprintf(stderr, "bypass: %s\n", bypass_error());
+		return EXIT_USAGE;
+	}
+	if (bypass_rdma_open(&slice, &service->dev))
+		return failed();
+	if (open_socket(service) || watch_signals(service) || sandbox_enter(service->user))
+		failed();
+	else
+		code = serve_vmms(service);
+	service->dev->ops->close(service->dev);
+	/* Fails where the sandbox's user may not; the next start removes it then. */
+	if (service->path && service->listener >= 0)
+		unlink(service->path);
+	return code;
+}
+
+static enum exit_code run_serve(int argc, char **argv)
+{
+	enum { OPTION_RDMA = OPTION_FIRST, OPTION_SOCKET, OPTION_GROUP, OPTION_USER };
+	static const struct option options[] = {
+		{"rdma", required_argument, NULL, OPTION_RDMA},
+		{"socket", required_argument, NULL, OPTION_SOCKET},
+		{"group", required_argument, NULL, OPTION_GROUP},
+		{"user", required_argument, NULL, OPTION_USER},
+		COMMON_OPTIONS,
+	};
+	struct service service = {.user = "nobody", .listener = -1, .stop_fd = -1};
+	enum exit_code code;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "hv", options, NULL)) != -1) {
+		if (option == OPTION_RDMA)
+			service.rdma = optarg;
+		else if (option == OPTION_SOCKET)
+			service.path = optarg;
+		else if (option == OPTION_GROUP)
+			service.group = optarg;
+		else if (option == OPTION_USER)
+			service.user = optarg;
+		else if (common_option(&command_serve, option, &code))
+			return code;
+	}
+	if (optind < argc)
+		return wrong_usage(&command_serve, "'%s' is one argument too many", argv[optind]);
+	if (!service.rdma)
+		return wrong_usage(&command_serve, "say which HCA: --rdma NAME");
+	if (!service.path && activated_socket() < 0)
+		return wrong_usage(&command_serve, "say where the VMM connects: --socket PATH");
+	return serve(&service);
+}
+
+const struct command command_serve = {
+	.name = "serve",
+	.summary = "an RDMA slice for a VMM that speaks vhost-user, such as QEMU",
+	.usage = "bypass serve --rdma HCA[,OPTION…] --socket PATH\n"
+		 "Gives one guest a slice of an HCA, through a VMM that needs no change: QEMU "
+		 "11.1\n"
+		 "or newer attaches the socket as a vhost-user device. Opens the HCA as root, "
+		 "then\n"
+		 "goes on as another user, under a filter of system calls. Ends on SIGTERM.\n\n"
+		 "  --rdma HCA[,OPTION…]  the HCA (or a network device of it) and the slice:\n"
+		 "                        trust-guest, id=, vectors=, qps=, cqs=, mrs=, pinned=, "
+		 "…\n"
+		 "  --socket PATH         where the VMM connects; not with systemd's socket unit\n"
+		 "  --group NAME          group that may connect, besides root\n"
+		 "  --user NAME           who to go on as (nobody)\n"
+		 "  -v, --verbose         more remarks\n"
+		 "  -h, --help            this text\n\n"
+		 "Example, and the QEMU options that go with it:\n"
+		 "  bypass serve --rdma rxe0,trust-guest,id=26 --socket /run/rdma0.sock\n"
+		 "  qemu-system-x86_64 … \\\n"
+		 "    -object memory-backend-memfd,id=m0,size=4G,share=on \\\n"
+		 "    -machine memory-backend=m0 -chardev socket,id=c0,path=/run/rdma0.sock \\\n"
+		 "    -device vhost-user-test-device-pci,chardev=c0,virtio-id=26,num_vqs=5,\\\n"
+		 "config_size=96",
+	.run = run_serve,
+};
