@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * How many interrupts a device has raised, by the kernel's own count: the sum
- * of its lines in /proc/interrupts. Which lines are its own, sysfs says.
+ * How many interrupts a device has raised: the kernel's own count of its lines
+ * (Documentation/ABI/testing/sysfs-kernel-irq; what /proc/interrupts shows, and
+ * there also while nobody handles the line). Which lines are its own, its
+ * directory in sysfs says.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -10,119 +12,65 @@
 
 #include "internal.h"
 
-/* Linux IRQ numbers, sorted. */
-struct lines {
-	unsigned int *number;
-	unsigned int count;
-};
-
-static int by_number(const void *a, const void *b)
+/* What all CPUs have counted on one line: "17,0,3,0". */
+static uint64_t line_count(unsigned long line)
 {
-	unsigned int x = *(const unsigned int *)a, y = *(const unsigned int *)b;
+	unsigned long long value;
+	uint64_t sum = 0;
+	char path[64];
+	FILE *f;
 
-	return (x > y) - (x < y);
+	snprintf(path, sizeof(path), "/sys/kernel/irq/%lu/per_cpu_count", line);
+	f = fopen(path, "re");
+	if (!f)
+		return 0;
+	while (fscanf(f, "%llu", &value) == 1) {
+		sum += value;
+		if (getc(f) != ',')
+			break;
+	}
+	fclose(f);
+	return sum;
 }
 
-static void lines_add(struct lines *lines, unsigned int number)
+/* INTx has one line. It outlives us, and may have counted before. */
+static uint64_t count_intx(const char *address)
 {
-	unsigned int *more = reallocarray(lines->number, lines->count + 1, sizeof(*more));
-
-	if (!more)
-		return;
-	lines->number = more;
-	lines->number[lines->count++] = number;
-}
-
-/* The line of INTx, from the attribute irq. */
-static void lines_intx(const char *address, struct lines *lines)
-{
-	unsigned int number;
+	unsigned long line;
 	char path[128];
+	int found;
 	FILE *f;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/irq", address);
 	f = fopen(path, "re");
 	if (!f)
-		return;
-	if (fscanf(f, "%u", &number) == 1)
-		lines_add(lines, number);
+		return 0;
+	found = fscanf(f, "%lu", &line);
 	fclose(f);
+	return found == 1 ? line_count(line) : 0;
 }
 
-/* Those of MSI and MSI-X, from the names in the directory msi_irqs. */
-static void lines_msi(const char *address, struct lines *lines)
+/* MSI and MSI-X have a line a vector, which are there as long as the type is on. */
+static uint64_t count_msi(const char *address)
 {
 	struct dirent *entry;
+	uint64_t sum = 0;
 	char path[128];
 	DIR *dir;
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/msi_irqs", address);
 	dir = opendir(path);
 	if (!dir)
-		return;
+		return 0;
 	while ((entry = readdir(dir)))
 		if (isdigit((unsigned char)entry->d_name[0]))
-			lines_add(lines, strtoul(entry->d_name, NULL, 10));
+			sum += line_count(strtoul(entry->d_name, NULL, 10));
 	closedir(dir);
-}
-
-/* "  24:   17   3   IR-PCI-MSIX-0000:01:10.0   0-edge   name": the numbers after the colon. */
-static uint64_t sum_line(const char *text)
-{
-	uint64_t sum = 0;
-	char *end;
-
-	for (;;) {
-		while (isspace((unsigned char)*text))
-			text++;
-		if (!isdigit((unsigned char)*text))
-			return sum;
-		unsigned long long value = strtoull(text, &end, 10);
-
-		/* "0-edge" is no number; no number is followed by anything but a blank. */
-		if (!isspace((unsigned char)*end))
-			return sum;
-		sum += value;
-		text = end;
-	}
-}
-
-static uint64_t lines_sum(const struct lines *lines)
-{
-	char *text = NULL, *end;
-	unsigned int number;
-	uint64_t sum = 0;
-	size_t size = 0;
-	FILE *f;
-
-	f = fopen("/proc/interrupts", "re");
-	if (!f)
-		return 0;
-	while (getline(&text, &size, f) > 0) {
-		number = strtoul(text, &end, 10);
-		if (end == text || *end != ':')
-			continue;
-		if (bsearch(&number, lines->number, lines->count, sizeof(number), by_number))
-			sum += sum_line(end + 1);
-	}
-	free(text);
-	fclose(f);
 	return sum;
 }
 
 uint64_t irqs_count_now(const struct bypass_vfio *device, int on)
 {
-	struct lines lines = {NULL, 0};
-	uint64_t sum = 0;
-
-	if (on == VFIO_PCI_INTX_IRQ_INDEX)
-		lines_intx(device->address, &lines);
-	else
-		lines_msi(device->address, &lines);
-	if (lines.count) {
-		qsort(lines.number, lines.count, sizeof(*lines.number), by_number);
-		sum = lines_sum(&lines);
-	}
-	free(lines.number);
-	return sum;
+	return on == VFIO_PCI_INTX_IRQ_INDEX ? count_intx(device->address)
+					     : count_msi(device->address);
 }

@@ -268,7 +268,7 @@ int bypass_vfio_irq_trigger(struct bypass_vfio *device, unsigned int index, unsi
  * bypass_vfio_irq_raised() - interrupts that the device has raised since it was opened
  * @device: the device
  *
- * The kernel's own count (/proc/interrupts), so it holds however the eventfds coalesce. An
+ * The kernel's own count (as in /proc/interrupts), so it holds however the eventfds coalesce. An
  * INTx line that other devices share is counted with theirs. Interrupts that the
  * IOMMU posts straight into a running guest pass the kernel by, and this count.
  *
