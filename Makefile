@@ -2,7 +2,7 @@
 #
 # make            libraries, tools and examples, under build/
 # make demo       a guest with its own VFs, in an emulated host, with figures
-# make check      every test; TAP out
+# make check      every test; TAP out (make check-e2e: the scenarios alone, SCENARIOS= some)
 # make lint       formatting and static analysis
 # make fuzz       the fuzzers, a short while each (FUZZ_SECONDS=)
 # make install    PREFIX=, DESTDIR=
@@ -31,6 +31,9 @@ PKG_LIBS = $(eval PKG_LIBS := $(shell pkg-config --libs $(PKGS)))$(PKG_LIBS)
 # SANITIZE=address,undefined builds all of it with these sanitizers (give it a BUILD of its own)
 ifneq ($(SANITIZE),)
 SAN := -fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer
+else
+# clang leaves a sanitizer's symbols in a shared library to the program
+NO_UNDEFINED := -Wl,-z,defs
 endif
 
 CPPFLAGS_ALL = -D_GNU_SOURCE -DBYPASS_VERSION='"$(VERSION)"' -Ilibbypass/include \
@@ -73,12 +76,12 @@ $(O)/lib/%.a:
 $(O)/lib/libbypass.so.$(VERSION): $(LIBBYPASS_OBJ) libbypass/libbypass.map
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,libbypass.so.$(SOMAJOR) \
-		-Wl,--version-script=libbypass/libbypass.map -Wl,-z,defs -o $@ $(LIBBYPASS_OBJ) $(PKG_LIBS)
+		-Wl,--version-script=libbypass/libbypass.map $(NO_UNDEFINED) -o $@ $(LIBBYPASS_OBJ) $(PKG_LIBS)
 
 $(O)/lib/libvmm-glue.so.$(VERSION): $(GLUE_OBJ) vmm-glue/vmm-glue.map $(O)/lib/libbypass.so
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,libvmm-glue.so.$(SOMAJOR) \
-		-Wl,--version-script=vmm-glue/vmm-glue.map -Wl,-z,defs -o $@ $(GLUE_OBJ) \
+		-Wl,--version-script=vmm-glue/vmm-glue.map $(NO_UNDEFINED) -o $@ $(GLUE_OBJ) \
 		-L$(O)/lib -lbypass
 
 $(O)/lib/%.so: $(O)/lib/%.so.$(VERSION)
@@ -186,9 +189,42 @@ ifneq ($(wildcard libbypass/tool/completion/bypass),)
 	$(INSTALL) -D -m 644 -t $(DESTDIR)$(COMPLETIONDIR) libbypass/tool/completion/bypass
 endif
 
+# --- tests
+
+setup:
+	@tests/setup
+
+PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
+
+check:
+	@tests/setup
+	@$(MAKE) -s $(PARALLEL) all unit
+	@$(MAKE) -s $(PARALLEL) CC=clang SANITIZE=address,undefined BUILD=$(O)/asan all unit
+	@tests/check
+
+# SCENARIOS= names some of tests/e2e/, else all run
+check-e2e:
+	@tests/setup
+	@tests/e2e/run $(SCENARIOS)
+
+FOLDERS = $(wildcard libbypass vmm-glue guest-driver examples tests .ci)
+C_FILES = $(shell find $(FOLDERS) -name '*.[ch]')
+SCRIPTS = $(shell grep -rIl '^\#!/bin/\(busybox \)\?\(ba\)\?sh' $(FOLDERS)) tests/e2e/checks
+
+# Releases of clang-format differ in details: the one that formatted the sources judges them.
+lint:
+	@if clang-format --version | grep -q 'version 14\.'; then \
+		clang-format --dry-run -Werror $(C_FILES); \
+	else \
+		echo "lint: formatting not checked: that takes clang-format 14"; \
+	fi
+	cppcheck -j2 --quiet --error-exitcode=1 --enable=warning,performance,portability \
+		--inline-suppr -D_GNU_SOURCE $(filter -I%,$(CPPFLAGS_ALL)) $(filter %.c,$(C_FILES))
+	shellcheck -x -P SCRIPTDIR $(SCRIPTS)
+
 clean:
 	rm -rf $(O)
 
-.PHONY: all unit fuzz fuzzers e2e install clean FORCE
+.PHONY: all unit fuzz fuzzers e2e install setup check check-e2e lint clean FORCE
 .SECONDARY:
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
