@@ -52,6 +52,7 @@ static struct kernel {
 	struct vfio_region_sparse_mmap_area sparse[4]; /* of BAR 0 */
 	uint32_t n_sparse, reported_sparse;
 	struct vfio_irq_info irqs[3];
+	void (*prepare)(int fd); /* fills the file of a device */
 	/* what happened to it */
 	unsigned int containers, groups, devices; /* open now */
 	bool attached, live;
@@ -306,8 +307,11 @@ static int kernel_device_ioctl(int fd, unsigned long request, void *arg)
 		info->flags = kernel.device_flags;
 		info->num_regions = VFIO_PCI_NUM_REGIONS;
 		info->num_irqs = VFIO_PCI_NUM_IRQS;
-		/* the size of a device's file is that of its last region */
-		return ftruncate(fd, 0x100000);
+		if (ftruncate(fd, 0x100000))
+			return -1;
+		if (kernel.prepare)
+			kernel.prepare(fd);
+		return 0;
 	case VFIO_DEVICE_GET_REGION_INFO:
 		return kernel_region_info(arg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
