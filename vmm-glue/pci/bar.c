@@ -240,7 +240,7 @@ static void bar_unmap(struct function *fn, unsigned int i)
 	doorbells_off(fn, i, bar->at);
 	for (unsigned int p = 0; p < bar->n_pieces; p++) {
 		glue_slot_del(&fn->vm->machine, bar->pieces[p].slot);
-		fn->stats->window_bytes -= bar->pieces[p].size;
+		count(&fn->stats->window_bytes, -(int64_t)bar->pieces[p].size);
 	}
 	bar->at = NOWHERE;
 }
@@ -268,7 +268,7 @@ static void bar_map(struct function *fn, unsigned int i, uint64_t at)
 		return;
 	}
 	for (p = 0; p < bar->n_pieces; p++)
-		fn->stats->window_bytes += bar->pieces[p].size;
+		count(&fn->stats->window_bytes, bar->pieces[p].size);
 	bar->at = at;
 	doorbells_on(fn, i, at);
 }

@@ -13,6 +13,8 @@
 
 #include "../kvm/machine.h"
 
+struct bypass_published;
+
 #define CONFIG_SIZE   4096
 #define FUNCTIONS_MAX 256
 #define NOWHERE	      UINT64_MAX /* of a BAR: the guest cannot reach it */
@@ -141,6 +143,9 @@ struct function {
  * @n_ram_slots: their number
  * @functions: in the order in which they were plugged
  * @n_functions: their number
+ * @page: statistics
+ * @page_fd: the file behind @page, once it is published; else -1
+ * @page_path: its name
  */
 struct bypass_vm {
 	pthread_mutex_t lock;
@@ -151,6 +156,9 @@ struct bypass_vm {
 	unsigned int n_ram_slots;
 	struct function *functions[FUNCTIONS_MAX];
 	unsigned int n_functions;
+	struct bypass_published *page;
+	int page_fd;
+	char *page_path;
 };
 
 /* function.c */
@@ -208,12 +216,16 @@ bool msix_access(struct function *fn, unsigned int bar, uint64_t offset, uint8_t
 void msix_reset(struct function *fn);
 
 /* stats.c */
+int stats_open(struct bypass_vm *vm);
+void stats_close(struct bypass_vm *vm);
+void stats_begin(struct function *fn);
+void stats_end(struct function *fn);
 void stats_refresh(struct function *fn);
 
 /* One writer at a time, under the VM's lock; readers in other processes see whole numbers. */
-static inline void count(uint64_t *counter)
+static inline void count(uint64_t *counter, int64_t by)
 {
-	__atomic_store_n(counter, *counter + 1, __ATOMIC_RELAXED);
+	__atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);
 }
 
 #endif

@@ -27,12 +27,17 @@ int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct by
 		err = bypass_fail(ENOMEM, "no memory for the guest's memory map");
 		goto free;
 	}
-	err = glue_machine_open(&vm->machine, vm_fd, config);
+	err = stats_open(vm);
 	if (err)
 		goto memory;
+	err = glue_machine_open(&vm->machine, vm_fd, config);
+	if (err)
+		goto stats;
 	*result = vm;
 	return 0;
 
+stats:
+	stats_close(vm);
 memory:
 	bypass_memory_free(vm->memory);
 free:
@@ -96,6 +101,7 @@ static void unplug(struct bypass_vm *vm, struct function *fn)
 	memmove(&vm->functions[i], &vm->functions[i + 1],
 		(--vm->n_functions - i) * sizeof(vm->functions[0]));
 	multi_function(vm, fn->devfn);
+	stats_end(fn);
 	function_free(fn);
 }
 
@@ -109,6 +115,7 @@ void bypass_vm_detach(struct bypass_vm *vm)
 		glue_slot_del(&vm->machine, vm->ram_slots[--vm->n_ram_slots]);
 	free(vm->ram_slots);
 	glue_machine_close(&vm->machine);
+	stats_close(vm);
 	bypass_memory_free(vm->memory);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);
@@ -160,6 +167,8 @@ int bypass_vm_add_ram(struct bypass_vm *vm, const struct bypass_memory_range *ra
 		bypass_memory_remove(vm->memory, range->gpa);
 		memory_tell(vm, told, &told);
 	}
+	for (unsigned int i = 0; i < vm->n_functions; i++)
+		stats_refresh(vm->functions[i]);
 unlock:
 	pthread_mutex_unlock(&vm->lock);
 	return err;
@@ -193,6 +202,8 @@ static int plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn,
 	}
 	if (slice->kvm_fd >= 0 && !vfio_shared(vm, fn))
 		glue_vfio_add(&vm->machine, slice->kvm_fd);
+	stats_begin(fn);
+	stats_refresh(fn);
 	vm->functions[vm->n_functions++] = fn;
 	multi_function(vm, devfn);
 	config_command(fn);
@@ -266,10 +277,10 @@ bool bypass_vm_pci(struct bypass_vm *vm, uint8_t devfn, uint32_t offset, void *d
 	pthread_mutex_lock(&vm->lock);
 	fn = function_at(vm, devfn);
 	if (fn && write) {
-		count(&fn->stats->config_writes);
+		count(&fn->stats->config_writes, 1);
 		config_write(fn, offset, data, size);
 	} else if (fn) {
-		count(&fn->stats->config_reads);
+		count(&fn->stats->config_reads, 1);
 		config_read(fn, offset, data, size);
 	}
 	pthread_mutex_unlock(&vm->lock);
@@ -284,7 +295,7 @@ bool bypass_vm_mmio(struct bypass_vm *vm, uint64_t gpa, void *data, uint32_t siz
 	pthread_mutex_lock(&vm->lock);
 	fn = bar_find(vm, gpa, false, &bar);
 	if (fn) {
-		count(write ? &fn->stats->mmio_writes : &fn->stats->mmio_reads);
+		count(write ? &fn->stats->mmio_writes : &fn->stats->mmio_reads, 1);
 		bar_access(fn, bar, gpa - fn->bars[bar].at, data, size, write);
 	}
 	pthread_mutex_unlock(&vm->lock);
@@ -299,7 +310,7 @@ bool bypass_vm_pio(struct bypass_vm *vm, uint16_t port, void *data, uint32_t siz
 	pthread_mutex_lock(&vm->lock);
 	fn = bar_find(vm, port, true, &bar);
 	if (fn) {
-		count(&fn->stats->pio);
+		count(&fn->stats->pio, 1);
 		bar_access(fn, bar, port - fn->bars[bar].at, data, size, write);
 	}
 	pthread_mutex_unlock(&vm->lock);
