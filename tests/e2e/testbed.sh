@@ -66,6 +66,7 @@ lsmod
 grep -q virtio_net /proc/modules || exit 1
 modprobe ib_uverbs
 ibv_devinfo 2>&1 | grep -q 'No IB devices found' || exit 2
+modprobe bypass_rdma || exit 3
 uname -r
 exit 42
 END
