@@ -192,17 +192,8 @@ static void config_changed(void *transport)
 		bypass_log(BYPASS_LOG_WARN, "%s", bypass_error());
 }
 
-static void needs_reset(void *transport)
-{
-	struct vu *vu = transport;
-
-	__atomic_or_fetch(&vu->status, VU_NEEDS_RESET, __ATOMIC_SEQ_CST);
-	config_changed(vu);
-}
-
 const struct bypass_virtio_carrier vu_carrier = {
 	.config_changed = config_changed,
-	.needs_reset = needs_reset,
 	.shm_map = shm_map,
 	.shm_unmap = shm_unmap,
 };

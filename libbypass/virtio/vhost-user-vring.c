@@ -28,10 +28,9 @@ static void replace_fd(int *fd, int with)
 
 static bool may_start(const struct vu *vu, const struct vu_vring *vring)
 {
-	bool driver_ok = !(vu->protocol_features & VU_P_STATUS) || (vu->status & VU_DRIVER_OK);
 	bool enabled = !(vu->features & VU_F_PROTOCOL_FEATURES) || vring->enabled;
 
-	return !vring->started && driver_ok && enabled && vring->addressed && vring->queue.size &&
+	return !vring->started && enabled && vring->addressed && vring->queue.size &&
 	       vring->queue.kick_fd >= 0;
 }
 
@@ -67,13 +66,14 @@ static void stop(struct vu *vu, struct vu_vring *vring)
 	vring->queue.next = next < 0 ? 0 : next;
 }
 
-int vu_vrings_start(struct vu *vu)
+/* Is any ring between its kick descriptor and the question where it stands? */
+bool vu_vrings_in_use(const struct vu *vu)
 {
-	int ret = 0;
-
-	for (unsigned int i = 0; i < vu->dev->n_queues && !ret; i++)
-		ret = start(vu, &vu->vrings[i]);
-	return ret;
+	for (unsigned int i = 0; i < vu->dev->n_queues; i++) {
+		if (vu->vrings[i].queue.kick_fd >= 0)
+			return true;
+	}
+	return false;
 }
 
 void vu_vrings_stop(struct vu *vu)

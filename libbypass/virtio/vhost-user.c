@@ -13,9 +13,13 @@
 
 #include "vhost-user.h"
 
+/*
+ * Not the device status: QEMU's generic vhost-user device tells only parts of it. That the
+ * driver is gone shows when the last ring stops.
+ */
 #define PROTOCOL_FEATURES                                                                          \
 	(VU_P_MQ | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG | VU_P_BACKEND_SEND_FD |        \
-	 VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_STATUS | VU_P_SHMEM)
+	 VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_SHMEM)
 
 /* As the driver's reset: the rings stop, the device forgets all that the guest made. */
 static void reset(struct vu *vu)
@@ -23,7 +27,6 @@ static void reset(struct vu *vu)
 	vu_vrings_stop(vu);
 	vu->dev->ops->reset(vu->dev);
 	vu->accepted = false;
-	__atomic_store_n(&vu->status, 0, __ATOMIC_SEQ_CST);
 }
 
 static int need_u64(const struct vu_message *msg)
@@ -127,18 +130,14 @@ static int shmem_config(struct vu *vu, struct vu_message *msg)
 	return vu_reply(vu, msg, &msg->shmem, sizeof(msg->shmem));
 }
 
-static int set_status(struct vu *vu, const struct vu_message *msg)
+/* Stops a ring. With the last one the driver is gone, and with it all that it made. */
+static int get_base(struct vu *vu, struct vu_message *msg)
 {
-	int ret = need_u64(msg);
+	int ret = vu_vring_message(vu, msg);
 
-	if (ret < 0)
-		return ret;
-	if (!(uint8_t)msg->u64) {
+	if (!ret && !vu_vrings_in_use(vu))
 		reset(vu);
-		return 0;
-	}
-	__atomic_store_n(&vu->status, (uint8_t)msg->u64, __ATOMIC_SEQ_CST);
-	return vu_vrings_start(vu);
+	return ret;
 }
 
 static int reply_u64(struct vu *vu, const struct vu_message *msg, uint64_t value)
@@ -158,10 +157,8 @@ static int answer(struct vu *vu, struct vu_message *msg)
 		return reply_u64(vu, msg, vu->dev->n_queues);
 	case VU_GET_MAX_MEM_SLOTS:
 		return reply_u64(vu, msg, VU_SLOTS_MAX);
-	case VU_GET_STATUS:
-		return reply_u64(vu, msg, __atomic_load_n(&vu->status, __ATOMIC_SEQ_CST));
 	case VU_GET_VRING_BASE:
-		return vu_vring_message(vu, msg);
+		return get_base(vu, msg);
 	case VU_GET_CONFIG:
 		return config(vu, msg);
 	case VU_GET_SHMEM_CONFIG:
@@ -200,8 +197,6 @@ static int obey(struct vu *vu, struct vu_message *msg)
 		return vu_vring_message(vu, msg);
 	case VU_SET_CONFIG:
 		return config(vu, msg);
-	case VU_SET_STATUS:
-		return set_status(vu, msg);
 	case VU_RESET_DEVICE:
 		reset(vu);
 		return 0;
@@ -215,8 +210,12 @@ static int obey(struct vu *vu, struct vu_message *msg)
 
 static int serve_one(struct vu *vu, struct vu_message *msg)
 {
-	int ret = answer(vu, msg), sent;
+	int ret, sent;
 
+	bypass_log(BYPASS_LOG_DEBUG,
+		   "vhost-user request %u, %u bytes, first 0x%llx, %u descriptors",
+		   msg->header.request, msg->header.size, (unsigned long long)msg->u64, msg->n_fds);
+	ret = answer(vu, msg);
 	if (ret <= 0)
 		return ret;
 	ret = obey(vu, msg);

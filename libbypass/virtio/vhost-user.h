@@ -38,8 +38,6 @@ enum vu_request {
 	VU_GET_MAX_MEM_SLOTS = 36,
 	VU_ADD_MEM_REG = 37,
 	VU_REM_MEM_REG = 38,
-	VU_SET_STATUS = 39,
-	VU_GET_STATUS = 40,
 	VU_GET_SHMEM_CONFIG = 44,
 	VU_REQUESTS,
 };
@@ -60,7 +58,6 @@ enum vu_backend_request {
 #define VU_P_BACKEND_SEND_FD	 (1ull << 10)
 #define VU_P_RESET_DEVICE	 (1ull << 13)
 #define VU_P_CONFIGURE_MEM_SLOTS (1ull << 15)
-#define VU_P_STATUS		 (1ull << 16)
 #define VU_P_SHMEM		 (1ull << 22)
 
 /* Header flags */
@@ -77,8 +74,6 @@ enum vu_backend_request {
 #define VU_SLOTS_MAX   509 /* regions in all; as many as QEMU can have besides its own */
 #define VU_PAYLOAD_MAX 4096
 #define VU_CONFIG_MAX  256
-#define VU_DRIVER_OK   4u /* virtio device status */
-#define VU_NEEDS_RESET 64u
 
 struct vu_header {
 	uint32_t request;
@@ -193,8 +188,7 @@ struct vu {
 	int stop_fd;
 	uint64_t protocol_features;
 	uint64_t features;
-	bool accepted; /* the device knows of @features */
-	uint8_t status;
+	bool accepted;	  /* the device knows of @features */
 	pthread_t thread; /* the one that serves the connection */
 	struct vu_backend backend;
 	struct vu_slot slots[VU_SLOTS_MAX];
@@ -223,7 +217,7 @@ int vu_memory_gpa(const struct vu *vu, uint64_t user_addr, uint64_t *gpa);
 
 /* vhost-user-vring.c */
 int vu_vring_message(struct vu *vu, struct vu_message *msg);
-int vu_vrings_start(struct vu *vu);
+bool vu_vrings_in_use(const struct vu *vu);
 void vu_vrings_stop(struct vu *vu);
 void vu_vrings_forget(struct vu *vu);
 

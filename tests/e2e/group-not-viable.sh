@@ -17,6 +17,5 @@ check_error "the neighbour and its driver are named" "$neighbour, bound to .* dr
 mend=$({ slice "$edu" 2>&1 || true; } | grep -o "'bypass carve [^']*'" | tr -d "'")
 check "it says what to do" test "$mend" = "bypass carve $neighbour"
 at_exit "bypass release $neighbour"
-# shellcheck disable=SC2086 # it is a command line
 check "doing it" $mend
 check "it works now" slice "$edu"
