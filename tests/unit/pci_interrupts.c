@@ -300,8 +300,25 @@ static void test_routes_of_the_vmm(void **state)
 	bypass_vm_pci(vm, DEVFN, FAKE_MSI + PCI_MSI_FLAGS, &flags, 2, true);
 	assert_int_equal(fake_kvm.n_routes, 3);
 	assert_memory_equal(fake_kvm.routes, own, sizeof(own));
-	bypass_vm_detach(vm);
+
+	/* They change while a vector of ours has its route. */
+	struct kvm_irq_routing_entry other = own[0];
+	other.gsi = 7;
+	assert_int_equal(bypass_vm_routes(vm, &other, 1), 0);
 	assert_int_equal(fake_kvm.n_routes, 2);
+	assert_memory_equal(fake_kvm.routes, &other, sizeof(other));
+	assert_int_equal(fake_kvm.routes[1].u.msi.address_lo, APIC);
+	own[0].gsi = 24;
+	assert_int_equal(bypass_vm_routes(vm, own, 2), -EINVAL);
+	own[0].gsi = 5;
+	own[1].u.msi.address_hi = 1;
+	assert_int_equal(bypass_vm_routes(vm, own, 2), -EINVAL);
+	flags = 0;
+	bypass_vm_pci(vm, DEVFN, FAKE_MSI + PCI_MSI_FLAGS, &flags, 2, true);
+	assert_int_equal(fake_kvm.n_routes, 1);
+	assert_memory_equal(fake_kvm.routes, &other, sizeof(other));
+	bypass_vm_detach(vm);
+	assert_int_equal(fake_kvm.n_routes, 1);
 	assert_int_equal(bypass_vm_plug(t->vm, &t->fake->slice, DEVFN, INTX_GSI), 0);
 }
 

@@ -78,6 +78,8 @@ void glue_slot_del(struct glue_machine *m, uint32_t slot);
 int glue_routes_open(struct glue_machine *m, const struct bypass_vm_config *config);
 void glue_routes_close(struct glue_machine *m);
 int glue_routes_fix(struct glue_machine *m, const struct kvm_irq_routing_entry *routes, uint32_t n);
+int glue_routes_change(struct glue_machine *m, const struct kvm_irq_routing_entry *routes,
+		       uint32_t n);
 int glue_route_set(struct glue_machine *m, uint32_t gsi, uint64_t address, uint32_t data);
 void glue_route_drop(struct glue_machine *m, uint32_t gsi);
 int glue_routes_commit(struct glue_machine *m);

@@ -148,3 +148,25 @@ int glue_routes_commit(struct glue_machine *m)
 	m->routes_changed = false;
 	return 0;
 }
+
+/* As glue_routes_fix(), in KVM too; on failure the former entries are back. */
+int glue_routes_change(struct glue_machine *m, const struct kvm_irq_routing_entry *routes,
+		       uint32_t n)
+{
+	uint32_t former_n = m->fixed;
+	struct kvm_irq_routing_entry *former = malloc((former_n + 1) * sizeof(*former));
+	int err;
+
+	if (!former)
+		return bypass_fail(ENOMEM, "no memory for %u interrupt routes", former_n);
+	memcpy(former, m->routes->entries, former_n * sizeof(*former));
+	err = glue_routes_fix(m, routes, n);
+	if (!err) {
+		err = glue_routes_commit(m);
+		/* There was room for them before, so this cannot fail. */
+		if (err)
+			glue_routes_fix(m, former, former_n);
+	}
+	free(former);
+	return err;
+}

@@ -46,6 +46,17 @@ free:
 	return err;
 }
 
+int bypass_vm_routes(struct bypass_vm *vm, const struct kvm_irq_routing_entry *routes,
+		     unsigned int n_routes)
+{
+	int err;
+
+	pthread_mutex_lock(&vm->lock);
+	err = glue_routes_change(&vm->machine, routes, n_routes);
+	pthread_mutex_unlock(&vm->lock);
+	return err;
+}
+
 static struct function *function_of(struct bypass_vm *vm, const struct bypass_slice *slice)
 {
 	for (unsigned int i = 0; i < vm->n_functions; i++)

@@ -43,7 +43,8 @@ struct bypass_span {
  *	from there up; the VMM keeps to those below
  * @first_gsi: likewise for the GSIs of MSI and MSI-X; above the IOAPIC's pins
  * @routes: the VMM's own interrupt routes (KVM replaces the whole table at once);
- *	copied. NULL for the default of KVM_CREATE_IRQCHIP, all PIC and IOAPIC pins
+ *	copied, and changed later by bypass_vm_routes(). NULL for the default of
+ *	KVM_CREATE_IRQCHIP, all PIC and IOAPIC pins
  * @n_routes: how many
  * @split_irqchip: the VM runs with KVM_CAP_SPLIT_IRQCHIP: NULL @routes then means none
  * @mmio32: guest-physical addresses below 4 GiB for BARs; clear of RAM
@@ -83,6 +84,21 @@ int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct by
  * The slices themselves stay open; they are the caller's to close.
  */
 void bypass_vm_detach(struct bypass_vm *vm);
+
+/**
+ * bypass_vm_routes() - the VMM's own interrupt routes have changed
+ * @vm: the VM
+ * @routes: all of them, in place of those that vmm-glue knew; copied
+ * @n_routes: how many
+ *
+ * For a VMM whose own devices have MSI: vmm-glue sets the whole table of the VM, so
+ * the VMM must not call KVM_SET_GSI_ROUTING itself.
+ *
+ * Return: 0; -EINVAL (a GSI that is vmm-glue's, or what KVM takes for no route);
+ * -ENOMEM. After a failure the former routes are in force.
+ */
+int bypass_vm_routes(struct bypass_vm *vm, const struct kvm_irq_routing_entry *routes,
+		     unsigned int n_routes);
 
 /**
  * bypass_vm_add_ram() - tell of guest RAM
