@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What a vCPU says of itself: all that KVM supports, with the machine's own topology (one
+ * socket, a core a vCPU, no threads).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+#define MAX_ENTRIES 256
+
+#define LEAF1_ECX_TSC_DEADLINE (1u << 24)
+#define LEAF1_ECX_HYPERVISOR   (1u << 31)
+#define LEAF1_EDX_HTT	       (1u << 28)
+
+/* How many low bits of an APIC ID tell the cores of the socket apart. */
+static unsigned int core_bits(unsigned int n_cpus)
+{
+	return n_cpus > 1 ? 32 - __builtin_clz(n_cpus - 1) : 0;
+}
+
+static void set_features(struct vmm *vmm, struct cpu *cpu, struct kvm_cpuid_entry2 *e)
+{
+	e->ebx = (e->ebx & 0xffff) | vmm->n_cpus << 16 | cpu->id << 24;
+	e->ecx |= LEAF1_ECX_HYPERVISOR;
+	if (vmm->n_cpus > 1)
+		e->edx |= LEAF1_EDX_HTT;
+	/* KVM has this timer on every CPU; without it Linux looks for a PIT to measure by. */
+	if (ioctl(vmm->kvm_fd, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0)
+		e->ecx |= LEAF1_ECX_TSC_DEADLINE;
+}
+
+/* Leaves 0xb and 0x1f: level 0 is threads, level 1 is cores, then there is no more. */
+static void set_topology(struct vmm *vmm, struct cpu *cpu, struct kvm_cpuid_entry2 *e)
+{
+	uint32_t level = e->index;
+
+	e->eax = level == 1 ? core_bits(vmm->n_cpus) : 0;
+	e->ebx = level == 0 ? 1 : level == 1 ? vmm->n_cpus : 0;
+	e->ecx = level | (level == 0 ? 1 << 8 : level == 1 ? 2 << 8 : 0);
+	e->edx = cpu->id;
+}
+
+static void adapt(struct vmm *vmm, struct cpu *cpu, struct kvm_cpuid_entry2 *e)
+{
+	switch (e->function) {
+	case 0x1:
+		set_features(vmm, cpu, e);
+		break;
+	case 0x4: /* Intel: who shares a cache; say nothing of the host's neighbours */
+		e->eax &= 0x3fff;
+		break;
+	case 0xb:
+	case 0x1f:
+		set_topology(vmm, cpu, e);
+		break;
+	case 0x80000008: /* AMD: number of cores */
+		e->ecx = core_bits(vmm->n_cpus) << 12 | (vmm->n_cpus - 1);
+		break;
+	case 0x8000001e: /* AMD: this core */
+		e->eax = cpu->id;
+		e->ebx = cpu->id & 0xff;
+		e->ecx = 0;
+		break;
+	}
+}
+
+/**
+ * cpuid_set() - give a vCPU its CPUID
+ * @cpu: new, has not run
+ *
+ * Return: 0, or a negative errno with bypass_error().
+ */
+int cpuid_set(struct cpu *cpu)
+{
+	struct vmm *vmm = cpu->vmm;
+	size_t size = sizeof(struct kvm_cpuid2) + MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2);
+	struct kvm_cpuid2 *cpuid = calloc(1, size);
+	int ret = 0;
+
+	if (!cpuid)
+		return bypass_fail(ENOMEM, "no memory for the CPUID of vCPU %u", cpu->id);
+	cpuid->nent = MAX_ENTRIES;
+	if (ioctl(vmm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
+		ret = bypass_fail(errno, "KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
+		goto out;
+	}
+	for (uint32_t i = 0; i < cpuid->nent; i++)
+		adapt(vmm, cpu, &cpuid->entries[i]);
+	if (ioctl(cpu->fd, KVM_SET_CPUID2, cpuid) < 0)
+		ret = bypass_fail(errno, "KVM_SET_CPUID2: %s", strerror(errno));
+out:
+	free(cpuid);
+	return ret;
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * All that a VMM does to have slices: open them, attach vmm-glue to the VM, tell it of
+ * the guest's RAM, plug, and pass on the guest's accesses. The rest of this program is an
+ * ordinary VMM; this file is what to take over into another.
+ */
+#include <string.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+/* vmm-glue takes memory slots from 0, because this VMM makes none itself. */
+static int attach(struct vmm *vmm)
+{
+	struct bypass_vm_config config = {
+		.first_slot = 0,
+		.first_gsi = IOAPIC_PINS,
+		.mmio32 = {MMIO32_BASE, MMIO32_SIZE},
+		.mmio64 = vmm->mmio64,
+		.pio = {PIO_BASE, PIO_SIZE},
+	};
+	const struct bypass_memory_range *range;
+	unsigned int n;
+	int ret;
+
+	ret = bypass_vm_attach(vmm->vm_fd, &config, &vmm->slices.vm);
+	if (ret)
+		return ret;
+	range = bypass_memory_ranges(vmm->memory, &n);
+	for (unsigned int i = 0; i < n && !ret; i++)
+		ret = bypass_vm_add_ram(vmm->slices.vm, &range[i], true);
+	return ret;
+}
+
+/* Slices sit on the guest's bus 0 as devices 1, 2, …, in the order of the command line. */
+static int plug(struct slices *slices, struct bypass_slice *slice)
+{
+	unsigned int device = slices->n + 1;
+	int ret;
+
+	ret = bypass_vm_plug(slices->vm, slice, device << 3, PCI_GSI(device));
+	if (ret)
+		bypass_slice_close(slice);
+	else
+		slices->slice[slices->n++] = slice;
+	return ret;
+}
+
+/**
+ * slices_create() - open and plug what the user asked for
+ * @vmm: the machine, with its VM, irqchip and memory; no vCPU runs yet
+ * @opt: the command line
+ *
+ * Return: 0, or a negative errno with bypass_error(). Either way slices_destroy() undoes it.
+ */
+int slices_create(struct vmm *vmm, const struct options *opt)
+{
+	struct slices *slices = &vmm->slices;
+	struct bypass_slice *slice;
+	int ret;
+
+	ret = attach(vmm);
+	if (ret || !opt->n_slices)
+		return ret;
+	ret = bypass_iommu_new(&slices->iommu);
+	for (unsigned int i = 0; i < opt->n_slices && !ret; i++) {
+		ret = bypass_function_open(slices->iommu, opt->slices[i], NULL, &slice);
+		if (!ret)
+			ret = plug(slices, slice);
+	}
+	return ret;
+}
+
+/* Device 0 is ours: Linux wants to see a host bridge. Everything else in it reads 0. */
+static void host_bridge(uint32_t offset, uint8_t *data, uint32_t size, bool write)
+{
+	static const uint8_t config[16] = {0x36, 0x1b, 0x08, 0x00, [11] = 0x06};
+
+	for (uint32_t i = 0; i < size && !write; i++)
+		data[i] = offset + i < sizeof(config) ? config[offset + i] : 0;
+}
+
+/* Config space of bus 0; where there is no device, reads give all ones. */
+static void config_access(struct slices *slices, uint32_t devfn, uint32_t offset, void *data,
+			  uint32_t size, bool write)
+{
+	if (devfn == 0)
+		host_bridge(offset, data, size, write);
+	else if (!bypass_vm_pci(slices->vm, devfn, offset, data, size, write) && !write)
+		memset(data, 0xff, size);
+}
+
+/**
+ * slices_mmio() - an access to memory that is not RAM (KVM_EXIT_MMIO)
+ * @slices: the slices
+ * @gpa: guest-physical address
+ * @data: read or written
+ * @size: 1 to 8
+ * @write: direction
+ *
+ * Return: false when neither config space nor a BAR lies there.
+ */
+bool slices_mmio(struct slices *slices, uint64_t gpa, void *data, uint32_t size, bool write)
+{
+	uint64_t at = gpa - ECAM_BASE;
+
+	if (gpa < ECAM_BASE || at >= ECAM_SIZE)
+		return bypass_vm_mmio(slices->vm, gpa, data, size, write);
+	/* An access that is wider than a register or crosses into the next one has no meaning. */
+	if (size <= 4 && (at & 3) + size <= 4)
+		config_access(slices, at >> 12, at & 0xfff, data, size, write);
+	else if (!write)
+		memset(data, 0xff, size);
+	return true;
+}
+
+/**
+ * slices_pio() - an access to an I/O port (KVM_EXIT_IO)
+ * @slices: the slices
+ * @port: port number
+ * @data: read or written
+ * @size: 1, 2 or 4
+ * @write: direction
+ *
+ * Return: false when neither config space nor a BAR lies there.
+ */
+bool slices_pio(struct slices *slices, uint16_t port, void *data, uint32_t size, bool write)
+{
+	uint32_t address = slices->config_address;
+
+	if (port == PORT_PCI_ADDR && size == 4) {
+		if (write) {
+			memcpy(&address, data, 4);
+			slices->config_address = address;
+		} else {
+			memcpy(data, &address, 4);
+		}
+		return true;
+	}
+	if (port < PORT_PCI_DATA || port + size > PORT_PCI_DATA + 4)
+		return bypass_vm_pio(slices->vm, port, data, size, write);
+	/* Bit 31 enables; then bus, device and function, register. We have bus 0 alone. */
+	if (address >> 31 && !(address >> 16 & 0xff))
+		config_access(slices, address >> 8 & 0xff, (address & 0xfc) + port - PORT_PCI_DATA,
+			      data, size, write);
+	else if (!write)
+		memset(data, 0xff, size);
+	return true;
+}
+
+/**
+ * slices_reset() - the guest was reset
+ * @slices: the slices; no vCPU runs
+ *
+ * Return: 0, or a negative errno with bypass_error().
+ */
+int slices_reset(struct slices *slices)
+{
+	slices->config_address = 0;
+	return bypass_vm_reset(slices->vm);
+}
+
+/**
+ * slices_destroy() - give everything back
+ * @slices: as slices_create() left it; no vCPU runs
+ */
+void slices_destroy(struct slices *slices)
+{
+	bypass_vm_detach(slices->vm);
+	while (slices->n)
+		bypass_slice_close(slices->slice[--slices->n]);
+	bypass_iommu_free(slices->iommu);
+	slices->vm = NULL;
+	slices->iommu = NULL;
+}
