@@ -143,7 +143,19 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 HEADERS := $(wildcard libbypass/include/bypass/*.h vmm-glue/include/bypass/*.h)
-MAN := $(wildcard libbypass/man/*.[1-8] vmm-glue/man/*.[1-8] libbypass/tool/man/*.[1-8])
+# Pages that are written, and those made of what the public headers say.
+LIBRARY_MAN := $(O)/man/libbypass.3 $(O)/man/vmm-glue.3
+MAN = $(wildcard libbypass/man/*.[1-8] libbypass/tool/man/*.[1-8]) $(LIBRARY_MAN)
+
+$(O)/man/libbypass.3: libbypass/man/libbypass.3.in $(wildcard libbypass/include/bypass/*.h)
+$(O)/man/vmm-glue.3: vmm-glue/man/vmm-glue.3.in $(wildcard vmm-glue/include/bypass/*.h)
+$(LIBRARY_MAN): libbypass/man/from-headers.awk
+	@mkdir -p $(@D)
+	awk -f libbypass/man/from-headers.awk $(filter %.h,$^) >$@.body
+	sed -e 's/@VERSION@/$(VERSION)/' -e '/^@BODY@$$/{r $@.body' -e 'd}' $(filter %.in,$^) >$@
+	@rm $@.body
+
+man: $(LIBRARY_MAN)
 INSTALL ?= install
 
 # $(call pc,NAME,DESCRIPTION,REQUIRES,REQUIRES.PRIVATE)
@@ -167,7 +179,7 @@ $(O)/lib/libbypass.pc: $(O)/lib/libbypass.so FORCE
 $(O)/lib/vmm-glue.pc: $(O)/lib/libvmm-glue.so FORCE
 	$(file >$@,$(call pc,vmm-glue,What a KVM VMM calls to use libbypass,libbypass,))
 
-install: all $(O)/lib/libbypass.pc $(O)/lib/vmm-glue.pc
+install: all man $(O)/lib/libbypass.pc $(O)/lib/vmm-glue.pc
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/bypass $(PREFIX)/bin)
 	$(INSTALL) -m 644 $(filter %.a,$(LIBS)) $(DESTDIR)$(LIBDIR)
 	$(INSTALL) -m 755 $(addsuffix .$(VERSION),$(filter %.so,$(LIBS))) $(DESTDIR)$(LIBDIR)
@@ -177,11 +189,9 @@ install: all $(O)/lib/libbypass.pc $(O)/lib/vmm-glue.pc
 ifneq ($(strip $(TOOLS)),)
 	$(INSTALL) -m 755 $(TOOLS) $(DESTDIR)$(PREFIX)/bin
 endif
-ifneq ($(MAN),)
 	for page in $(MAN); do \
 		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit; \
 	done
-endif
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
 	$(INSTALL) -m 644 $(MODULE_SRC) $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
 	sed -i 's/@VERSION@/$(VERSION)/' $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)/dkms.conf
@@ -225,6 +235,6 @@ lint:
 clean:
 	rm -rf $(O)
 
-.PHONY: all unit fuzz fuzzers e2e install setup check check-e2e lint clean FORCE
+.PHONY: all man unit fuzz fuzzers e2e install setup check check-e2e lint clean FORCE
 .SECONDARY:
 -include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
