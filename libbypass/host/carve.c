@@ -119,12 +119,37 @@ static bool names(const struct bypass_carve *what, const char *name)
 	return !strcmp(what->name, name);
 }
 
+/* The function that is to be carved has a ledger. */
+static int fail_carved(const struct bypass_carving *carving)
+{
+	const char *function = carving->function;
+
+	switch (carving->state) {
+	case BYPASS_CARVE_BUSY:
+		return 0; /* the lock says who holds it */
+	case BYPASS_LEDGER_BAD:
+		return bypass_fail(EBADMSG, "%s", carving->problem);
+	case BYPASS_CARVED:
+		return bypass_fail(EBUSY,
+				   "%s is carved already, into %zu slices: 'bypass status' shows "
+				   "them, "
+				   "'bypass release %s' gives them back",
+				   function, carving->count, function);
+	default:
+		return bypass_fail(EBUSY,
+				   "%s was left half done by process %d: 'bypass release %s' puts "
+				   "it "
+				   "back",
+				   function, carving->pid, function);
+	}
+}
+
 /* Neither the function nor a name may be part of @other. */
 static int check_distinct(const struct bypass_carve *what, const char *address,
 			  const struct bypass_carving *other)
 {
 	if (!strcmp(other->function, address))
-		return 0; /* the lock of its ledger decides */
+		return fail_carved(other);
 	if (names(what, other->name))
 		return bypass_fail(EEXIST, "the name '%s' is taken by what %s was carved into",
 				   other->name, other->function);
@@ -343,27 +368,6 @@ static int carve_whole(struct ledger *ledger, const struct bypass_carve *what)
 	return err ? err : bind_vfio(ledger, ledger->function);
 }
 
-static int fail_carved(struct ledger *ledger)
-{
-	const char *function = ledger->function;
-	int err = ledger_load(ledger);
-
-	if (err == -ENOENT)
-		return 0;
-	if (err)
-		return err;
-	if (ledger->state != LEDGER_CARVED)
-		return bypass_fail(EBUSY,
-				   "%s was left half done by process %d: 'bypass release %s' puts "
-				   "it "
-				   "back",
-				   function, ledger->pid, function);
-	return bypass_fail(EBUSY,
-			   "%s is carved already, into %zu slices: 'bypass status' shows them, "
-			   "'bypass release %s' gives them back",
-			   function, ledger->slice_count, function);
-}
-
 /* Carves with the ledger locked. On failure everything is as it was. */
 static int carve_locked(struct ledger *ledger, const struct bypass_carve *what,
 			const struct bypass_function *function)
@@ -371,9 +375,12 @@ static int carve_locked(struct ledger *ledger, const struct bypass_carve *what,
 	char failure[1024];
 	int err;
 
-	err = fail_carved(ledger);
-	if (err)
-		return err;
+	/* The checks saw no ledger, but that was without the lock. */
+	err = ledger_load(ledger);
+	if (err != -ENOENT)
+		return err ? err
+			   : bypass_fail(EBUSY, "%s has just been carved by process %d",
+					 ledger->function, ledger->pid);
 	ledger->state = LEDGER_CARVING;
 	ledger->vendor_id = function->vendor_id;
 	ledger->device_id = function->device_id;

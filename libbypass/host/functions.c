@@ -75,6 +75,7 @@ static struct pci_access *access_new(void)
 	access->method = PCI_ACCESS_SYS_BUS_PCI;
 	access->error = libpci_error;
 	access->warning = libpci_warning;
+	access->id_lookup_mode = 0; /* names from pci.ids, never from a cache or the network */
 	snprintf(path, sizeof(path), "%s/bus/pci", host_paths.sys);
 	pci_set_param(access, "sysfs.path", path);
 	pci_init(access);

@@ -8,6 +8,8 @@
 
 #include "internal.h"
 
+#define CLASS_NVME 0x0108
+
 /* Name of the slice that @address is; empty when it is none. */
 static const char *slice_name(struct bypass_carving **carvings, const char *address)
 {
@@ -79,9 +81,16 @@ static void cell_name(struct json_object *row, char *text, size_t size)
 	snprintf(text, size, "%s", get_text(row, "device"));
 }
 
+/* Few columns for what pci.ids says at length. */
 static void cell_class(struct json_object *row, char *text, size_t size)
 {
-	snprintf(text, size, "%s", get_text(row, "class"));
+	bool nvme = get_number(row, "class_code") >> 8 == CLASS_NVME;
+	char *tail;
+
+	snprintf(text, size, "%s", nvme ? "NVMe" : get_text(row, "class"));
+	tail = strstr(text, " controller");
+	if (tail)
+		*tail = '\0';
 }
 
 static void cell_driver(struct json_object *row, char *text, size_t size)
@@ -107,7 +116,7 @@ static void cell_group(struct json_object *row, char *text, size_t size)
 	if (group < 0)
 		snprintf(text, size, "-");
 	else if (shared > 1)
-		snprintf(text, size, "%d (×%d)", group, shared);
+		snprintf(text, size, "%d×%d", group, shared);
 	else
 		snprintf(text, size, "%d", group);
 }
