@@ -3,13 +3,13 @@
  * Discovery: libpci for what stands in config space and pci.ids, sysfs for what only the
  * kernel knows. A function that vanishes in between is no error, it is just not there.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <pci/pci.h>
 
@@ -21,8 +21,8 @@
 #define PCI_BASE_CLASS_BRIDGE 0x06
 
 /*
- * libpci ends the program on an error unless its error function does not come back. Its state is
- * unusable after that, and its memory lost: what can be foreseen is asked before it starts.
+ * libpci ends the program on an error unless its error function does not come back. It reports so
+ * what it cannot read, before which it has closed what it had open: it can be used again after.
  */
 static _Thread_local jmp_buf libpci_failed;
 
@@ -51,20 +51,6 @@ static void __attribute__((format(printf, 1, 2))) libpci_warning(char *format, .
 	vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
 	bypass_log(BYPASS_LOG_DEBUG, "libpci: %s", text);
-}
-
-static int check_pci(void)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/bus/pci/devices", host_paths.sys);
-	if (access(path, R_OK) == 0)
-		return 0;
-	return bypass_fail(ENODEV,
-			   "the host's PCI functions cannot be listed: cannot read %s; is there a "
-			   "PCI "
-			   "bus, and is sysfs mounted on %s?",
-			   path, host_paths.sys);
 }
 
 static struct pci_access *access_new(void)
@@ -161,12 +147,8 @@ static int read_sysfs(struct bypass_function *function)
 	return 0;
 }
 
-static int read_function(struct pci_access *access, struct pci_dev *dev,
-			 struct bypass_function *function)
+static void read_config(struct pci_dev *dev, struct bypass_function *function)
 {
-	memset(function, 0, sizeof(*function));
-	snprintf(function->address, sizeof(function->address), "%04x:%02x:%02x.%x", dev->domain,
-		 dev->bus, dev->dev, dev->func);
 	pci_fill_info(dev, PCI_FILL_IDENT | PCI_FILL_CLASS | PCI_FILL_CLASS_EXT | PCI_FILL_SIZES |
 				   PCI_FILL_BASES | PCI_FILL_ROM_BASE);
 	function->vendor_id = dev->vendor_id;
@@ -176,6 +158,24 @@ static int read_function(struct pci_access *access, struct pci_dev *dev,
 	for (int i = 0; i < 6; i++)
 		function->bar_size[i] = dev->size[i];
 	function->rom_size = dev->rom_size;
+}
+
+static int read_function(struct pci_access *access, const char *address,
+			 struct bypass_function *function)
+{
+	unsigned int domain, bus, device, number;
+	struct pci_dev *dev;
+
+	memset(function, 0, sizeof(*function));
+	snprintf(function->address, sizeof(function->address), "%s", address);
+	sscanf(address, "%x:%x:%x.%x", &domain, &bus, &device, &number);
+	dev = pci_get_dev(access, domain, bus, device, number);
+	if (setjmp(libpci_failed)) {
+		pci_free_dev(dev);
+		return -ENODEV;
+	}
+	read_config(dev, function);
+	pci_free_dev(dev);
 	read_names(access, function);
 	return read_sysfs(function);
 }
@@ -195,71 +195,79 @@ void bypass_functions_free(struct bypass_function **list)
 	free(list);
 }
 
-static int collect(struct pci_access *access, struct bypass_function ***result)
+/* Adds what is at @address, unless it has gone away since the directory was read. */
+static int collect(struct pci_access *access, const char *address, struct bypass_function ***list,
+		   size_t *count)
 {
-	struct bypass_function **list;
-	size_t count = 0;
+	struct bypass_function **more, *function;
 
-	for (struct pci_dev *dev = access->devices; dev; dev = dev->next)
-		count++;
-	list = calloc(count + 1, sizeof(*list));
+	more = realloc(*list, (*count + 2) * sizeof(*more));
+	function = malloc(sizeof(*function));
+	if (more)
+		*list = more;
+	if (!more || !function) {
+		free(function);
+		return bypass_fail(ENOMEM, "no memory for PCI function %s", address);
+	}
+	if (read_function(access, address, function))
+		free(function);
+	else
+		more[(*count)++] = function;
+	more[*count] = NULL;
+	return 0;
+}
+
+int bypass_functions(struct bypass_function ***result)
+{
+	struct bypass_function **list = calloc(1, sizeof(*list));
+	char path[256], address[BYPASS_ADDRESS_SIZE];
+	struct pci_access *access;
+	struct dirent *entry;
+	size_t count = 0;
+	int err = 0;
+	DIR *dir;
+
 	if (!list)
-		return bypass_fail(ENOMEM, "no memory for a list of %zu PCI functions", count);
-	count = 0;
-	for (struct pci_dev *dev = access->devices; dev; dev = dev->next) {
-		list[count] = malloc(sizeof(**list));
-		if (!list[count]) {
-			bypass_functions_free(list);
-			return bypass_fail(ENOMEM, "no memory for PCI function %zu", count);
-		}
-		if (read_function(access, dev, list[count])) {
-			free(list[count]);
-			list[count] = NULL;
-		} else {
-			count++;
-		}
+		return bypass_fail(ENOMEM, "no memory for a list of PCI functions");
+	snprintf(path, sizeof(path), "%s/bus/pci/devices", host_paths.sys);
+	dir = opendir(path);
+	if (!dir) {
+		free(list);
+		return bypass_fail(ENODEV,
+				   "the host's PCI functions cannot be listed: cannot read %s; is "
+				   "there a PCI bus, and is sysfs mounted on %s?",
+				   path, host_paths.sys);
+	}
+	/* Not pci_scan_bus(): it gives up when one function goes away in the meantime. */
+	access = access_new();
+	while (!err && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && !bypass_address(entry->d_name, address))
+			err = collect(access, address, &list, &count);
+	pci_cleanup(access);
+	closedir(dir);
+	if (err) {
+		bypass_functions_free(list);
+		return err;
 	}
 	qsort(list, count, sizeof(*list), by_address);
 	*result = list;
 	return count;
 }
 
-int bypass_functions(struct bypass_function ***list)
-{
-	struct pci_access *access;
-	int count;
-
-	if (check_pci() || setjmp(libpci_failed))
-		return -ENODEV;
-	access = access_new();
-	pci_scan_bus(access);
-	count = collect(access, list);
-	pci_cleanup(access);
-	return count;
-}
-
 int bypass_function(const char *text, struct bypass_function *function)
 {
-	unsigned int domain, bus, device, number;
-	char address[BYPASS_ADDRESS_SIZE];
+	char address[BYPASS_ADDRESS_SIZE], vendor[16];
 	struct pci_access *access;
-	struct pci_dev *dev;
 	int err;
 
 	err = bypass_address(text, address);
 	if (err)
 		return err;
-	/* libpci would invent a device of which it reads only ones. */
-	err = host_read(address, "vendor", function->vendor, sizeof(function->vendor));
+	err = host_read(address, "vendor", vendor, sizeof(vendor));
 	if (err)
 		return err;
-	if (setjmp(libpci_failed))
-		return -ENODEV;
 	access = access_new();
-	sscanf(address, "%x:%x:%x.%x", &domain, &bus, &device, &number);
-	dev = pci_get_dev(access, domain, bus, device, number);
-	err = read_function(access, dev, function);
-	pci_free_dev(dev);
+	err = read_function(access, address, function);
 	pci_cleanup(access);
 	return err;
 }
