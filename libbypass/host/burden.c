@@ -111,21 +111,25 @@ static int check_disk(const char *address, const char *disk)
 	return err ? err : check_swap(address, disk);
 }
 
+/* Does the way to class/@class/@name, which goes into @real, lead through the function? */
+static bool lies_on(const char *address, const char *class, const char *name, char real[PATH_MAX])
+{
+	char path[PATH_MAX], part[BYPASS_ADDRESS_SIZE + 2];
+
+	snprintf(path, sizeof(path), "%s/class/%s/%s", host_paths.sys, class, name);
+	snprintf(part, sizeof(part), "/%s/", address);
+	return realpath(path, real) && strstr(real, part);
+}
+
 /*
- * Does this block device live on the function? Its path leads through the function; but a
- * namespace of a shared NVMe subsystem hangs below the subsystem, beside links to its
- * controllers.
+ * Does this block device live on the function? A namespace of a shared NVMe subsystem hangs
+ * below the subsystem, beside links to its controllers.
  */
 static bool is_disk_of(const char *address, const char *controller, const char *disk)
 {
-	char path[PATH_MAX], real[PATH_MAX], part[BYPASS_ADDRESS_SIZE + 2];
-	char *subsystem, *end;
+	char real[PATH_MAX] = "", *subsystem, *end;
 
-	snprintf(path, sizeof(path), "%s/class/block/%s", host_paths.sys, disk);
-	if (!realpath(path, real))
-		return false;
-	snprintf(part, sizeof(part), "/%s/", address);
-	if (strstr(real, part))
+	if (lies_on(address, "block", disk, real))
 		return true;
 	subsystem = strstr(real, "/nvme-subsystem/");
 	if (!subsystem || !controller[0])
@@ -224,20 +228,20 @@ static int check_interfaces(const char *address)
 {
 	struct nl_sock *sock = nl_socket_alloc();
 	struct interface interface = {.address = address};
+	char path[256], real[PATH_MAX];
 	struct dirent *entry;
-	char path[256];
 	int err = 0;
 	DIR *dir;
 
 	if (!sock)
 		return bypass_fail(ENOMEM, "no memory for a netlink socket");
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/net", host_paths.sys, address);
+	snprintf(path, sizeof(path), "%s/class/net", host_paths.sys);
 	dir = opendir(path);
 	if (dir && nl_connect(sock, NETLINK_ROUTE))
 		err = -EIO;
 	while (dir && !err && !interface.err && (entry = readdir(dir))) {
 		interface.name = entry->d_name;
-		if (entry->d_name[0] != '.')
+		if (entry->d_name[0] != '.' && lies_on(address, "net", entry->d_name, real))
 			err = check_interface(sock, &interface);
 	}
 	if (err)

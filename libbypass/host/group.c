@@ -89,12 +89,35 @@ static int fail_no_group(const char *address)
 			   address);
 }
 
-static int check_member(const char *address, int group, const char *member)
+bool group_in_the_way(const char *address, char member[BYPASS_ADDRESS_SIZE], char driver[32])
 {
-	char driver[32];
+	char(*members)[BYPASS_ADDRESS_SIZE];
+	bool found = false;
+	int count;
 
-	if (!strcmp(member, address) || host_link(member, "driver", driver, sizeof(driver)) ||
-	    harmless(member, driver))
+	count = bypass_group_members(group_of(address), &members);
+	for (int i = 0; i < count && !found; i++) {
+		if (!strcmp(members[i], address) || host_link(members[i], "driver", driver, 32))
+			continue;
+		found = !harmless(members[i], driver);
+		strcpy(member, members[i]);
+	}
+	if (count > 0)
+		free(members);
+	return found;
+}
+
+int bypass_group_check(const char *text)
+{
+	char address[BYPASS_ADDRESS_SIZE], member[BYPASS_ADDRESS_SIZE], driver[32];
+	int err;
+
+	err = bypass_address(text, address);
+	if (err)
+		return err;
+	if (group_of(address) < 0)
+		return fail_no_group(address);
+	if (!group_in_the_way(address, member, driver))
 		return 0;
 	return bypass_fail(EPERM,
 			   "%s cannot be given to a guest: %s, bound to the host's driver %s, is "
@@ -104,27 +127,7 @@ static int check_member(const char *address, int group, const char *member)
 			   "too, with 'bypass carve %s', or put the device in a slot that has a "
 			   "group "
 			   "of its own",
-			   address, member, driver, group, member, member);
-}
-
-int bypass_group_check(const char *text)
-{
-	char address[BYPASS_ADDRESS_SIZE], (*members)[BYPASS_ADDRESS_SIZE];
-	int group, count, err;
-
-	err = bypass_address(text, address);
-	if (err)
-		return err;
-	group = group_of(address);
-	if (group < 0)
-		return fail_no_group(address);
-	count = bypass_group_members(group, &members);
-	if (count < 0)
-		return count;
-	for (int i = 0; i < count && !err; i++)
-		err = check_member(address, group, members[i]);
-	free(members);
-	return err;
+			   address, member, driver, group_of(address), member, member);
 }
 
 int bypass_function_check(const char *text)

@@ -45,6 +45,9 @@ int host_file_write(const char *path, const char *value);
 
 bool driver_is_vfio(const char *driver);
 
+/* group.c: is there a member of the function's group that keeps it from guests? */
+bool group_in_the_way(const char *address, char member[BYPASS_ADDRESS_SIZE], char driver[32]);
+
 /* step.c: the changes that carving makes, each with its undo */
 
 enum step_kind {

@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <json-c/json.h>
 
@@ -29,6 +30,7 @@ struct command {
 };
 
 extern const struct command command_carve;
+extern const struct command command_doctor;
 extern const struct command command_list;
 extern const struct command command_release;
 extern const struct command command_serve;
@@ -76,6 +78,14 @@ struct column {
 void print_table(struct json_object *rows, const struct column *columns, size_t count);
 /* Prints and gives up @document. */
 void print_json(struct json_object *document);
+/* Columns of the terminal; 0 when there is none and so no limit. */
+size_t terminal_width(void);
+/* Columns that the first @bytes of UTF-8 text take. */
+size_t width_of_first(const char *text, size_t bytes);
+/* Is colour welcome on standard output? */
+bool colourful(void);
+/* "512M", "4G"; bytes without a unit. False when it is none, or nothing. */
+bool parse_size(const char *text, uint64_t *bytes);
 /* Colour of a whole cell that says something good, doubtful or bad; NULL for none. */
 const char *colour_of(const char *text);
 

@@ -16,17 +16,21 @@
 #define SEPARATION 2
 
 /* Characters of UTF-8 text, each taken to be one column wide. */
-static size_t width_of(const char *text)
+size_t width_of_first(const char *text, size_t bytes)
 {
 	size_t width = 0;
 
-	for (; *text; text++)
+	for (; bytes-- && *text; text++)
 		width += (*text & 0xc0) != 0x80;
 	return width;
 }
 
-/* Columns of the terminal; 0 when there is none and so no limit. */
-static size_t terminal_width(void)
+static size_t width_of(const char *text)
+{
+	return width_of_first(text, SIZE_MAX);
+}
+
+size_t terminal_width(void)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize size;
@@ -38,7 +42,7 @@ static size_t terminal_width(void)
 	return 0;
 }
 
-static bool colourful(void)
+bool colourful(void)
 {
 	const char *no_color = getenv("NO_COLOR");
 
@@ -137,6 +141,23 @@ void print_table(struct json_object *rows, const struct column *columns, size_t 
 		}
 		putchar('\n');
 	}
+}
+
+bool parse_size(const char *text, uint64_t *bytes)
+{
+	static const char units[] = "KMGT";
+	const char *unit;
+	char *end;
+
+	*bytes = strtoull(text, &end, 10);
+	if (end == text || text[0] == '-' || !*bytes)
+		return false;
+	unit = *end ? strchr(units, *end) : NULL;
+	if (unit) {
+		*bytes <<= 10 * (unit - units + 1);
+		end++;
+	}
+	return !*end;
 }
 
 void print_json(struct json_object *document)

@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# timeout: 400
 #
 # A hostile environment for the ledger: two at once, garbage, links, others than root, devices
 # that go away. A clear error each time, and nothing changed.

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Between the files of the doctor: how a check says what it found.
+ */
+#ifndef BYPASS_HOST_DOCTOR_H
+#define BYPASS_HOST_DOCTOR_H
+
+#include <bypass/doctor.h>
+
+struct doctor {
+	const struct bypass_doctor *ask;
+	struct bypass_finding next; /* what is known of the finding that comes */
+	int fails;
+};
+
+/* Set the mend of the next finding; without one of them it has none. */
+void mend_by_command(struct doctor *doctor, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void mend_by_setting(struct doctor *doctor, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
+void finding(struct doctor *doctor, enum bypass_verdict verdict, const char *about, const char *fmt,
+	     ...) __attribute__((format(printf, 4, 5)));
+
+/* Is there any IOMMU group on this host? */
+bool host_has_groups(void);
+
+/* doctor_function.c: what is to be said of one function, which exists */
+void doctor_function(struct doctor *doctor, const char *address);
+
+#endif

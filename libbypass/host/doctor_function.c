@@ -1,0 +1,297 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What the data path needs of one function: a group of its own, a driver that lets go,
+ * VFs to be had, room for their BARs, a reset, a link.
+ */
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <linux/pci_regs.h>
+
+#include <bypass/error.h>
+
+#include "doctor.h"
+#include "internal.h"
+
+/* What a port needs so that functions behind it cannot reach each other but through the IOMMU. */
+#define ACS_ISOLATION (PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
+
+#define FIRST_VF_BAR_LINE 7 /* of the attribute resource: after six BARs and the ROM */
+
+static void check_driver(struct doctor *doctor, const struct bypass_function *function)
+{
+	struct bypass_holder holder;
+
+	if (bypass_function_holder(function->address, &holder) > 0) {
+		mend_by_command(doctor, "kill %d", holder.pid);
+		finding(doctor, BYPASS_FAIL, "driver", "%s is in use by process %d (%s)",
+			function->address, holder.pid, holder.name);
+	} else if (driver_is_vfio(function->driver)) {
+		finding(doctor, BYPASS_OK, "driver", "%s is bound to %s, ready for a guest",
+			function->address, function->driver);
+	} else if (function->vfs_total) {
+		finding(doctor, function->driver[0] ? BYPASS_OK : BYPASS_FAIL, "driver",
+			"%s is bound to %s; its VFs can be carved when a driver has it",
+			function->address, function->driver[0] ? function->driver : "no driver");
+	} else {
+		mend_by_command(doctor, "bypass carve %s", function->address);
+		finding(doctor, BYPASS_WARN, "driver",
+			"%s is bound to %s, which carving takes it from", function->address,
+			function->driver[0] ? function->driver : "no driver");
+	}
+}
+
+static void check_group(struct doctor *doctor, const struct bypass_function *function)
+{
+	char member[BYPASS_ADDRESS_SIZE], driver[32];
+
+	if (function->iommu_group < 0) {
+		if (host_has_groups()) /* else all that is to be said was said of the host */
+			finding(doctor, BYPASS_FAIL, "group",
+				"%s is in no IOMMU group, unlike others: no IOMMU covers its slot",
+				function->address);
+		return;
+	}
+	if (group_in_the_way(function->address, member, driver)) {
+		mend_by_command(doctor, "bypass carve %s", member);
+		finding(doctor, BYPASS_FAIL, "group",
+			"%s shares IOMMU group %d with %s, which the host's driver %s has: no "
+			"guest "
+			"gets one of them while the host has the other",
+			function->address, function->iommu_group, member, driver);
+		return;
+	}
+	finding(doctor, function->group_size > 1 ? BYPASS_WARN : BYPASS_OK, "group",
+		function->group_size > 1 ? "%s shares IOMMU group %d with %u others: they can go "
+					   "to the same guest only"
+					 : "%s is alone in its IOMMU group %d",
+		function->address, function->iommu_group, function->group_size - 1);
+}
+
+/* Extended capability @id in a config space of which @length bytes were read; 0: not there. */
+static int extended_capability(const uint8_t *config, ssize_t length, unsigned int id)
+{
+	int offset = PCI_CFG_SPACE_SIZE;
+
+	/* At most as many as there is room for: the list may be a ring. */
+	for (int i = 0; i < 480 && offset >= PCI_CFG_SPACE_SIZE && offset + 8 <= length; i++) {
+		uint32_t header = le32toh(*(const uint32_t *)(config + offset));
+
+		if (PCI_EXT_CAP_ID(header) == id)
+			return offset;
+		offset = PCI_EXT_CAP_NEXT(header);
+	}
+	return 0;
+}
+
+/* 1: the port isolates what is behind it; 0: it does not; -1: cannot be seen. */
+static int port_isolates(const char *port)
+{
+	_Alignas(uint32_t) uint8_t config[4096];
+	char path[256];
+	ssize_t length;
+	int fd, offset;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/config", host_paths.sys, port);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -1;
+	length = read(fd, config, sizeof(config));
+	close(fd);
+	if (length <= PCI_STD_HEADER_SIZEOF)
+		return -1;
+	offset = extended_capability(config, length, PCI_EXT_CAP_ID_ACS);
+	if (!offset)
+		return 0;
+	return (le16toh(*(uint16_t *)(config + offset + PCI_ACS_CTRL)) & ACS_ISOLATION) ==
+	       ACS_ISOLATION;
+}
+
+/* The ports between the function and the root, as its path in sysfs names them. */
+static void check_acs(struct doctor *doctor, const char *address)
+{
+	char path[PATH_MAX], real[PATH_MAX], port[BYPASS_ADDRESS_SIZE], *part, *rest = real;
+	int ports = 0;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", host_paths.sys, address);
+	if (!realpath(path, real))
+		return;
+	while ((part = strsep(&rest, "/"))) {
+		int isolates;
+
+		/* Most parts of the path are no addresses, and that is no failure. */
+		if (strlen(part) < 12 || strncmp(part, "pci", 3) == 0 ||
+		    bypass_address(part, port) || !strcmp(port, address))
+			continue;
+		ports++;
+		isolates = port_isolates(port);
+		if (isolates > 0)
+			continue;
+		finding(doctor, BYPASS_WARN, "acs",
+			isolates < 0 ? "what port %s above it does can be seen by root only"
+				     : "port %s above it has no ACS, or has it switched off: what "
+				       "is "
+				       "behind the port shares one IOMMU group",
+			port);
+		return;
+	}
+	finding(doctor, BYPASS_OK, "acs",
+		ports ? "the ports above it keep functions apart"
+		      : "it sits on the root complex itself");
+}
+
+static void check_sriov(struct doctor *doctor, const struct bypass_function *pf)
+{
+	unsigned int ari = 1;
+
+	if (pf->pf[0] || !pf->vfs_total) {
+		if (!pf->pf[0])
+			finding(doctor, BYPASS_OK, "sr-iov",
+				"%s has no SR-IOV: one guest can have it, whole", pf->address);
+		return;
+	}
+	if (pf->vfs >= pf->vfs_total) {
+		mend_by_command(doctor, "bypass release %s", pf->address);
+		finding(doctor, BYPASS_FAIL, "sr-iov", "all %u VFs of %s are made already",
+			pf->vfs_total, pf->address);
+	} else if (pf->vfs) {
+		mend_by_command(doctor, "bypass release %s", pf->address);
+		finding(doctor, BYPASS_WARN, "sr-iov",
+			"%u of %u VFs of %s are made; the kernel changes their number only by way "
+			"of "
+			"none",
+			pf->vfs, pf->vfs_total, pf->address);
+	} else {
+		finding(doctor, BYPASS_OK, "sr-iov", "%u VFs can be made on %s", pf->vfs_total,
+			pf->address);
+	}
+	if (host_has(pf->address, "ari_enabled"))
+		host_read_uint(pf->address, "ari_enabled", &ari);
+	if (pf->vfs_total > 7)
+		finding(doctor, ari ? BYPASS_OK : BYPASS_WARN, "ari",
+			ari ? "ARI is on: VFs fit on one bus"
+			    : "ARI is off: more than 7 VFs need bus numbers of their own, which "
+			      "the "
+			      "firmware may not have left");
+}
+
+/* The kernel refuses VFs when the firmware left no room for their BARs. */
+static void check_bar_space(struct doctor *doctor, const struct bypass_function *pf)
+{
+	unsigned long long start, end, flags;
+	char path[256], line[128];
+	int number = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/resource", host_paths.sys, pf->address);
+	file = pf->vfs_total ? fopen(path, "re") : NULL;
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		if (number++ < FIRST_VF_BAR_LINE || number > FIRST_VF_BAR_LINE + 6 ||
+		    sscanf(line, "%llx %llx %llx", &start, &end, &flags) != 3)
+			continue;
+		if (!flags || start)
+			continue;
+		fclose(file);
+		mend_by_setting(doctor, "kernel command line: pci=realloc; firmware: above 4G "
+					"decoding");
+		finding(doctor, BYPASS_FAIL, "bar-space",
+			"the firmware left no room for BAR %d of the VFs of %s",
+			number - 1 - FIRST_VF_BAR_LINE, pf->address);
+		return;
+	}
+	fclose(file);
+	finding(doctor, BYPASS_OK, "bar-space", "there is room for the BARs of all VFs");
+}
+
+static void check_reset(struct doctor *doctor, const struct bypass_function *function)
+{
+	if (function->reset_methods[0])
+		finding(doctor, BYPASS_OK, "reset", "the kernel resets it by: %s",
+			function->reset_methods);
+	else
+		finding(doctor, BYPASS_WARN, "reset",
+			"the kernel knows no way to reset it: one guest's state stays for the "
+			"next");
+}
+
+static void check_numa(struct doctor *doctor, const struct bypass_function *function)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/devices/system/node/node1", host_paths.sys);
+	if (access(path, F_OK))
+		return; /* one node: all is near */
+	if (function->numa_node < 0)
+		finding(doctor, BYPASS_WARN, "numa",
+			"the firmware does not say which NUMA node it is near to");
+	else
+		finding(doctor, BYPASS_OK, "numa",
+			"it is on NUMA node %d: run the guest there, with 'numactl "
+			"--cpunodebind=%d "
+			"--membind=%d'",
+			function->numa_node, function->numa_node, function->numa_node);
+}
+
+/* The PF's link is that of its VFs too. A function that a guest has shows none. */
+static void check_link(struct doctor *doctor, const struct bypass_function *function)
+{
+	const char *pf = function->pf[0] ? function->pf : function->address;
+	char interface[32], attribute[64], text[32];
+
+	if (host_child(pf, "net", interface, sizeof(interface)))
+		return;
+	snprintf(attribute, sizeof(attribute), "net/%s/flags", interface);
+	if (host_read(pf, attribute, text, sizeof(text)))
+		return;
+	if (!(strtoul(text, NULL, 0) & 1)) {
+		mend_by_command(doctor, "ip link set %s up", interface);
+		finding(doctor, BYPASS_FAIL, "link",
+			"%s, the interface of %s, is down, and with it the links of all its VFs",
+			interface, pf);
+		return;
+	}
+	snprintf(attribute, sizeof(attribute), "net/%s/carrier", interface);
+	if (!host_read(pf, attribute, text, sizeof(text)) && text[0] == '1')
+		finding(doctor, BYPASS_OK, "link", "%s, the interface of %s, is up", interface, pf);
+	else
+		finding(doctor, BYPASS_FAIL, "link",
+			"%s, the interface of %s, has no carrier: is the cable in, the switch on?",
+			interface, pf);
+}
+
+static void check_burden(struct doctor *doctor, const struct bypass_function *function)
+{
+	if (driver_is_vfio(function->driver) || bypass_function_burden(function->address) != -EBUSY)
+		return;
+	finding(doctor, BYPASS_WARN, "host-needs", "%s%s", bypass_error(),
+		function->vfs_total ? ". Its VFs can be carved all the same" : "");
+}
+
+void doctor_function(struct doctor *doctor, const char *address)
+{
+	struct bypass_function function;
+
+	if (bypass_function(address, &function)) {
+		finding(doctor, BYPASS_FAIL, "function", "%s", bypass_error());
+		return;
+	}
+	finding(doctor, function.is_bridge ? BYPASS_FAIL : BYPASS_OK, "function", "%s %s%s%s",
+		function.vendor, function.device, function.pf[0] ? ", a VF of " : "", function.pf);
+	check_driver(doctor, &function);
+	check_burden(doctor, &function);
+	check_group(doctor, &function);
+	check_acs(doctor, address);
+	check_sriov(doctor, &function);
+	check_bar_space(doctor, &function);
+	check_reset(doctor, &function);
+	check_numa(doctor, &function);
+	check_link(doctor, &function);
+}
