@@ -33,8 +33,10 @@ extern const struct command command_carve;
 extern const struct command command_doctor;
 extern const struct command command_list;
 extern const struct command command_release;
+extern const struct command command_run;
 extern const struct command command_serve;
 extern const struct command command_status;
+extern const struct command command_top;
 
 /* main.c */
 
@@ -98,10 +100,16 @@ const char *get_text(struct json_object *object, const char *key);
 int64_t get_number(struct json_object *object, const char *key);
 bool is_null(struct json_object *object, const char *key);
 
+/* list_rdma.c: adds the HCAs to @devices; negative, with an explanation, when it cannot */
+int list_rdma(struct json_object *devices);
+void print_rdma(struct json_object *devices);
+
 /* slices.c: what status and carve show of a carving */
 struct json_object *carving_json(const struct bypass_carving *carving);
 void print_carvings(struct json_object *carvings);
 /* {"pid": …, "name": …} of the process that has a function open, or NULL. */
 struct json_object *holder_json(const char *address);
+/* The same of any process. */
+struct json_object *process_json(pid_t pid);
 
 #endif

@@ -158,18 +158,16 @@ static void show(struct json_object *functions)
 		puts("No PCI function that a guest could have; --all shows bridges too.");
 }
 
-static enum exit_code list(bool all)
+static int list_functions(struct json_object *array, bool all)
 {
-	struct json_object *document, *array;
 	struct bypass_carving **carvings = NULL;
 	struct bypass_function **functions;
 
 	if (bypass_functions(&functions) < 0)
-		return failed();
+		return -1;
 	/* Who is not root sees all but which of them were carved. */
 	if (bypass_carvings(&carvings) < 0)
 		carvings = NULL;
-	array = json_object_new_array();
 	for (size_t i = 0; functions[i]; i++)
 		if (all || !functions[i]->is_bridge)
 			json_object_array_add(
@@ -177,53 +175,80 @@ static enum exit_code list(bool all)
 						     slice_name(carvings, functions[i]->address)));
 	bypass_carvings_free(carvings);
 	bypass_functions_free(functions);
-	document = json_object_new_object();
-	json_object_object_add(document, "functions", array);
+	return 0;
+}
+
+/* Functions, or HCAs, or with both both. */
+static enum exit_code list(bool all, bool rdma)
+{
+	struct json_object *document = json_object_new_object();
+	struct json_object *functions = json_object_new_array();
+	struct json_object *devices = json_object_new_array();
+	bool pci = all || !rdma;
+
+	json_object_object_add(document, "functions", functions);
+	json_object_object_add(document, "rdma", devices);
+	if ((pci && list_functions(functions, all)) || (rdma && list_rdma(devices))) {
+		json_object_put(document);
+		return failed();
+	}
 	if (wants_json()) {
 		print_json(document);
 		return EXIT_DONE;
 	}
-	show(array);
+	if (pci)
+		show(functions);
+	if (pci && rdma)
+		putchar('\n');
+	if (rdma)
+		print_rdma(devices);
 	json_object_put(document);
 	return EXIT_DONE;
 }
 
 static enum exit_code run_list(int argc, char **argv)
 {
-	enum { OPTION_ALL = OPTION_FIRST };
+	enum { OPTION_ALL = OPTION_FIRST, OPTION_RDMA };
 	static const struct option options[] = {
 		{"all", no_argument, NULL, OPTION_ALL},
+		{"rdma", no_argument, NULL, OPTION_RDMA},
 		COMMON_OPTIONS,
 	};
+	bool all = false, rdma = false;
 	enum exit_code code;
-	bool all = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "hv", options, NULL)) != -1) {
 		if (option == OPTION_ALL)
 			all = true;
+		else if (option == OPTION_RDMA)
+			rdma = true;
 		else if (common_option(&command_list, option, &code))
 			return code;
 	}
 	if (optind < argc)
 		return wrong_usage(&command_list, "'%s' is one argument too many", argv[optind]);
-	return list(all);
+	return list(all, rdma);
 }
 
 const struct command command_list = {
 	.name = "list",
 	.summary = "functions that a guest could have, and how each stands",
-	.usage = "bypass list [--all] [--json]\n"
+	.usage = "bypass list [--all] [--rdma] [--json]\n"
 		 "Shows the PCI functions of this host. STATE is one of: host (a driver of the "
 		 "host\n"
 		 "has it), unbound, ready (for a guest), carved (ready, by 'bypass carve'), "
 		 "blocked\n"
 		 "(another member of its IOMMU group is in the way), in use.\n\n"
-		 "  --all      bridges too\n"
+		 "  --rdma     RDMA devices instead: link, GIDs, and the PCI function behind "
+		 "them;\n"
+		 "             SLICES says how guests can share them\n"
+		 "  --all      everything: bridges, and with --rdma the PCI functions too\n"
 		 "  --json     the same and more, as JSON\n"
 		 "  -h, --help this text\n\n"
 		 "Examples:\n"
 		 "  bypass list\n"
+		 "  bypass list --rdma\n"
 		 "  bypass list --json | jq '.functions[] | select(.vfs_total > 0)'",
 	.run = run_list,
 };

@@ -14,17 +14,36 @@ static const char *const state_names[] = {
 	[BYPASS_LEDGER_BAD] = "bad ledger",
 };
 
+static struct json_object *named_process(pid_t pid, const char *name)
+{
+	struct json_object *object = json_object_new_object();
+
+	add_number(object, "pid", pid);
+	add_text(object, "name", name);
+	return object;
+}
+
 struct json_object *holder_json(const char *address)
 {
 	struct bypass_holder holder;
-	struct json_object *object;
 
 	if (bypass_function_holder(address, &holder) <= 0)
 		return NULL;
-	object = json_object_new_object();
-	add_number(object, "pid", holder.pid);
-	add_text(object, "name", holder.name);
-	return object;
+	return named_process(holder.pid, holder.name);
+}
+
+struct json_object *process_json(pid_t pid)
+{
+	char path[64], name[32] = "?";
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
+	file = fopen(path, "re");
+	if (file && fgets(name, sizeof(name), file))
+		name[strcspn(name, "\n")] = '\0';
+	if (file)
+		fclose(file);
+	return named_process(pid, name);
 }
 
 struct json_object *carving_json(const struct bypass_carving *carving)

@@ -46,6 +46,33 @@ struct bypass_rdma_hca {
 int bypass_rdma_hcas(struct bypass_rdma_hca **hcas, unsigned int *count);
 
 /**
+ * struct bypass_rdma_link - one port of an HCA, as the kernel shows it
+ * @state: "ACTIVE", "DOWN", …
+ * @function: address of the PCI function behind it, "0000:01:00.0"; of a software HCA the
+ *	function of its network device; empty when there is none
+ * @gids: GIDs in use
+ * @gid: the first of them, as text, in the order of the table
+ */
+struct bypass_rdma_link {
+	char state[16];
+	char function[20];
+	unsigned int gids;
+	char gid[8][40];
+};
+
+/**
+ * bypass_rdma_link() - look at one port of an HCA
+ * @hca: its name
+ * @port: from 1
+ * @link: filled
+ *
+ * Needs no privilege and does not open the HCA.
+ *
+ * Return: 0, or -ENODEV when there is no such port.
+ */
+int bypass_rdma_link(const char *hca, unsigned int port, struct bypass_rdma_link *link);
+
+/**
  * struct bypass_rdma_quota - the most that one slice may hold; 0 means the default
  * @ucontexts: processes of the guest with an open device
  * @pds: protection domains

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * bypass run: carves, runs a command with the slices, and releases, however the command
+ * ends. When this process itself is killed, the kernel ends the command, and the ledger
+ * keeps what is to be undone.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+#define MOST_FUNCTIONS 64
+#define NOT_RUN	       127 /* as shells say that a command was not found */
+
+struct session {
+	struct bypass_carving *carving[MOST_FUNCTIONS];
+	size_t count;
+	bool force;
+};
+
+/* "PF=N" or "FUNCTION". */
+static int carve_one(struct session *session, const char *text)
+{
+	struct bypass_carve what = {.force = session->force};
+	const char *vfs = strchr(text, '=');
+	char function[64], *end;
+	int err;
+
+	snprintf(function, sizeof(function), "%.*s", (int)(vfs ? vfs - text : 63), text);
+	what.function = function;
+	if (vfs) {
+		what.vfs = strtoul(vfs + 1, &end, 10);
+		if (!what.vfs || *end)
+			return bypass_fail(EINVAL, "'%s': after '=' stands the number of VFs",
+					   text);
+	}
+	err = bypass_carve(&what, &session->carving[session->count]);
+	session->count += !err;
+	return err;
+}
+
+/* Processes that the command left behind may take a moment to let go of the slices. */
+static int release_one(const char *function)
+{
+	const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
+	int err;
+
+	for (int tries = 0; tries < 25; tries++) {
+		err = bypass_release(function);
+		if (err != -EBUSY)
+			break;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
+static bool release_all(struct session *session)
+{
+	bool good = true;
+
+	while (session->count) {
+		struct bypass_carving *carving = session->carving[--session->count];
+
+		if (release_one(carving->function)) {
+			failed();
+			good = false;
+		}
+		free(carving);
+	}
+	return good;
+}
+
+/* The slices in order, separated by blanks. */
+static char *list_slices(const struct session *session)
+{
+	char *list = calloc(1, 1);
+
+	for (size_t i = 0; list && i < session->count; i++)
+		for (size_t j = 0; list && j < session->carving[i]->count; j++) {
+			char *longer;
+
+			if (asprintf(&longer, "%s%s%s", list, list[0] ? " " : "",
+				     session->carving[i]->slice[j].address) < 0)
+				longer = NULL;
+			free(list);
+			list = longer;
+		}
+	return list;
+}
+
+/* "{N}" in an argument is the address of slice N; what is no such number stays. */
+static char *fill_in(const char *argument, const char *slices)
+{
+	const char *open = strchr(argument, '{'), *address = slices;
+	char *end, *filled;
+	unsigned long number;
+
+	if (!open || open[1] < '0' || open[1] > '9')
+		return strdup(argument);
+	number = strtoul(open + 1, &end, 10);
+	while (number-- && address)
+		address = (address = strchr(address, ' ')) ? address + 1 : NULL;
+	if (*end != '}' || !address)
+		return strdup(argument);
+	if (asprintf(&filled, "%.*s%.*s%s", (int)(open - argument), argument,
+		     (int)strcspn(address, " "), address, end + 1) < 0)
+		return NULL;
+	return filled;
+}
+
+static void __attribute__((noreturn))
+become(char **command, const struct session *session, const sigset_t *signals, pid_t parent)
+{
+	char *slices = list_slices(session);
+
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(NOT_RUN);
+	if (slices)
+		setenv("BYPASS_SLICES", slices, 1);
+	for (size_t i = 0; slices && command[i]; i++)
+		command[i] = fill_in(command[i], slices);
+	sigprocmask(SIG_UNBLOCK, signals, NULL);
+	execvp(command[0], command);
+	fprintf(stderr, "bypass run: cannot run %s: %s\n", command[0], strerror(errno));
+	_exit(NOT_RUN);
+}
+
+/* Hands on the signals that are sent to us alone, until the command ends. */
+static int await(pid_t child, const sigset_t *signals)
+{
+	siginfo_t info;
+	int status;
+
+	for (;;) {
+		if (sigwaitinfo(signals, &info) < 0)
+			continue;
+		if (info.si_signo != SIGCHLD) {
+			/* What is typed at a terminal reaches the command by itself. */
+			if (info.si_code != SI_KERNEL)
+				kill(child, info.si_signo);
+			continue;
+		}
+		if (waitpid(child, &status, WNOHANG) != child)
+			continue;
+		return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+	}
+}
+
+static int run_command(char **command, const struct session *session, const sigset_t *signals)
+{
+	pid_t parent = getpid(), child;
+
+	fflush(NULL);
+	child = fork();
+	if (child < 0) {
+		bypass_fail(errno, "cannot start a process: %s", strerror(errno));
+		return failed();
+	}
+	if (!child)
+		become(command, session, signals, parent);
+	return await(child, signals);
+}
+
+static int carve_and_run(struct session *session, char **functions, char **command)
+{
+	sigset_t signals;
+	int status = 0;
+
+	/* From now on a signal waits until the command is there to get it. */
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGCHLD);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigaddset(&signals, SIGQUIT);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
+	for (; !status && *functions; functions++)
+		if (carve_one(session, *functions))
+			status = failed();
+	if (!status)
+		status = run_command(command, session, &signals);
+	if (!release_all(session) && !status)
+		status = EXIT_FAILED;
+	return status;
+}
+
+static enum exit_code run_run(int argc, char **argv)
+{
+	enum { OPTION_FORCE = OPTION_FIRST };
+	static const struct option options[] = {
+		{"force", no_argument, NULL, OPTION_FORCE},
+		COMMON_OPTIONS,
+	};
+	struct session session = {0};
+	enum exit_code code;
+	int option, dashes;
+
+	for (dashes = 1; dashes < argc && strcmp(argv[dashes], "--"); dashes++)
+		;
+	while ((option = getopt_long(dashes, argv, "hv", options, NULL)) != -1) {
+		if (option == OPTION_FORCE)
+			session.force = true;
+		else if (common_option(&command_run, option, &code))
+			return code;
+	}
+	if (wants_json())
+		return wrong_usage(&command_run, "the output is the command's: there is no --json");
+	if (dashes + 1 >= argc)
+		return wrong_usage(&command_run, "say '--' and the command to run");
+	if (optind >= dashes || dashes - optind > MOST_FUNCTIONS)
+		return wrong_usage(&command_run, "say which functions to carve, %d at the most",
+				   MOST_FUNCTIONS);
+	argv[dashes] = NULL;
+	return carve_and_run(&session, argv + optind, argv + dashes + 1);
+}
+
+const struct command command_run = {
+	.name = "run",
+	.summary = "carve, run a command with the slices, release",
+	.usage = "bypass run [--force] PF=N|FUNCTION… -- COMMAND [ARGUMENT…]\n"
+		 "Carves N VFs of each PF, or a whole FUNCTION, runs COMMAND, and releases them "
+		 "when\n"
+		 "it has ended, in whatever way. In arguments, {0} stands for the address of the\n"
+		 "first slice, {1} for the second, …; the environment variable BYPASS_SLICES "
+		 "lists\n"
+		 "them all. Status: the command's; 128 and the signal's number when one ended it;\n"
+		 "1 when something could not be carved or released. Needs root.\n\n"
+		 "  --force       take functions that the host itself depends on\n"
+		 "  -v, --verbose each step\n"
+		 "  -h, --help    this text\n\n"
+		 "Examples:\n"
+		 "  bypass run 01:00.0=1 02:00.0=1 -- \\\n"
+		 "      bypass-vmm --kernel vmlinuz --initrd initrd --slice {0} --slice {1}\n"
+		 "  bypass run 03:00.0 -- sh -c 'echo $BYPASS_SLICES'",
+	.run = run_run,
+};
