@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <bypass/error.h>
+#include <bypass/published.h>
 
 #include "internal.h"
 
@@ -63,6 +64,8 @@ int slices_create(struct vmm *vmm, const struct options *opt)
 	ret = attach(vmm);
 	if (ret || !opt->n_slices)
 		return ret;
+	/* For `bypass top`. A user who may not write there has a VMM none the less. */
+	bypass_vm_publish(slices->vm, NULL);
 	ret = bypass_iommu_new(&slices->iommu);
 	for (unsigned int i = 0; i < opt->n_slices && !ret; i++) {
 		ret = bypass_function_open(slices->iommu, opt->slices[i], NULL, &slice);

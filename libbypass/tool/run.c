@@ -98,23 +98,36 @@ static char *list_slices(const struct session *session)
 	return list;
 }
 
-/* "{N}" in an argument is the address of slice N; what is no such number stays. */
+/* The address of slice @number in the list, and its length; NULL when there are not so many. */
+static const char *find_slice(const char *slices, unsigned long number, size_t *length)
+{
+	while (number-- && slices)
+		slices = (slices = strchr(slices, ' ')) ? slices + 1 : NULL;
+	*length = slices ? strcspn(slices, " ") : 0;
+	return slices;
+}
+
+/* Each "{N}" in an argument becomes the address of slice N; what is no such number stays. */
 static char *fill_in(const char *argument, const char *slices)
 {
-	const char *open = strchr(argument, '{'), *address = slices;
-	char *end, *filled;
-	unsigned long number;
+	char *filled = NULL, *end;
+	size_t size, length;
+	FILE *out = open_memstream(&filled, &size);
 
-	if (!open || open[1] < '0' || open[1] > '9')
-		return strdup(argument);
-	number = strtoul(open + 1, &end, 10);
-	while (number-- && address)
-		address = (address = strchr(address, ' ')) ? address + 1 : NULL;
-	if (*end != '}' || !address)
-		return strdup(argument);
-	if (asprintf(&filled, "%.*s%.*s%s", (int)(open - argument), argument,
-		     (int)strcspn(address, " "), address, end + 1) < 0)
-		return NULL;
+	while (out && *argument) {
+		const char *slice = NULL;
+
+		if (*argument == '{' && argument[1] >= '0' && argument[1] <= '9')
+			slice = find_slice(slices, strtoul(argument + 1, &end, 10), &length);
+		if (slice && *end == '}') {
+			fwrite(slice, 1, length, out);
+			argument = end + 1;
+		} else {
+			putc(*argument++, out);
+		}
+	}
+	if (out)
+		fclose(out);
 	return filled;
 }
 

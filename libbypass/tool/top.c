@@ -65,6 +65,14 @@ static double host_seconds(uint32_t pid)
 	return (double)(user + system - guest) / sysconf(_SC_CLK_TCK);
 }
 
+/* A VMM publishes the count of when it last looked; of a function, the kernel has today's. */
+static uint64_t interrupts_now(const struct bypass_published_slice *slice)
+{
+	uint64_t count = bypass_function_interrupts(slice->name, false);
+
+	return count > slice->stats.interrupts ? count : slice->stats.interrupts;
+}
+
 static int add_vmm(struct samples *samples, const char *path)
 {
 	struct bypass_published published;
@@ -86,6 +94,7 @@ static int add_vmm(struct samples *samples, const char *path)
 		more += samples->count++;
 		*more = (struct sample){.pid = published.pid, .stats = slice->stats};
 		memcpy(more->name, slice->name, sizeof(more->name) - 1);
+		more->stats.interrupts = interrupts_now(slice);
 		more->host_seconds = host_seconds(published.pid);
 	}
 	return 0;

@@ -66,7 +66,4 @@ int irqs_read(struct bypass_vfio *device);
 int irqs_off(struct bypass_vfio *device);
 void irqs_free(struct bypass_vfio *device);
 
-/* raised.c: what the kernel has counted on the lines that device's type @on has now */
-uint64_t irqs_count_now(const struct bypass_vfio *device, int on);
-
 #endif

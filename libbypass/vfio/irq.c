@@ -10,6 +10,7 @@
 
 #include <bypass/error.h>
 #include <bypass/log.h>
+#include <bypass/pci.h>
 
 #include "internal.h"
 
@@ -123,6 +124,12 @@ static int fail_connect(const struct bypass_vfio *device, unsigned int index, un
 			   type_names[index], device->address, strerror(err));
 }
 
+/* What the kernel has counted on the lines that type @index has now. */
+static uint64_t count_now(const struct bypass_vfio *device, int index)
+{
+	return bypass_function_interrupts(device->address, index == VFIO_PCI_INTX_IRQ_INDEX);
+}
+
 /* Turns a type on with its vectors up to @count; INTx begins masked or not as the kernel has it. */
 static int turn_on(struct bypass_vfio *device, unsigned int index, unsigned int count,
 		   const int *fds)
@@ -130,7 +137,7 @@ static int turn_on(struct bypass_vfio *device, unsigned int index, unsigned int 
 	struct vfio_irqs *irqs = &device->irqs;
 	int result;
 
-	irqs->raised_before = irqs_count_now(device, index);
+	irqs->raised_before = count_now(device, index);
 	result = set_irqs(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, count, fds);
 	if (result)
 		return fail_connect(device, index, count, result);
@@ -279,5 +286,5 @@ uint64_t bypass_vfio_irq_raised(struct bypass_vfio *device)
 
 	if (irqs->on == IRQ_NONE)
 		return irqs->raised;
-	return irqs->raised + irqs_count_now(device, irqs->on) - irqs->raised_before;
+	return irqs->raised + count_now(device, irqs->on) - irqs->raised_before;
 }

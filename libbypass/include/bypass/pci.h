@@ -174,6 +174,18 @@ struct bypass_holder {
  */
 int bypass_function_holder(const char *address, struct bypass_holder *holder);
 
+/**
+ * bypass_function_interrupts() - interrupts that a function has raised
+ * @address: as bypass_address() takes it
+ * @intx: count its INTx line, which counts since the host was booted; else its MSI and MSI-X
+ *        vectors, which count since they were switched on, and are gone when they are off
+ *
+ * The kernel's own count, also of interrupts that went straight into a guest.
+ *
+ * Return: their number; 0 when there are none.
+ */
+uint64_t bypass_function_interrupts(const char *address, bool intx);
+
 #ifdef __cplusplus
 }
 #endif

@@ -17,10 +17,10 @@ static uint64_t line_count(unsigned long line)
 {
 	unsigned long long value;
 	uint64_t sum = 0;
-	char path[64];
+	char path[256];
 	FILE *f;
 
-	snprintf(path, sizeof(path), "/sys/kernel/irq/%lu/per_cpu_count", line);
+	snprintf(path, sizeof(path), "%s/kernel/irq/%lu/per_cpu_count", host_paths.sys, line);
 	f = fopen(path, "re");
 	if (!f)
 		return 0;
@@ -33,21 +33,12 @@ static uint64_t line_count(unsigned long line)
 	return sum;
 }
 
-/* INTx has one line. It outlives us, and may have counted before. */
+/* INTx has one line. It outlives whoever used it, and may have counted before. */
 static uint64_t count_intx(const char *address)
 {
-	unsigned long line;
-	char path[128];
-	int found;
-	FILE *f;
+	unsigned int line;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/irq", address);
-	f = fopen(path, "re");
-	if (!f)
-		return 0;
-	found = fscanf(f, "%lu", &line);
-	fclose(f);
-	return found == 1 ? line_count(line) : 0;
+	return host_read_uint(address, "irq", &line) ? 0 : line_count(line);
 }
 
 /* MSI and MSI-X have a line a vector, which are there as long as the type is on. */
@@ -55,10 +46,10 @@ static uint64_t count_msi(const char *address)
 {
 	struct dirent *entry;
 	uint64_t sum = 0;
-	char path[128];
+	char path[256];
 	DIR *dir;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/msi_irqs", address);
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/msi_irqs", host_paths.sys, address);
 	dir = opendir(path);
 	if (!dir)
 		return 0;
@@ -69,8 +60,11 @@ static uint64_t count_msi(const char *address)
 	return sum;
 }
 
-uint64_t irqs_count_now(const struct bypass_vfio *device, int on)
+uint64_t bypass_function_interrupts(const char *text, bool intx)
 {
-	return on == VFIO_PCI_INTX_IRQ_INDEX ? count_intx(device->address)
-					     : count_msi(device->address);
+	char address[BYPASS_ADDRESS_SIZE];
+
+	if (bypass_address(text, address))
+		return 0;
+	return intx ? count_intx(address) : count_msi(address);
 }
