@@ -1,0 +1,477 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * An HCA that is not there: takes the place of ioctl(2) on one descriptor, and of the few
+ * calls of libibverbs. It keeps count of objects, insists that every handle that it is given
+ * is one that it gave out, and answers as rxe does.
+ */
+#ifndef TESTS_MOCK_UVERBS_H
+#define TESTS_MOCK_UVERBS_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <infiniband/verbs.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
+#include <rdma/rdma_user_ioctl_cmds.h>
+#include <rdma/rdma_user_rxe.h>
+
+#include "../libbypass/rdma/internal.h"
+
+#define MOCK_OBJECTS  4096
+#define MOCK_CHANNELS 8
+#define MOCK_QUEUE    8192u /* bytes of every queue */
+
+enum mock_kind { MOCK_NONE, MOCK_PD, MOCK_MR, MOCK_MW, MOCK_CQ, MOCK_SRQ, MOCK_QP, MOCK_AH };
+
+static struct {
+	pthread_mutex_t lock;
+	int cmd_fd;
+	int async[2];
+	int channels[MOCK_CHANNELS][2];
+	int n_channels;
+	enum mock_kind kind[MOCK_OBJECTS];
+	uint64_t user_handle[MOCK_OBJECTS];
+	int mcasts[MOCK_OBJECTS];
+	uint32_t next;
+	uint64_t next_offset; /* for mmap of cmd_fd */
+	unsigned int post_sends, arms;
+	uint32_t last_posted, last_armed;
+	int fail;	  /* errno of the next command that creates something, or 0 */
+	uint64_t reg_sum; /* of all bytes of the last region, or 0: do not look */
+	bool reg_look;
+	uint64_t reg_start, reg_length, reg_iova;
+	struct ibv_context context;
+} mock = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static inline void mock_die(const char *what)
+{
+	fprintf(stderr, "mock HCA: %s\n", what);
+	abort();
+}
+
+static inline void mock_need(uint32_t handle, enum mock_kind kind)
+{
+	if (handle >= MOCK_OBJECTS || mock.kind[handle] != kind)
+		mock_die("a handle that it did not give out");
+}
+
+static inline uint32_t mock_new(enum mock_kind kind, uint64_t user_handle)
+{
+	do {
+		mock.next = mock.next % (MOCK_OBJECTS - 1) + 1;
+	} while (mock.kind[mock.next]);
+	mock.kind[mock.next] = kind;
+	mock.user_handle[mock.next] = user_handle;
+	return mock.next;
+}
+
+static inline int mock_end(const uint32_t *handle, enum mock_kind kind)
+{
+	mock_need(*handle, kind);
+	if (mock.mcasts[*handle])
+		return EBUSY;
+	mock.kind[*handle] = MOCK_NONE;
+	return 0;
+}
+
+static inline unsigned int mock_objects(void)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < MOCK_OBJECTS; i++)
+		n += mock.kind[i] != MOCK_NONE;
+	return n;
+}
+
+static inline struct mminfo mock_queue(void)
+{
+	struct mminfo mi = {.offset = mock.next_offset, .size = MOCK_QUEUE};
+
+	mock.next_offset += MOCK_QUEUE;
+	if (ftruncate(mock.cmd_fd, mock.next_offset))
+		mock_die("ftruncate");
+	return mi;
+}
+
+struct mock_call {
+	const void *in;
+	void *out;
+	const void *udata_in;
+	void *udata_out;
+	uint32_t in_size, out_size, udata_in_size, udata_out_size;
+};
+
+static inline int mock_reg(const struct mock_call *c)
+{
+	const struct ib_uverbs_reg_mr *in = c->in;
+	struct ib_uverbs_reg_mr_resp out = {.lkey = 0x100, .rkey = 0x200};
+
+	mock_need(in->pd_handle, MOCK_PD);
+	if ((in->start ^ in->hca_va) & 4095)
+		return EINVAL;
+	mock.reg_start = in->start;
+	mock.reg_length = in->length;
+	mock.reg_iova = in->hca_va;
+	mock.reg_sum = 0;
+	for (uint64_t i = 0; mock.reg_look && i < in->length; i++)
+		mock.reg_sum = mock.reg_sum * 31 + *(const uint8_t *)(uintptr_t)(in->start + i);
+	out.mr_handle = mock_new(MOCK_MR, 0);
+	memcpy(c->out, &out, sizeof(out));
+	return 0;
+}
+
+static inline int mock_create_qp(const struct mock_call *c)
+{
+	const struct ib_uverbs_create_qp *in = c->in;
+	struct ib_uverbs_create_qp_resp out = {.qpn = 17, .max_send_wr = in->max_send_wr};
+	struct rxe_create_qp_resp blob = {0};
+
+	mock_need(in->pd_handle, MOCK_PD);
+	mock_need(in->send_cq_handle, MOCK_CQ);
+	mock_need(in->recv_cq_handle, MOCK_CQ);
+	if (in->is_srq)
+		mock_need(in->srq_handle, MOCK_SRQ);
+	if (c->udata_in_size || c->udata_out_size < sizeof(blob))
+		return EINVAL;
+	if (!in->is_srq)
+		blob.rq_mi = mock_queue();
+	blob.sq_mi = mock_queue();
+	out.qp_handle = mock_new(MOCK_QP, in->user_handle);
+	memcpy(c->out, &out, sizeof(out));
+	memcpy(c->udata_out, &blob, sizeof(blob));
+	return 0;
+}
+
+static inline int mock_create_cq(const struct mock_call *c)
+{
+	const struct ib_uverbs_create_cq *in = c->in;
+	struct ib_uverbs_create_cq_resp out = {.cqe = in->cqe};
+	struct rxe_create_cq_resp blob = {0};
+
+	if (c->udata_out_size < sizeof(blob))
+		return EINVAL;
+	blob.mi = mock_queue();
+	out.cq_handle = mock_new(MOCK_CQ, in->user_handle);
+	memcpy(c->out, &out, sizeof(out));
+	memcpy(c->udata_out, &blob, sizeof(blob));
+	return 0;
+}
+
+static inline int mock_resize_cq(const struct mock_call *c)
+{
+	const struct ib_uverbs_resize_cq *in = c->in;
+	struct ib_uverbs_resize_cq_resp out = {.cqe = in->cqe};
+	struct rxe_resize_cq_resp blob = {0};
+
+	mock_need(in->cq_handle, MOCK_CQ);
+	if (c->udata_out_size < sizeof(blob))
+		return EINVAL;
+	blob.mi = mock_queue();
+	memcpy(c->out, &out, sizeof(out));
+	memcpy(c->udata_out, &blob, sizeof(blob));
+	return 0;
+}
+
+static inline int mock_create_srq(const struct mock_call *c)
+{
+	const struct ib_uverbs_create_srq *in = c->in;
+	struct ib_uverbs_create_srq_resp out = {.max_wr = in->max_wr, .max_sge = in->max_sge};
+	struct rxe_create_srq_resp blob = {.srq_num = 5};
+
+	mock_need(in->pd_handle, MOCK_PD);
+	if (c->udata_out_size < sizeof(blob))
+		return EINVAL;
+	blob.mi = mock_queue();
+	out.srq_handle = mock_new(MOCK_SRQ, in->user_handle);
+	memcpy(c->out, &out, sizeof(out));
+	memcpy(c->udata_out, &blob, sizeof(blob));
+	return 0;
+}
+
+static inline int mock_modify_srq(const struct mock_call *c)
+{
+	const struct ib_uverbs_modify_srq *in = c->in;
+	struct mminfo mi;
+	uint64_t address;
+
+	mock_need(in->srq_handle, MOCK_SRQ);
+	if (c->udata_in_size < sizeof(address))
+		return EINVAL;
+	memcpy(&address, c->udata_in, sizeof(address));
+	if (in->attr_mask & IBV_SRQ_MAX_WR) {
+		mi = mock_queue();
+		memcpy((void *)(uintptr_t)address, &mi, sizeof(mi));
+	}
+	return 0;
+}
+
+static inline int mock_mcast(const struct mock_call *c, int n)
+{
+	const struct ib_uverbs_attach_mcast *in = c->in;
+
+	mock_need(in->qp_handle, MOCK_QP);
+	mock.mcasts[in->qp_handle] += n;
+	return 0;
+}
+
+static inline int mock_channel(const struct mock_call *c)
+{
+	struct ib_uverbs_create_comp_channel_resp out;
+
+	if (mock.n_channels == MOCK_CHANNELS || pipe2(mock.channels[mock.n_channels], O_CLOEXEC))
+		return ENFILE;
+	out.fd = mock.channels[mock.n_channels++][0];
+	memcpy(c->out, &out, sizeof(out));
+	return 0;
+}
+
+static inline int mock_query_device(const struct mock_call *c)
+{
+	const struct ib_uverbs_query_device_resp out = {
+		.max_mr_size = -1ull,
+		.max_qp = 1 << 20,
+		.max_qp_wr = 1 << 20,
+		.max_sge = 32,
+		.max_cq = 1 << 20,
+		.max_cqe = 32767,
+		.max_mr = 1 << 19,
+		.max_pd = 1 << 20,
+		.max_mw = 1 << 19,
+		.max_ah = 32767,
+		.max_srq = 1 << 19,
+		.max_srq_wr = 1 << 20,
+		.max_srq_sge = 27,
+		.max_mcast_grp = 8192,
+		.max_mcast_qp_attach = 56,
+		.max_total_mcast_qp_attach = 0x70000,
+		.phys_port_cnt = 1,
+	};
+
+	memcpy(c->out, &out, sizeof(out));
+	return 0;
+}
+
+/* Commands that make nothing: 0 or an errno; -1 when it is another one. */
+static inline int mock_other(uint32_t command, const struct mock_call *c)
+{
+	switch (command) {
+	case IB_USER_VERBS_CMD_QUERY_DEVICE:
+		return mock_query_device(c);
+	case IB_USER_VERBS_CMD_CREATE_COMP_CHANNEL:
+		return mock_channel(c);
+	case IB_USER_VERBS_CMD_DEALLOC_PD:
+		return mock_end(c->in, MOCK_PD);
+	case IB_USER_VERBS_CMD_DEREG_MR:
+		return mock_end(c->in, MOCK_MR);
+	case IB_USER_VERBS_CMD_DEALLOC_MW:
+		return mock_end(c->in, MOCK_MW);
+	case IB_USER_VERBS_CMD_DESTROY_AH:
+		return mock_end(c->in, MOCK_AH);
+	case IB_USER_VERBS_CMD_DESTROY_CQ:
+		return mock_end(&((const struct ib_uverbs_destroy_cq *)c->in)->cq_handle, MOCK_CQ);
+	case IB_USER_VERBS_CMD_DESTROY_SRQ:
+		return mock_end(&((const struct ib_uverbs_destroy_srq *)c->in)->srq_handle,
+				MOCK_SRQ);
+	case IB_USER_VERBS_CMD_DESTROY_QP:
+		return mock_end(&((const struct ib_uverbs_destroy_qp *)c->in)->qp_handle, MOCK_QP);
+	case IB_USER_VERBS_CMD_DETACH_MCAST:
+		return mock_mcast(c, -1);
+	case IB_USER_VERBS_CMD_MODIFY_QP:
+		mock_need(((const struct ib_uverbs_modify_qp *)c->in)->qp_handle, MOCK_QP);
+		return 0;
+	case IB_USER_VERBS_CMD_QUERY_QP:
+		mock_need(((const struct ib_uverbs_query_qp *)c->in)->qp_handle, MOCK_QP);
+		memset(c->out, 1, sizeof(struct ib_uverbs_query_qp_resp));
+		return 0;
+	case IB_USER_VERBS_CMD_QUERY_SRQ:
+		mock_need(((const struct ib_uverbs_query_srq *)c->in)->srq_handle, MOCK_SRQ);
+		memset(c->out, 1, sizeof(struct ib_uverbs_query_srq_resp));
+		return 0;
+	case IB_USER_VERBS_CMD_POST_SEND:
+		mock.last_posted = ((const struct ib_uverbs_post_send *)c->in)->qp_handle;
+		mock.post_sends++;
+		return mock.kind[mock.last_posted] == MOCK_QP ? 0 : EINVAL;
+	case IB_USER_VERBS_CMD_REQ_NOTIFY_CQ:
+		mock.last_armed = ((const struct ib_uverbs_req_notify_cq *)c->in)->cq_handle;
+		mock.arms++;
+		return 0;
+	}
+	return -1;
+}
+
+static inline int mock_create(uint32_t command, const struct mock_call *c)
+{
+	uint32_t out[2] = {0, 0x300};
+	int err = mock.fail;
+
+	mock.fail = 0;
+	if (err)
+		return err;
+	switch (command) {
+	case IB_USER_VERBS_CMD_ALLOC_PD:
+		out[0] = mock_new(MOCK_PD, 0);
+		memcpy(c->out, out, 4);
+		return 0;
+	case IB_USER_VERBS_CMD_ALLOC_MW:
+		mock_need(((const struct ib_uverbs_alloc_mw *)c->in)->pd_handle, MOCK_PD);
+		out[0] = mock_new(MOCK_MW, 0);
+		memcpy(c->out, out, 8);
+		return 0;
+	case IB_USER_VERBS_CMD_CREATE_AH:
+		mock_need(((const struct ib_uverbs_create_ah *)c->in)->pd_handle, MOCK_PD);
+		out[0] = mock_new(MOCK_AH, 0);
+		memcpy(c->out, out, 4);
+		return 0;
+	case IB_USER_VERBS_CMD_REREG_MR:
+		mock_need(((const struct ib_uverbs_rereg_mr *)c->in)->mr_handle, MOCK_MR);
+		memset(c->out, 2, 8);
+		return 0;
+	case IB_USER_VERBS_CMD_REG_MR:
+		return mock_reg(c);
+	case IB_USER_VERBS_CMD_CREATE_CQ:
+		return mock_create_cq(c);
+	case IB_USER_VERBS_CMD_RESIZE_CQ:
+		return mock_resize_cq(c);
+	case IB_USER_VERBS_CMD_CREATE_SRQ:
+		return mock_create_srq(c);
+	case IB_USER_VERBS_CMD_MODIFY_SRQ:
+		return mock_modify_srq(c);
+	case IB_USER_VERBS_CMD_CREATE_QP:
+		return mock_create_qp(c);
+	case IB_USER_VERBS_CMD_ATTACH_MCAST:
+		return mock_mcast(c, 1);
+	}
+	mock_die("a command that it does not know");
+	return 0;
+}
+
+static inline int mock_invoke(const struct ib_uverbs_ioctl_hdr *header)
+{
+	struct mock_call c = {0};
+	uint32_t command = 0;
+	int err;
+
+	if (header->driver_id != RDMA_DRIVER_RXE ||
+	    header->length != sizeof(*header) + header->num_attrs * sizeof(header->attrs[0]))
+		mock_die("a message that the kernel would refuse");
+	for (unsigned int i = 0; i < header->num_attrs; i++) {
+		const struct ib_uverbs_attr *a = &header->attrs[i];
+		const void *in = a->len <= 8 ? (const void *)&a->data : (void *)(uintptr_t)a->data;
+
+		if (a->attr_id == UVERBS_ATTR_WRITE_CMD)
+			command = a->data;
+		else if (a->attr_id == UVERBS_ATTR_CORE_IN)
+			c.in = in, c.in_size = a->len;
+		else if (a->attr_id == UVERBS_ATTR_UHW_IN)
+			c.udata_in = in, c.udata_in_size = a->len;
+		else if (a->attr_id == UVERBS_ATTR_CORE_OUT)
+			c.out = (void *)(uintptr_t)a->data, c.out_size = a->len;
+		else if (a->attr_id == UVERBS_ATTR_UHW_OUT)
+			c.udata_out = (void *)(uintptr_t)a->data, c.udata_out_size = a->len;
+	}
+	pthread_mutex_lock(&mock.lock);
+	err = mock_other(command, &c);
+	if (err < 0)
+		err = mock_create(command, &c);
+	pthread_mutex_unlock(&mock.lock);
+	return err;
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	va_list ap;
+	void *arg;
+	int err;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (fd != mock.cmd_fd || request != RDMA_VERBS_IOCTL)
+		return syscall(SYS_ioctl, fd, request, arg);
+	err = mock_invoke(arg);
+	if (err)
+		errno = err;
+	return err ? -1 : 0;
+}
+
+#undef ibv_query_port
+int ibv_query_port(struct ibv_context *context, uint8_t port, struct _compat_ibv_port_attr *attr)
+{
+	struct ibv_port_attr *a = (void *)attr;
+
+	(void)context;
+	*a = (struct ibv_port_attr){.state = IBV_PORT_ACTIVE,
+				    .link_layer = IBV_LINK_LAYER_ETHERNET};
+	a->gid_tbl_len = 1024;
+	a->pkey_tbl_len = port;
+	return 0;
+}
+
+ssize_t _ibv_query_gid_table(struct ibv_context *context, struct ibv_gid_entry *entries,
+			     size_t max_entries, uint32_t flags, size_t entry_size)
+{
+	(void)context, (void)max_entries, (void)flags, (void)entry_size;
+	entries[0] = (struct ibv_gid_entry){.gid_index = 3, .port_num = 1, .gid_type = 2};
+	entries[0].gid.raw[15] = 9;
+	return 1;
+}
+
+int ibv_query_pkey(struct ibv_context *context, uint8_t port_num, int index, __be16 *pkey)
+{
+	(void)context, (void)port_num, (void)index;
+	*pkey = 0xffff;
+	return 0;
+}
+
+int ibv_close_device(struct ibv_context *context)
+{
+	(void)context;
+	close(mock.cmd_fd);
+	close(mock.async[0]);
+	close(mock.async[1]);
+	for (int i = 0; i < mock.n_channels; i++)
+		close(mock.channels[i][1]);
+	return 0;
+}
+
+/* A slice on a new mock HCA. */
+static inline struct bypass_virtio_device *mock_open(const char *text)
+{
+	struct bypass_rdma_options options;
+	struct rdma_slice *slice;
+	struct rdma_hca hca = {
+		.context = &mock.context,
+		.driver_id = RDMA_DRIVER_RXE,
+		.vectors = 2,
+		.ports = 1,
+		.abi = 2,
+		.name = "mock0",
+	};
+
+	mock.n_channels = 0;
+	mock.next_offset = MOCK_QUEUE;
+	mock.post_sends = mock.arms = 0;
+	mock.cmd_fd = memfd_create("mock", MFD_CLOEXEC);
+	if (mock.cmd_fd < 0 || pipe2(mock.async, O_CLOEXEC | O_NONBLOCK))
+		mock_die("no descriptors");
+	hca.cmd_fd = mock.cmd_fd;
+	hca.async_fd = mock.async[0];
+	if (bypass_rdma_parse(text, &options) ||
+	    rdma_slice_new(&options, &hca, &rdma_dialect_rxe, &slice))
+		return NULL;
+	return &slice->dev;
+}
+
+#endif

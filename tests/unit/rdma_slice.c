@@ -1,0 +1,730 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * A context slice on an HCA that is not there, driven through its virtqueues: what it
+ * hands on, what it refuses, and that nothing is left.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../mock_uverbs.h"
+#include "../rdma_guest.h"
+
+#define OPTIONS "mock0,trust-guest,qps=4,cqs=70,mrs=3,pinned=1M,window=64K,vectors=2"
+
+struct test {
+	struct rdma_guest g;
+	uint32_t pd;
+};
+
+static int set_up(void **state)
+{
+	struct test *t = calloc(1, sizeof(*t));
+	struct bypass_virtio_device *dev = mock_open(OPTIONS);
+
+	assert_non_null(dev);
+	guest_init(&t->g.guest, 4 << 20);
+	rdma_guest_start(&t->g, dev);
+	assert_int_equal(rdma_guest_set_doorbell(&t->g), 0);
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_UCONTEXT, &t->g.ucontext), 0);
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
+	*state = t;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct test *t = *state;
+
+	rdma_guest_stop(&t->g);
+	free(t);
+	assert_int_equal(mock_objects(), 0);
+	return 0;
+}
+
+static struct bypass_rdma_stats stats(struct test *t)
+{
+	struct bypass_rdma_stats s;
+
+	bypass_rdma_stats(t->g.dev, &s);
+	return s;
+}
+
+static uint32_t create_cq(struct test *t, uint32_t vector, struct bypass_rdma_cq *reply)
+{
+	const struct bypass_rdma_create_cq body = {.cqe = 10, .vector = vector};
+
+	return rdma_guest_call(
+		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_CREATE_CQ,
+						 .body = &body,
+						 .body_size = sizeof(body),
+						 .reply = reply,
+						 .reply_size = sizeof(*reply),
+						 .udata_room = sizeof(struct rxe_create_cq_resp)});
+}
+
+static uint32_t create_qp(struct test *t, uint32_t type, uint32_t cq, struct bypass_rdma_qp *reply)
+{
+	const struct bypass_rdma_create_qp body = {
+		.pd = t->pd,
+		.send_cq = cq,
+		.recv_cq = cq,
+		.srq = BYPASS_RDMA_NONE,
+		.type = type,
+		.max_send_wr = 16,
+		.max_recv_wr = 16,
+		.max_send_sge = 1,
+	};
+
+	return rdma_guest_call(
+		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_CREATE_QP,
+						 .body = &body,
+						 .body_size = sizeof(body),
+						 .reply = reply,
+						 .reply_size = sizeof(*reply),
+						 .udata_room = sizeof(struct rxe_create_qp_resp)});
+}
+
+static uint32_t create_srq(struct test *t, struct bypass_rdma_srq *reply)
+{
+	const struct bypass_rdma_create_srq body = {.pd = t->pd, .max_wr = 8, .max_sge = 1};
+
+	return rdma_guest_call(
+		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_CREATE_SRQ,
+						 .body = &body,
+						 .body_size = sizeof(body),
+						 .reply = reply,
+						 .reply_size = sizeof(*reply),
+						 .udata_room = sizeof(struct rxe_create_srq_resp)});
+}
+
+static uint32_t release(struct test *t, uint64_t window, uint64_t size)
+{
+	const struct bypass_rdma_release_mmap body = {.window = window, .size = size};
+
+	return rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_RELEASE_MMAP,
+								.body = &body,
+								.body_size = sizeof(body)});
+}
+
+/* --- messages */
+
+static uint32_t raw(struct test *t, const struct bypass_rdma_request *request, uint32_t size,
+		    uint32_t room)
+{
+	struct bypass_rdma_response response = {0};
+
+	memset(t->g.guest.ram + t->g.request, 0, GUEST_PAGE);
+	memcpy(t->g.guest.ram + t->g.request, request, sizeof(*request));
+	if (rdma_guest_raw(&t->g, size, room) < sizeof(response))
+		return -1;
+	memcpy(&response, t->g.guest.ram + t->g.response, sizeof(response));
+	return response.status;
+}
+
+static void test_messages(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_request r = {.command = BYPASS_RDMA_ALLOC_PD,
+					.ucontext = BYPASS_RDMA_NONE};
+
+	assert_int_equal(raw(t, &r, sizeof(r) - 1, 100), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(raw(t, &r, sizeof(r) + 8, 100), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(raw(t, &r, sizeof(r), 16), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(raw(t, &r, sizeof(r), 15), UINT32_MAX);
+	assert_int_equal(raw(t, &r, sizeof(r), 24), BYPASS_RDMA_OK);
+	r.udata_in = BYPASS_RDMA_UDATA_MAX + 1;
+	assert_int_equal(raw(t, &r, sizeof(r) + BYPASS_RDMA_UDATA_MAX + 1, 100),
+			 BYPASS_RDMA_E_MALFORMED);
+	r.udata_in = -16u;
+	assert_int_equal(raw(t, &r, sizeof(r), 100), BYPASS_RDMA_E_MALFORMED);
+	r.udata_in = 0;
+	r.udata_out = -1u;
+	assert_int_equal(raw(t, &r, sizeof(r), 100), BYPASS_RDMA_E_MALFORMED);
+	r.udata_out = 0;
+	r.ucontext = 1;
+	assert_int_equal(raw(t, &r, sizeof(r), 100), BYPASS_RDMA_E_HANDLE);
+	r.ucontext = BYPASS_RDMA_NONE;
+	r.command = 0;
+	assert_int_equal(raw(t, &r, sizeof(r), 100), BYPASS_RDMA_E_MALFORMED);
+	r.command = 1000000;
+	assert_int_equal(raw(t, &r, sizeof(r), 100), BYPASS_RDMA_E_MALFORMED);
+	assert_true(stats(t).commands >= 12 && stats(t).refused >= 9);
+}
+
+/* rxe reads no input for a protection domain: zeroes are nothing, the rest is not understood. */
+static void test_blob(void **state)
+{
+	struct test *t = *state;
+	uint8_t blob[20] = {0};
+	struct bypass_rdma_handle pd;
+	const struct rdma_guest_call call = {.command = BYPASS_RDMA_ALLOC_PD,
+					     .reply = &pd,
+					     .reply_size = sizeof(pd),
+					     .udata = blob,
+					     .udata_size = sizeof(blob)};
+
+	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+	blob[19] = 1;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_UNSUPPORTED);
+}
+
+static void test_config(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_device device;
+	const struct bypass_rdma_port_query port = {.port = 2};
+	struct bypass_rdma_port reply;
+
+	assert_int_equal(t->g.config.magic, BYPASS_RDMA_MAGIC);
+	assert_int_equal(t->g.config.max_qp, 4);
+	assert_int_equal(t->g.config.vectors, 2);
+	assert_string_equal((char *)t->g.config.name, "rxe");
+	assert_int_equal(
+		rdma_guest_call(&t->g,
+				&(struct rdma_guest_call){.command = BYPASS_RDMA_QUERY_DEVICE,
+							  .reply = &device,
+							  .reply_size = sizeof(device)}),
+		0);
+	assert_int_equal(device.max_qp, 4);
+	assert_int_equal(device.max_mr, 3);
+	assert_int_equal(device.max_mr_size, 1 << 20);
+	assert_int_equal(device.max_cqe, 16384);
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, QUERY_PORT, &port, &reply), BYPASS_RDMA_E_INVALID);
+}
+
+static void test_gids(void **state)
+{
+	struct test *t = *state;
+	const struct bypass_rdma_port_query port = {.port = 1};
+	static struct bypass_rdma_gids gids;
+
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, QUERY_GIDS, &port, &gids), 0);
+	assert_int_equal(gids.count, 256);
+	assert_int_equal(gids.gid[3][15], 9);
+	assert_int_equal(gids.type[3], 2);
+}
+
+/* --- objects */
+
+static void test_quota(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+	/* Three queue pairs have six of the window's eight places, the CQ one. */
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), BYPASS_RDMA_E_NO_SPACE);
+	assert_int_equal(stats(t).window_bytes, 7 * MOCK_QUEUE);
+	assert_int_equal(mock_objects(), 5);
+	mock.fail = ENOMEM;
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UC, cq.handle, &qp), BYPASS_RDMA_E_MEMORY);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RAW_PACKET, cq.handle, &qp),
+			 BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle + 1, &qp), BYPASS_RDMA_E_HANDLE);
+	assert_int_equal(create_cq(t, 2, &cq), BYPASS_RDMA_E_INVALID);
+}
+
+static void test_mappings(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_mmap map;
+	struct rxe_create_cq_resp blob;
+	char *hva;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(t->g.n_mmaps, 1);
+	map = t->g.mmaps[0];
+	memcpy(&blob, t->g.udata, sizeof(blob));
+	assert_int_equal(blob.mi.offset, map.offset);
+	assert_int_equal(blob.mi.size, MOCK_QUEUE);
+	assert_int_equal(map.size, MOCK_QUEUE);
+	/* The pages are the HCA's own: what the guest writes is in the descriptor's file. */
+	hva = (char *)t->g.dev->window.hva + map.window;
+	strcpy(hva, "from the guest");
+	assert_int_equal(pread(mock.cmd_fd, &blob, sizeof(blob), MOCK_QUEUE), sizeof(blob));
+	assert_memory_equal(&blob, "from the guest", 14);
+
+	assert_int_equal(release(t, map.window, map.size), BYPASS_RDMA_E_BUSY);
+	assert_int_equal(release(t, map.window + 4096, map.size), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, cq.handle), 0);
+	assert_string_equal(hva, "from the guest");
+	assert_int_equal(release(t, map.window, 4096), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(release(t, map.window, map.size), 0);
+	assert_int_equal(release(t, map.window, map.size), BYPASS_RDMA_E_INVALID);
+	/* Scratch now. */
+	assert_string_equal(hva, "");
+	assert_int_equal(stats(t).window_bytes, 0);
+}
+
+static void test_resize(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_resize_cq body = {.cqe = 20};
+	struct bypass_rdma_mmap first;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	first = t->g.mmaps[0];
+	body.handle = cq.handle;
+	assert_int_equal(rdma_guest_call(&t->g,
+					 &(struct rdma_guest_call){
+						 .command = BYPASS_RDMA_RESIZE_CQ,
+						 .body = &body,
+						 .body_size = sizeof(body),
+						 .reply = &cq,
+						 .reply_size = sizeof(cq),
+						 .udata_room = sizeof(struct rxe_resize_cq_resp)}),
+			 0);
+	assert_int_equal(cq.cqe, 20);
+	assert_int_equal(t->g.n_mmaps, 1);
+	assert_int_not_equal(t->g.mmaps[0].window, first.window);
+	assert_int_equal(release(t, t->g.mmaps[0].window, MOCK_QUEUE), BYPASS_RDMA_E_BUSY);
+	assert_int_equal(release(t, first.window, first.size), 0);
+}
+
+static void test_hidden_pointer(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_srq srq;
+	struct bypass_rdma_modify_srq body = {.mask = BYPASS_RDMA_SRQ_MAX_WR, .max_wr = 9};
+	const struct rxe_modify_srq_cmd blob = {.mmap_info_addr = 0xdead0000};
+	struct rdma_guest_call call = {.command = BYPASS_RDMA_MODIFY_SRQ,
+				       .body = &body,
+				       .body_size = sizeof(body),
+				       .udata = &blob,
+				       .udata_size = sizeof(blob),
+				       .udata_room = BYPASS_RDMA_HIDDEN_ROOM};
+	struct bypass_rdma_response response;
+	struct mminfo mi;
+
+	assert_int_equal(create_srq(t, &srq), 0);
+	body.handle = srq.handle;
+	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+	memcpy(&response, t->g.guest.ram + t->g.response, sizeof(response));
+	assert_int_equal(response.udata_at, 0);
+	assert_int_equal(t->g.udata_size, sizeof(mi));
+	memcpy(&mi, t->g.udata, sizeof(mi));
+	assert_int_equal(mi.offset, t->g.mmaps[0].offset);
+	assert_int_equal(mi.size, MOCK_QUEUE);
+
+	body.mask = BYPASS_RDMA_SRQ_LIMIT;
+	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+	assert_int_equal(t->g.udata_size, 0);
+	body.mask = 4;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_INVALID);
+	body.mask = BYPASS_RDMA_SRQ_MAX_WR;
+	call.udata_room = 8;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_MALFORMED);
+}
+
+static void test_ucontext(void **state)
+{
+	struct test *t = *state;
+	uint32_t first = t->g.ucontext, pd;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+	struct bypass_rdma_mcast mcast = {.lid = 1};
+
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_UCONTEXT, &t->g.ucontext), 0);
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &pd), 0);
+	assert_int_equal(create_cq(t, 1, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), 0);
+	mcast.qp = qp.handle;
+	for (mcast.gid[0] = 0; mcast.gid[0] < 3; mcast.gid[0]++)
+		assert_int_equal(rdma_guest_call(&t->g,
+						 &(struct rdma_guest_call){
+							 .command = BYPASS_RDMA_ATTACH_MCAST,
+							 .body = &mcast,
+							 .body_size = sizeof(mcast)}),
+				 0);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle),
+			 BYPASS_RDMA_E_BUSY);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_UCONTEXT, t->g.ucontext), 0);
+	t->g.ucontext = first;
+	/* The other process keeps what is its own. */
+	assert_int_equal(mock_objects(), 1);
+	assert_int_equal(stats(t).window_bytes, 0);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, pd),
+			 BYPASS_RDMA_E_HANDLE);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, t->pd), 0);
+}
+
+static void test_qkey(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+	struct bypass_rdma_modify_qp body = {.mask = 1 << 6, .attr = {.qkey = 0x11111111}};
+	const struct rdma_guest_call call = {
+		.command = BYPASS_RDMA_MODIFY_QP, .body = &body, .body_size = sizeof(body)};
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), 0);
+	body.handle = qp.handle;
+	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+	body.attr.qkey = 0x80010000;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_PERMISSION);
+	body.mask = 1 << 25;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_UNSUPPORTED);
+}
+
+/* --- memory */
+
+static uint32_t reg(struct test *t, uint64_t iova, uint64_t length, const uint64_t *pages,
+		    uint32_t n, struct bypass_rdma_mr *mr)
+{
+	return rdma_guest_register(&t->g, t->pd, IB_UVERBS_ACCESS_LOCAL_WRITE, iova, length, pages,
+				   n, mr);
+}
+
+static void test_layout(void **state)
+{
+	struct test *t = *state;
+	const uint64_t iova = 0x7fff12345678, length = 2 * GUEST_PAGE;
+	uint64_t base = guest_alloc(&t->g.guest, 8 * GUEST_PAGE), sum = 0;
+	const uint64_t pages[] = {base + 5 * GUEST_PAGE, base, base + 3 * GUEST_PAGE};
+	struct bypass_rdma_mr mr;
+
+	for (uint64_t i = 0; i < 8 * GUEST_PAGE; i++)
+		t->g.guest.ram[base + i] = rand();
+	for (uint64_t i = 0; i < length; i++) {
+		uint64_t at = iova % GUEST_PAGE + i;
+
+		sum = sum * 31 + (uint8_t)t->g.guest.ram[pages[at / GUEST_PAGE] + at % GUEST_PAGE];
+	}
+	mock.reg_look = true;
+	assert_int_equal(reg(t, iova, length, pages, 3, &mr), 0);
+	mock.reg_look = false;
+	/* What the HCA finds at the span is the guest's buffer, in the guest's order. */
+	assert_int_equal(mock.reg_sum, sum);
+	assert_int_equal(mock.reg_iova, iova);
+	assert_int_equal(mock.reg_length, length);
+	assert_int_equal((mock.reg_start ^ iova) % (2 << 20), 0);
+	assert_int_equal(mr.rkey, 0x200);
+	assert_int_equal(stats(t).pinned_bytes, 3 * GUEST_PAGE);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEREG_MR, mr.handle), 0);
+	assert_int_equal(stats(t).pinned_bytes, 0);
+}
+
+static void test_one_run(void **state)
+{
+	struct test *t = *state;
+	uint64_t base = guest_alloc(&t->g.guest, 2 * GUEST_PAGE);
+	const uint64_t pages[] = {base, base + GUEST_PAGE};
+	struct bypass_rdma_mr mr;
+
+	/* Neighbours merge, and one run is registered where it lies. */
+	assert_int_equal(reg(t, 0x1000, 2 * GUEST_PAGE, pages, 2, &mr), 0);
+	assert_ptr_equal(mock.reg_start, t->g.guest.ram + base);
+}
+
+static void test_bad_runs(void **state)
+{
+	struct test *t = *state;
+	uint64_t base = guest_alloc(&t->g.guest, 2 * GUEST_PAGE);
+	const uint64_t good[] = {base, base + GUEST_PAGE}, odd[] = {base + 512},
+		       outside[] = {t->g.guest.size}, wild[] = {-GUEST_PAGE};
+	static uint64_t many[257];
+	struct bypass_rdma_mr mr;
+
+	assert_int_equal(reg(t, 0, GUEST_PAGE, odd, 1, &mr), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(reg(t, 0, GUEST_PAGE, outside, 1, &mr), BYPASS_RDMA_E_FAULT);
+	assert_int_equal(reg(t, 0, GUEST_PAGE, wild, 1, &mr), BYPASS_RDMA_E_FAULT);
+	assert_int_equal(reg(t, 0, GUEST_PAGE, good, 2, &mr), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(reg(t, 0, 2 * GUEST_PAGE, good, 1, &mr), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(reg(t, 1, 2 * GUEST_PAGE, good, 2, &mr), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(reg(t, 0, 0, good, 1, &mr), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(reg(t, -1ull, GUEST_PAGE, good, 2, &mr), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(reg(t, 0, -1ull, good, 2, &mr), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(reg(t, 100, -50ull, good, 2, &mr), BYPASS_RDMA_E_INVALID);
+	for (int i = 0; i < 257; i++)
+		many[i] = base;
+	assert_int_equal(reg(t, 0, 257 * GUEST_PAGE, many, 257, &mr), BYPASS_RDMA_E_QUOTA);
+	assert_int_equal(reg(t, 0, 256 * GUEST_PAGE, many, 256, &mr), 0);
+	assert_int_equal(reg(t, 0, GUEST_PAGE, good, 1, &mr), BYPASS_RDMA_E_QUOTA);
+	assert_int_equal(stats(t).pinned_bytes, 1 << 20);
+	assert_int_equal(
+		rdma_guest_register(&t->g, t->pd, IB_UVERBS_ACCESS_ON_DEMAND, 0, 1, good, 1, &mr),
+		BYPASS_RDMA_E_UNSUPPORTED);
+}
+
+static void test_rereg(void **state)
+{
+	struct test *t = *state;
+	uint64_t base = guest_alloc(&t->g.guest, GUEST_PAGE);
+	struct bypass_rdma_mr mr;
+	struct bypass_rdma_rereg_mr body = {.flags = BYPASS_RDMA_REREG_ACCESS};
+	const struct rdma_guest_call call = {.command = BYPASS_RDMA_REREG_MR,
+					     .body = &body,
+					     .body_size = sizeof(body),
+					     .reply = &mr,
+					     .reply_size = sizeof(mr)};
+
+	assert_int_equal(reg(t, 0, GUEST_PAGE, &base, 1, &mr), 0);
+	body.handle = mr.handle;
+	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+	body.flags = 8;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_UNSUPPORTED);
+	body.flags = BYPASS_RDMA_REREG_PD;
+	body.reg.pd = 99;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_HANDLE);
+	body.flags = BYPASS_RDMA_REREG_TRANS;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(stats(t).pinned_bytes, GUEST_PAGE);
+}
+
+static void test_all_ram_not_granted(void **state)
+{
+	struct test *t = *state;
+	const struct bypass_rdma_reg_mr body = {.pd = t->pd, .flags = BYPASS_RDMA_MR_ALL_RAM};
+	struct bypass_rdma_mr mr;
+
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, REG_MR, &body, &mr), BYPASS_RDMA_E_PERMISSION);
+}
+
+/* --- doorbells and events */
+
+static bool soon(const unsigned int *value, unsigned int wanted)
+{
+	for (int ms = 0; ms < 5000; ms++) {
+		if (__atomic_load_n(value, __ATOMIC_SEQ_CST) == wanted)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+static void test_doorbell(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+
+	for (int i = 0; i < 7; i++)
+		assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, 0), 0);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_UCONTEXT, t->g.ucontext), 0);
+	t->g.ucontext = BYPASS_RDMA_NONE;
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+
+	rdma_guest_post_send(&t->g, qp.handle);
+	assert_true(soon(&mock.post_sends, 1));
+	rdma_guest_post_send(&t->g, qp.handle);
+	assert_true(soon(&mock.post_sends, 2));
+	assert_int_equal(mock.user_handle[mock.last_posted], qp.handle);
+	/* A handle that is none, and one beyond the bitmap: nothing happens. */
+	rdma_guest_post_send(&t->g, 3);
+	rdma_guest_post_send(&t->g, 63);
+	assert_true(rdma_guest_arm(&t->g, cq.handle));
+	assert_int_equal(mock.arms, 1);
+	assert_int_equal(mock.user_handle[mock.last_armed], cq.handle);
+	assert_int_equal(mock.post_sends, 2);
+	assert_true(stats(t).kicks >= 1 && stats(t).kicks <= 8);
+}
+
+static void test_events(void **state)
+{
+	struct test *t = *state;
+	struct ib_uverbs_async_event_desc desc = {.element = 2, .event_type = IBV_EVENT_QP_FATAL};
+	struct ib_uverbs_comp_event_desc completion = {.cq_handle = 1};
+	uint32_t event[2];
+
+	for (int i = 0; i < 600; i++) {
+		desc.element = i;
+		assert_int_equal(write(mock.async[1], &desc, sizeof(desc)), sizeof(desc));
+	}
+	/* More than the queue has buffers: the rest waits until these come back. */
+	for (uint32_t i = 0; i < 600; i++) {
+		assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
+		assert_int_equal(event[0], IBV_EVENT_QP_FATAL);
+		assert_int_equal(event[1], i);
+	}
+	assert_int_equal(write(mock.channels[1][1], &completion, sizeof(completion)), 8);
+	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_VECTOR + 1, 5000, event));
+	assert_int_equal(event[0], 1);
+	assert_false(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_VECTOR, 0, event));
+	assert_int_equal(stats(t).events, 600);
+	assert_int_equal(stats(t).completions, 1);
+	assert_true(t->g.dev->ops->interrupts(t->g.dev) > 3);
+}
+
+static void test_lost(void **state)
+{
+	struct test *t = *state;
+	const struct ib_uverbs_async_event_desc desc = {.event_type = IBV_EVENT_DEVICE_FATAL};
+	struct bypass_rdma_cq cq;
+	uint32_t event[2], pd;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(write(mock.async[1], &desc, sizeof(desc)), sizeof(desc));
+	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
+	assert_int_equal(event[0], BYPASS_RDMA_EVENT_DEVICE_FATAL);
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &pd),
+			 BYPASS_RDMA_E_NO_DEVICE);
+	/* A PD of before, a CQ, and their mapping: all were given back. */
+	assert_int_equal(mock_objects(), 0);
+	assert_int_equal(stats(t).window_bytes, 0);
+}
+
+static void test_reset(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+	t->g.dev->ops->reset(t->g.dev);
+	assert_int_equal(mock_objects(), 0);
+	assert_int_equal(stats(t).objects, 0);
+	/* And it can be used anew, with fresh queues. */
+	for (unsigned int i = 0; i < t->g.dev->n_queues; i++)
+		guest_queue_free(&t->g.queues[i]);
+	rdma_guest_start(&t->g, t->g.dev);
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
+}
+
+static void test_broken_queue(void **state)
+{
+	struct test *t = *state;
+	struct guest_queue *q = &t->g.queues[BYPASS_RDMA_QUEUE_CONTROL];
+	uint32_t head, len;
+
+	guest_avail(q, q->ring.num);
+	guest_kick(q);
+	assert_false(guest_wait(q, 50, &head, &len));
+	/* Other queues go on, and the transport still gets its answers. */
+	assert_int_equal(t->g.dev->ops->queue_stop(t->g.dev, BYPASS_RDMA_QUEUE_CONTROL), 3);
+}
+
+/* --- a transport out of process */
+
+static struct {
+	uint64_t offset, size, fd_offset;
+	int fd, maps, unmaps;
+} shown;
+
+static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint64_t fd_offset,
+		   bool writable)
+{
+	(void)transport;
+	assert_true(writable);
+	shown.offset = offset;
+	shown.size = size;
+	shown.fd = fd;
+	shown.fd_offset = fd_offset;
+	shown.maps++;
+	return shown.maps == 3 ? -EIO : 0;
+}
+
+static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
+{
+	(void)transport, (void)size;
+	shown.offset = offset;
+	shown.unmaps++;
+	return 0;
+}
+
+static void test_out_of_process(void **state)
+{
+	static const struct bypass_virtio_carrier carrier = {.shm_map = shm_map,
+							     .shm_unmap = shm_unmap};
+	struct test *t = *state;
+	struct bypass_rdma_cq cq, second;
+
+	assert_int_equal(t->g.dev->ops->attach(t->g.dev, &carrier, NULL), 0);
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(shown.fd, mock.cmd_fd);
+	assert_int_equal(shown.fd_offset, MOCK_QUEUE);
+	assert_int_equal(create_cq(t, 0, &second), 0);
+	assert_int_equal(shown.offset, MOCK_QUEUE);
+	/* The VMM refuses the third: nothing of it stays. */
+	assert_int_equal(create_cq(t, 0, &second), BYPASS_RDMA_E_IO);
+	assert_int_equal(mock_objects(), 3);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, cq.handle), 0);
+	assert_int_equal(shown.unmaps, 0);
+	assert_int_equal(release(t, 0, MOCK_QUEUE), 0);
+	assert_int_equal(shown.unmaps, 1);
+	assert_int_equal(shown.offset, 0);
+}
+
+/* --- options */
+
+static void test_options(void **state)
+{
+	struct bypass_rdma_options o;
+
+	(void)state;
+	assert_int_equal(
+		bypass_rdma_parse("mlx5_0,qps=0x10,pinned=2G,all-ram,window=64M,id=21", &o), 0);
+	assert_string_equal(o.hca, "mlx5_0");
+	assert_int_equal(o.quota.qps, 16);
+	assert_int_equal(o.quota.pinned_bytes, 2ull << 30);
+	assert_int_equal(o.quota.window_bytes, 64 << 20);
+	assert_int_equal(o.virtio_id, 21);
+	assert_true(o.all_ram);
+	assert_false(o.trust_guest);
+	assert_int_equal(bypass_rdma_parse("", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse(",qps=1", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,qps", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,qps=", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,qps=-1", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,qps=1x", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,qps=0", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,vectors=65", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,pinned=99999999999T", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,,", &o), -EINVAL);
+}
+
+static void test_trust(void **state)
+{
+	(void)state;
+	assert_null(mock_open("mock0,window=12345"));
+	assert_non_null(strstr(bypass_error(), "trusted guests only"));
+	ibv_close_device(NULL);
+	assert_null(mock_open("mock0,trust-guest,window=12345"));
+	assert_non_null(strstr(bypass_error(), "power of two"));
+	ibv_close_device(NULL);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_messages),
+		TEST(test_blob),
+		TEST(test_config),
+		TEST(test_gids),
+		TEST(test_quota),
+		TEST(test_mappings),
+		TEST(test_resize),
+		TEST(test_hidden_pointer),
+		TEST(test_ucontext),
+		TEST(test_qkey),
+		TEST(test_layout),
+		TEST(test_one_run),
+		TEST(test_bad_runs),
+		TEST(test_rereg),
+		TEST(test_all_ram_not_granted),
+		TEST(test_doorbell),
+		TEST(test_events),
+		TEST(test_lost),
+		TEST(test_reset),
+		TEST(test_broken_queue),
+		TEST(test_out_of_process),
+		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_trust),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
