@@ -29,7 +29,6 @@ struct command {
 	enum exit_code (*run)(int argc, char **argv);
 };
 
-extern const struct command command_bench;
 extern const struct command command_carve;
 extern const struct command command_doctor;
 extern const struct command command_list;
