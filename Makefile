@@ -46,6 +46,8 @@ LIBBYPASS_SRC := $(wildcard $(addprefix libbypass/,base/*.c host/*.c iommu/*.c v
 GLUE_SRC := $(wildcard vmm-glue/kvm/*.c vmm-glue/pci/*.c vmm-glue/virtio/*.c)
 TOOL_SRC := $(wildcard libbypass/tool/*.c)
 VMM_SRC := $(wildcard examples/bypass-vmm/*.c)
+BENCH := examples/bypass-bench
+BENCH_SRC := $(wildcard $(BENCH)/*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
 UNIT_SRC := $(wildcard tests/unit/*.c)
 MODULE_SRC := $(wildcard $(addprefix guest-driver/,Kbuild Makefile dkms.conf *.c *.h))
@@ -56,7 +58,8 @@ GLUE_OBJ := $(call obj,$(GLUE_SRC))
 
 SOMAJOR := $(firstword $(subst ., ,$(VERSION)))
 LIBS := $(O)/lib/libbypass.a $(O)/lib/libbypass.so $(O)/lib/libvmm-glue.a $(O)/lib/libvmm-glue.so
-TOOLS := $(if $(TOOL_SRC),$(O)/bin/bypass) $(if $(VMM_SRC),$(O)/bin/bypass-vmm)
+TOOLS := $(if $(TOOL_SRC),$(O)/bin/bypass) $(if $(VMM_SRC),$(O)/bin/bypass-vmm) \
+	$(O)/bin/bypass-bench
 EXAMPLES := $(patsubst examples/%.c,$(O)/examples/%,$(EXAMPLE_SRC))
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(UNIT_SRC))
 
@@ -96,6 +99,34 @@ $(O)/bin/bypass: $(call obj,$(TOOL_SRC)) $(STATIC)
 	$(link) $(TOOL_LIBS)
 
 $(O)/bin/bypass-vmm: $(call obj,$(VMM_SRC)) $(STATIC)
+	@mkdir -p $(@D)
+	$(link)
+
+# The measuring guest: its own code, and the measuring code that the host runs too, as one
+# flat image that becomes part of the program.
+GUEST_OBJ := $(patsubst %,$(O)/guest/%.o,$(wildcard $(BENCH)/guest/*.[cS]) $(BENCH)/measure.c)
+GUEST_CFLAGS := -std=gnu17 $(WARN) $(CFLAGS) -ffreestanding -fno-pic -fno-stack-protector \
+	-fno-asynchronous-unwind-tables -fcf-protection=none
+OBJCOPY ?= objcopy
+
+$(O)/guest/%.o: % Makefile
+	@mkdir -p $(@D)
+	$(CC) -Ilibbypass/include $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+
+$(O)/guest/bench.elf: $(GUEST_OBJ) $(BENCH)/guest/guest.ld
+	$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-T,$(BENCH)/guest/guest.ld \
+		-o $@ $(GUEST_OBJ)
+
+$(O)/guest/bench.bin: $(O)/guest/bench.elf
+	$(OBJCOPY) -O binary $< $@
+
+$(O)/obj/$(BENCH)/image.o: $(BENCH)/image.S $(O)/guest/bench.bin
+	@mkdir -p $(@D)
+	$(CC) -DBENCH_GUEST_IMAGE='"$(O)/guest/bench.bin"' -c -o $@ $<
+
+BENCH_OBJ := $(call obj,$(BENCH_SRC)) $(O)/obj/$(BENCH)/image.o
+
+$(O)/bin/bypass-bench: $(BENCH_OBJ) $(STATIC)
 	@mkdir -p $(@D)
 	$(link)
 
@@ -142,7 +173,6 @@ e2e: $(E2E)
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
-UNITDIR ?= $(PREFIX)/lib/systemd/system
 HEADERS := $(wildcard libbypass/include/bypass/*.h vmm-glue/include/bypass/*.h)
 # Pages that are written, and those made of what the public headers say.
 LIBRARY_MAN := $(O)/man/libbypass.3 $(O)/man/vmm-glue.3
@@ -193,10 +223,6 @@ endif
 	for page in $(MAN); do \
 		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit; \
 	done
-	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
-	for unit in libbypass/tool/systemd/*; do \
-		sed 's|@BINDIR@|$(PREFIX)/bin|' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} || exit; \
-	done
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
 	$(INSTALL) -m 644 $(MODULE_SRC) $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
 	sed -i 's/@VERSION@/$(VERSION)/' $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)/dkms.conf
@@ -242,4 +268,4 @@ clean:
 
 .PHONY: all man unit fuzz fuzzers e2e install setup check check-e2e lint clean FORCE
 .SECONDARY:
--include $(shell find $(O)/obj -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/guest -name '*.d' 2>/dev/null)

@@ -29,6 +29,7 @@ struct command {
 	enum exit_code (*run)(int argc, char **argv);
 };
 
+extern const struct command command_bench;
 extern const struct command command_carve;
 extern const struct command command_doctor;
 extern const struct command command_list;

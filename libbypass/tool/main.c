@@ -17,8 +17,8 @@
 #include "internal.h"
 
 static const struct command *const commands[] = {
-	&command_list,	 &command_doctor, &command_carve, &command_release,
-	&command_status, &command_run,	  &command_top,	  &command_serve,
+	&command_list, &command_doctor, &command_carve, &command_release, &command_status,
+	&command_run,  &command_top,	&command_serve, &command_bench,
 };
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))

@@ -1,0 +1,375 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The measuring code: drives a device over each path and takes the times. The
+ * same source runs in the guest and as an ordinary process.
+ */
+#include "measure.h"
+
+#define SPINS 4096u /* between two looks at the clock */
+#define AGAIN UINT32_MAX
+
+bool bench_ring_init(struct bench_ring *ring, void *window)
+{
+	struct bypass_loop_header *header = window;
+
+	if (header->magic != BYPASS_LOOP_MAGIC)
+		return false;
+	ring->header = header;
+	ring->requests = (void *)((uint8_t *)window + header->requests);
+	ring->completions = (void *)((uint8_t *)window + header->completions);
+	ring->data = (uint8_t *)window + header->data;
+	ring->mask = header->entries - 1;
+	return true;
+}
+
+void bench_lines_init(struct bench_side *side, const struct bench_ring *ring)
+{
+	uint8_t *end = ring->data + ring->header->data_size;
+
+	side->lines[0] = (uint64_t *)(end - 4096);
+	side->lines[1] = (uint64_t *)(end - 2048);
+}
+
+void bench_virtqueue_init(struct bench_side *side, uint8_t *memory)
+{
+	struct bench_virtqueue *queue = &side->queue;
+
+	queue->memory = memory;
+	queue->virtq = (struct virtq *)(memory + BENCH_QUEUE);
+	queue->buffers = memory + BENCH_QUEUE_BUFFERS;
+	queue->virtq->avail.flags = VIRTQ_AVAIL_F_NO_INTERRUPT;
+}
+
+static inline void fill(struct bench_side *side, const struct bench_job *job, uint32_t number,
+			void *payload)
+{
+	bench_word *words = payload;
+
+	if (job->check) {
+		for (uint32_t i = 0; i < job->size / 8; i++)
+			words[i] = bench_pattern(number, i);
+		return;
+	}
+	*(bench_word *)side->source = number;
+	bench_copy(payload, side->source, job->size);
+}
+
+static inline uint32_t verify(struct bench_side *side, const struct bench_job *job, uint32_t number,
+			      const void *payload)
+{
+	const bench_word *words = payload;
+
+	if (job->check) {
+		for (uint32_t i = 0; i < job->size / 8; i++)
+			if (words[i] != ~bench_pattern(number, i))
+				return BENCH_CORRUPT;
+		return BENCH_OK;
+	}
+	bench_copy(side->sink, payload, job->size);
+	return *(bench_word *)side->sink == number ? BENCH_OK : BENCH_CORRUPT;
+}
+
+/* Where in the memory for payloads operation @number has its own; the response comes after. */
+static inline uint64_t place(const struct bench_job *job, uint32_t number)
+{
+	return 2ull * (number % BENCH_DEPTH % job->depth) * ((job->size + 63) & ~63u);
+}
+
+static inline uint64_t response_place(const struct bench_job *job, uint32_t number)
+{
+	return place(job, number) + ((job->size + 63) & ~63u);
+}
+
+static inline void ring_post(struct bench_side *side, const struct bench_job *job,
+			     const struct bench_ring *ring, uint32_t number, uint16_t flags)
+{
+	struct bypass_loop_entry *entry = &ring->requests[number & ring->mask];
+
+	if (job->size <= BYPASS_LOOP_INLINE) {
+		fill(side, job, number, entry->data);
+	} else {
+		flags |= BYPASS_LOOP_IN_DATA;
+		entry->place.request = place(job, number);
+		entry->place.response = response_place(job, number);
+		entry->place.room = job->size;
+		fill(side, job, number, ring->data + place(job, number));
+	}
+	entry->length = job->size;
+	entry->flags = flags;
+	entry->tag = number;
+	__atomic_store_n(&entry->seq, number + 1, __ATOMIC_RELEASE);
+}
+
+static inline uint32_t ring_reap(struct bench_side *side, const struct bench_job *job,
+				 const struct bench_ring *ring, uint32_t number)
+{
+	const struct bypass_loop_entry *entry = &ring->completions[number & ring->mask];
+
+	if (__atomic_load_n(&entry->seq, __ATOMIC_ACQUIRE) != number + 1)
+		return AGAIN;
+	if (entry->status)
+		return BENCH_REFUSED;
+	if (entry->tag != number || entry->length != job->size)
+		return BENCH_CORRUPT;
+	return verify(side, job, number,
+		      job->size <= BYPASS_LOOP_INLINE ? entry->data
+						      : ring->data + response_place(job, number));
+}
+
+/*
+ * A chain of two descriptors: what the device reads, and what it writes. Then, as the
+ * specification has it (2.7.13), a barrier and a look at whether the device wants to be
+ * notified: it polls, so it never does.
+ */
+static inline void virtq_post(struct bench_side *side, const struct bench_job *job, uint32_t number)
+{
+	struct bench_virtqueue *queue = &side->queue;
+	struct virtq *virtq = queue->virtq;
+	uint16_t head = 2 * number % VIRTQ_SIZE;
+	uint8_t *request = queue->buffers + place(job, number);
+
+	fill(side, job, number, request);
+	virtq->desc[head] = (struct virtq_desc){
+		.addr = (uint64_t)(request - queue->memory),
+		.len = job->size,
+		.flags = VIRTQ_DESC_F_NEXT,
+		.next = head + 1,
+	};
+	virtq->desc[head + 1] = (struct virtq_desc){
+		.addr = (uint64_t)(queue->buffers + response_place(job, number) - queue->memory),
+		.len = job->size,
+		.flags = VIRTQ_DESC_F_WRITE,
+	};
+	virtq->avail.ring[number % VIRTQ_SIZE] = head;
+	__atomic_store_n(&virtq->avail.idx, (uint16_t)(number + 1), __ATOMIC_RELEASE);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+	if (!(__atomic_load_n(&virtq->used.flags, __ATOMIC_RELAXED) & VIRTQ_USED_F_NO_NOTIFY))
+		queue->notifications++;
+}
+
+static inline uint32_t virtq_reap(struct bench_side *side, const struct bench_job *job,
+				  uint32_t number)
+{
+	struct bench_virtqueue *queue = &side->queue;
+	const struct virtq_used_elem *elem = &queue->virtq->used.ring[number % VIRTQ_SIZE];
+
+	if ((int16_t)(__atomic_load_n(&queue->virtq->used.idx, __ATOMIC_ACQUIRE) -
+		      (uint16_t)number) <= 0)
+		return AGAIN;
+	if (elem->id != 2 * number % VIRTQ_SIZE || elem->len != job->size)
+		return BENCH_CORRUPT;
+	return verify(side, job, number, queue->buffers + response_place(job, number));
+}
+
+static inline bool by_interrupt(enum bench_path path)
+{
+	return path == BENCH_HALT || path == BENCH_HALTPOLL || path == BENCH_KICK;
+}
+
+static inline void post(struct bench_side *side, const struct bench_job *job, enum bench_path path,
+			uint32_t number, bool last)
+{
+	if (path == BENCH_LINES)
+		__atomic_store_n(side->lines[0], number + 1, __ATOMIC_RELEASE);
+	else if (path == BENCH_VIRTQ)
+		virtq_post(side, job, number);
+	else
+		ring_post(side, job, &side->ring[path], number,
+			  by_interrupt(path) && last ? BYPASS_LOOP_INTERRUPT : 0);
+}
+
+static inline uint32_t reap(struct bench_side *side, const struct bench_job *job,
+			    enum bench_path path, uint32_t number)
+{
+	if (path == BENCH_LINES)
+		return __atomic_load_n(side->lines[1], __ATOMIC_ACQUIRE) == number + 1 ? BENCH_OK
+										       : AGAIN;
+	if (path == BENCH_VIRTQ)
+		return virtq_reap(side, job, number);
+	return ring_reap(side, job, &side->ring[path], number);
+}
+
+/* An error when it is time to give up. */
+static inline uint32_t overdue(struct bench_side *side, const struct bench_job *job,
+			       enum bench_path path, uint64_t since)
+{
+	const struct bypass_loop_header *header = side->ring[path].header;
+
+	if (header && !__atomic_load_n(&header->alive, __ATOMIC_ACQUIRE))
+		return BENCH_DEAD;
+	return bench_tsc() - since > job->timeout ? BENCH_TIMEOUT : AGAIN;
+}
+
+static inline uint32_t await_polling(struct bench_side *side, const struct bench_job *job,
+				     enum bench_path path, uint32_t number)
+{
+	uint64_t since = 0;
+	uint32_t ret;
+
+	for (;;) {
+		for (uint32_t i = 0; i < SPINS; i++) {
+			ret = reap(side, job, path, number);
+			if (ret != AGAIN)
+				return ret;
+		}
+		if (!since)
+			since = bench_tsc();
+		ret = overdue(side, job, path, since);
+		if (ret != AGAIN)
+			return ret;
+	}
+}
+
+static inline uint32_t await_interrupt(struct bench_side *side, const struct bench_job *job,
+				       enum bench_path path, uint32_t number, uint32_t seen)
+{
+	uint64_t since = bench_tsc();
+	uint32_t ret;
+
+	for (;;) {
+		if (path == BENCH_HALTPOLL)
+			while (side_interrupts(side) == seen &&
+			       bench_tsc() - since < job->halt_poll)
+				;
+		if (!side_sleep(side, seen))
+			return BENCH_TIMEOUT;
+		seen = side_interrupts(side);
+		ret = reap(side, job, path, number);
+		if (ret == AGAIN)
+			ret = overdue(side, job, path, since);
+		if (ret != AGAIN)
+			return ret;
+	}
+}
+
+/* Waits until operation @number is completed. */
+static inline uint32_t await(struct bench_side *side, const struct bench_job *job,
+			     enum bench_path path, uint32_t number, uint32_t seen)
+{
+	if (by_interrupt(path))
+		return await_interrupt(side, job, path, number, seen);
+	return await_polling(side, job, path, number);
+}
+
+static inline void ring_bell(struct bench_side *side, enum bench_path path)
+{
+	if (path == BENCH_KICK)
+		side_kick(side);
+	else if (path == BENCH_EXIT)
+		side_trap(side);
+}
+
+static inline void record(struct bench_histogram *histogram, uint64_t cycles)
+{
+	histogram->buckets[bench_bucket(cycles)]++;
+	histogram->sum += cycles;
+	histogram->count++;
+	if (cycles < histogram->min)
+		histogram->min = cycles;
+	if (cycles > histogram->max)
+		histogram->max = cycles;
+}
+
+/* One at a time, a sample each: from one completion to the next. */
+static inline void one_by_one(struct bench_side *side, struct bench_job *job, enum bench_path path)
+{
+	uint64_t total = job->warmup + job->operations;
+	uint64_t last = bench_tsc(), begin = last, now;
+
+	for (job->done = 0; job->done < total && !job->error; job->done++, job->next++) {
+		uint32_t seen = by_interrupt(path) ? side_interrupts(side) : 0;
+
+		post(side, job, path, job->next, true);
+		ring_bell(side, path);
+		job->error = await(side, job, path, job->next, seen);
+		now = bench_tsc();
+		if (job->done >= job->warmup)
+			record(&job->histogram, now - last);
+		else
+			begin = now;
+		last = now;
+	}
+	job->cycles = last - begin;
+}
+
+/*
+ * Always @depth under way. With a bell or an interrupt, all that there is room for
+ * is posted before the bell rings once, and its last completion interrupts.
+ */
+static inline void in_depth(struct bench_side *side, struct bench_job *job, enum bench_path path)
+{
+	uint64_t total = job->warmup + job->operations;
+	uint64_t posted = 0, begin = bench_tsc();
+	uint32_t first = job->next;
+
+	for (job->done = 0; job->done < total && !job->error;) {
+		uint64_t room = job->done + job->depth < total ? job->done + job->depth : total;
+		uint32_t seen = by_interrupt(path) ? side_interrupts(side) : 0;
+		uint64_t until;
+
+		while (posted < room) {
+			posted++;
+			post(side, job, path, first + (uint32_t)posted - 1, posted == room);
+		}
+		ring_bell(side, path);
+		if (by_interrupt(path))
+			job->error = await(side, job, path, first + (uint32_t)posted - 1, seen);
+		until = by_interrupt(path) ? posted : job->done + 1;
+		while (job->done < until && !job->error) {
+			job->error = await_polling(side, job, path, job->next++);
+			if (++job->done == job->warmup)
+				begin = bench_tsc();
+		}
+	}
+	job->cycles = bench_tsc() - begin;
+}
+
+static inline void measure(struct bench_side *side, struct bench_job *job, enum bench_path path)
+{
+	if (job->depth > 1)
+		in_depth(side, job, path);
+	else
+		one_by_one(side, job, path);
+}
+
+static void clear(struct bench_job *job)
+{
+	struct bench_histogram *histogram = &job->histogram;
+
+	histogram->count = histogram->sum = histogram->max = 0;
+	histogram->min = UINT64_MAX;
+	for (unsigned int i = 0; i < BENCH_BUCKETS; i++)
+		histogram->buckets[i] = 0;
+	job->error = BENCH_OK;
+}
+
+void bench_measure(struct bench_side *side, struct bench_job *job)
+{
+	uint32_t interrupts = side_interrupts(side);
+
+	clear(job);
+	switch (job->path) {
+	case BENCH_LINES:
+		measure(side, job, BENCH_LINES);
+		break;
+	case BENCH_BYPASS:
+		measure(side, job, BENCH_BYPASS);
+		break;
+	case BENCH_HALT:
+		measure(side, job, BENCH_HALT);
+		break;
+	case BENCH_HALTPOLL:
+		measure(side, job, BENCH_HALTPOLL);
+		break;
+	case BENCH_KICK:
+		measure(side, job, BENCH_KICK);
+		break;
+	case BENCH_EXIT:
+		measure(side, job, BENCH_EXIT);
+		break;
+	case BENCH_VIRTQ:
+		measure(side, job, BENCH_VIRTQ);
+		break;
+	}
+	job->interrupts = side_interrupts(side) - interrupts;
+}
