@@ -102,14 +102,22 @@ static void cell_gids(struct json_object *row, char *text, size_t size)
 		snprintf(text, size, "%s", first);
 }
 
+static void copy_members(struct json_object *to, struct json_object *from)
+{
+	struct json_object_iterator at = json_object_iter_begin(from);
+	struct json_object_iterator end = json_object_iter_end(from);
+
+	for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at))
+		json_object_object_add(to, json_object_iter_peek_name(&at),
+				       json_object_get(json_object_iter_peek_value(&at)));
+}
+
 static struct json_object *flatten(struct json_object *device, struct json_object *port)
 {
 	struct json_object *row = json_object_new_object();
 
-	json_object_object_foreach(device, device_key, device_value)
-		json_object_object_add(row, device_key, json_object_get(device_value));
-	json_object_object_foreach(port, port_key, port_value)
-		json_object_object_add(row, port_key, json_object_get(port_value));
+	copy_members(row, device);
+	copy_members(row, port);
 	return row;
 }
 
