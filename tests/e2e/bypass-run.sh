@@ -10,6 +10,7 @@ modprobe vfio-pci
 remember_host
 
 names() {
+	# shellcheck disable=SC2016 # for the command
 	bypass run "$nvme=2" "$edu" -- sh -c 'echo "$BYPASS_SLICES" "{0},{2}" {3} {x}' >out
 	vf=${nvme%.*}.1
 	[ "$(cat out)" = "$vf ${nvme%.*}.2 $edu $vf,$edu {3} {x}" ] || { cat out; return 1; }

@@ -18,8 +18,8 @@ kill_at_each_point() { # WHAT PREPARE COMMAND...
 	for ((point = 1; ; point++)); do
 		$prepare >/dev/null
 		status=$({ BYPASS_FAULT_POINT=$point "$fault" "$@" >&2; echo $?; } 2>/dev/null)
-		[ $status != 0 ] || break
-		[ $status = 137 ] || fail "$what: point $point: status $status, not killed"
+		[ "$status" != 0 ] || break
+		[ "$status" = 137 ] || fail "$what: point $point: status $status, not killed"
 		state=$(bypass status --json | jq -r '.carvings[].state')
 		bypass release --all >/dev/null || fail "$what: point $point: cannot release ($state)"
 		rm -f /run/bypass/*.lock /run/bypass/*.new

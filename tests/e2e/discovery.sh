@@ -32,10 +32,12 @@ attributes() {
 			[ "$numa" = "$(<"$dir/numa_node")" ] || fail "$address: NUMA node $numa"
 			link=$(readlink "$dir/iommu_group")
 			[ "$group" = "${link##*/}" ] || fail "$address: group $group"
-			[ "$size" = "$(ls "$dir/iommu_group/devices" | wc -l)" ] ||
-				fail "$address: $size in its group"
-			[ "$total $vfs" = "$(cat "$dir"/sriov_{total,num}vfs 2>/dev/null | xargs ||
-				true)" ] || [ "$total" = 0 -a ! -e "$dir/sriov_totalvfs" ] ||
+			members=("$dir"/iommu_group/devices/*)
+			[ "$size" = ${#members[@]} ] || fail "$address: $size in its group"
+			[ -e "$dir/sriov_totalvfs" ] || [ "$total $vfs" = "0 0" ] ||
+				fail "$address: $vfs VFs of $total, but no SR-IOV"
+			[ ! -e "$dir/sriov_totalvfs" ] ||
+				[ "$total $vfs" = "$(cat "$dir"/sriov_{total,num}vfs | xargs)" ] ||
 				fail "$address: $vfs VFs of $total"
 			[ "$reset" = "$(tr ' ' , <"$dir/reset_method" 2>/dev/null || true)" ] ||
 				fail "$address: reset methods $reset"

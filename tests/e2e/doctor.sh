@@ -25,6 +25,7 @@ check "and given back" bypass release --all
 # Root may lock what it likes; who may not is told.
 poor="setpriv --inh-caps -ipc_lock --bounding-set -ipc_lock"
 memlock() {
+	# shellcheck disable=SC2016 # for that shell
 	$poor bash -c 'ulimit -l 64
 		bypass doctor --mem 1G --json >before.json
 		command=$(jq -r ".findings[] | select(.about == \"memlock\").command" before.json)
