@@ -173,6 +173,7 @@ e2e: $(E2E)
 INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 HEADERS := $(wildcard libbypass/include/bypass/*.h vmm-glue/include/bypass/*.h)
 # Pages that are written, and those made of what the public headers say.
 LIBRARY_MAN := $(O)/man/libbypass.3 $(O)/man/vmm-glue.3
@@ -222,6 +223,10 @@ ifneq ($(strip $(TOOLS)),)
 endif
 	for page in $(MAN); do \
 		$(INSTALL) -D -m 644 -t $(DESTDIR)$(MANDIR)/man$${page##*.} $$page || exit; \
+	done
+	$(INSTALL) -d $(DESTDIR)$(UNITDIR)
+	for unit in libbypass/tool/systemd/*; do \
+		sed 's|@BINDIR@|$(PREFIX)/bin|' $$unit >$(DESTDIR)$(UNITDIR)/$${unit##*/} || exit; \
 	done
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
 	$(INSTALL) -m 644 $(MODULE_SRC) $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)

@@ -54,4 +54,18 @@ void iommu_device_close(struct bypass_iommu *iommu, struct iommu_device *device)
 int iommu_device_ram(struct bypass_iommu *iommu, struct iommu_device *device,
 		     const struct bypass_memory *mem);
 
+/**
+ * iommu_device_hot_reset() - reset a device with all others on its bus
+ * @iommu: the address space
+ * @device: in it
+ * @address: its PCI address
+ *
+ * Done only when whatever is reset with it belongs to this address space.
+ *
+ * Return: 0; -EPERM (another device would be reset: named); -EOPNOTSUPP (nothing
+ * can reset this device), or what the kernel said.
+ */
+int iommu_device_hot_reset(struct bypass_iommu *iommu, const struct iommu_device *device,
+			   const char *address);
+
 #endif

@@ -38,6 +38,7 @@ struct iommu_mapping {
  * @device_open: as iommu_device_open(). When the first device joins, set ranges
  *	and call iommu_replay() before anything can do DMA
  * @device_close: as iommu_device_close(). Clear live when the last device leaves
+ * @hot_reset: as iommu_device_hot_reset()
  * @free: close everything and free the whole of it; no device is left
  *
  * All are called with the lock held, and explain their failures.
@@ -49,6 +50,8 @@ struct iommu_ops {
 	int (*device_open)(struct bypass_iommu *iommu, const char *address, const char *token,
 			   struct iommu_device *device);
 	void (*device_close)(struct bypass_iommu *iommu, struct iommu_device *device);
+	int (*hot_reset)(struct bypass_iommu *iommu, const struct iommu_device *device,
+			 const char *address);
 	void (*free)(struct bypass_iommu *iommu);
 };
 
@@ -82,12 +85,5 @@ int iommu_replay(struct bypass_iommu *iommu);
 
 /* type1.c */
 int type1_new(struct bypass_iommu **iommu);
-/* type1_fail.c: what an errno means at MAP_DMA, and at the steps by which a group joins */
-int type1_fail_map(int err, const struct iommu_mapping *mapping, uint64_t pending);
-int type1_fail_container(int err);
-int type1_fail_group(int err, const char *address, const char *path);
-int type1_fail_viable(const char *address);
-int type1_fail_attach(int err, const char *address);
-int type1_fail_device(int err, const char *address, const char *token);
 
 #endif

@@ -390,3 +390,14 @@ int iommu_device_ram(struct bypass_iommu *iommu, struct iommu_device *device,
 	pthread_mutex_unlock(&iommu->lock);
 	return err;
 }
+
+int iommu_device_hot_reset(struct bypass_iommu *iommu, const struct iommu_device *device,
+			   const char *address)
+{
+	int err;
+
+	pthread_mutex_lock(&iommu->lock);
+	err = iommu->ops->hot_reset(iommu, device, address);
+	pthread_mutex_unlock(&iommu->lock);
+	return err;
+}

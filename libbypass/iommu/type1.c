@@ -16,21 +16,7 @@
 #include <bypass/error.h>
 
 #include "capability.h"
-#include "internal.h"
-
-/* A group can be opened once: devices that share one share this. */
-struct type1_group {
-	struct type1_group *next;
-	int number;
-	int fd;
-	unsigned int devices;
-};
-
-struct type1 {
-	struct bypass_iommu iommu;
-	int container;
-	struct type1_group *groups;
-};
+#include "type1.h"
 
 static int type1_map(struct bypass_iommu *iommu, const struct iommu_mapping *mapping,
 		     uint64_t pending)
@@ -330,6 +316,7 @@ static const struct iommu_ops type1_ops = {
 	.unmap = type1_unmap,
 	.device_open = type1_device_open,
 	.device_close = type1_device_close,
+	.hot_reset = type1_hot_reset,
 	.free = type1_free,
 };
 

@@ -12,7 +12,7 @@
 #include <bypass/pci.h>
 
 #include "../base/memlock.h"
-#include "internal.h"
+#include "type1.h"
 
 #define ENTRY_LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
 

@@ -129,11 +129,7 @@ int bypass_vfio_reset(struct bypass_vfio *device)
 	if (err)
 		return err;
 	if (!device->can_reset)
-		return bypass_fail(EOPNOTSUPP,
-				   "%s cannot be reset: it has no function-level reset, and the "
-				   "kernel knows no other way that leaves its neighbours alone. It "
-				   "does no DMA any more, but its registers are as they were",
-				   device->address);
+		return iommu_device_hot_reset(device->iommu, &device->seat, device->address);
 	if (ioctl(device->seat.fd, VFIO_DEVICE_RESET))
 		return bypass_fail(errno, "%s does not reset: %s", device->address,
 				   errno == EAGAIN ? "the kernel is busy with it; try again"

@@ -19,3 +19,4 @@ check "it says what to do" test "$mend" = "bypass carve $neighbour"
 at_exit "bypass release $neighbour"
 check "doing it" $mend
 check "it works now" slice "$edu"
+check "both are reset together" hot_reset "$edu" "$neighbour"

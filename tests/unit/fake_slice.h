@@ -69,13 +69,23 @@ static int fake_config_read(struct bypass_slice *slice, uint32_t offset, void *d
 	return 0;
 }
 
+/* Bits of a byte that a 1 clears: errors in the two status registers */
+static uint8_t fake_cleared_by_1(uint32_t at)
+{
+	return at == PCI_STATUS + 1 ? 0xf9 : at == FAKE_EXP + PCI_EXP_DEVSTA ? 0x0f : 0;
+}
+
 static int fake_config_write(struct bypass_slice *slice, uint32_t offset, const void *data,
 			     uint32_t size)
 {
 	struct fake_slice *f = fake_of(slice);
 
 	f->wrong += offset % size || offset + size > slice->config_size;
-	memcpy(f->config + offset, data, size);
+	for (uint32_t i = 0; i < size; i++) {
+		uint8_t byte = ((const uint8_t *)data)[i], ones = fake_cleared_by_1(offset + i);
+
+		f->config[offset + i] = (f->config[offset + i] & ones & ~byte) | (byte & ~ones);
+	}
 	return 0;
 }
 

@@ -123,6 +123,26 @@ static void test_impossible_places(void **state)
 	assert_non_null(fake_memory(MMIO64));
 }
 
+/* Traps need no slot, so KVM would not object: we do. */
+static void test_impossible_places_for_traps(void **state)
+{
+	struct fake_vm *t = *state;
+
+	put_bar0(t, 0xd0000000);
+	assert_int_equal(fake_kvm.n_bells, 1);
+	cfg_write(t, PCI_BASE_ADDRESS_2, 4, RAM_SIZE - 0x1000);
+	assert_int_equal(fake_kvm.n_bells, 0);
+	assert_false(bypass_vm_mmio(t->vm, RAM_SIZE - 0x1000, &(uint64_t){0}, 4, false));
+	cfg_write(t, PCI_BASE_ADDRESS_2, 4, 0xd0004000);
+	assert_int_equal(fake_kvm.n_bells, 0);
+	cfg_write(t, PCI_BASE_ADDRESS_2, 4, 0xfec00000);
+	assert_false(bypass_vm_mmio(t->vm, 0xfec00000, &(uint64_t){0}, 4, false));
+	cfg_write(t, PCI_BASE_ADDRESS_2, 4, 0xd0008000);
+	assert_int_equal(fake_kvm.n_bells, 1);
+	cfg_write(t, PCI_BASE_ADDRESS_4, 4, 0x10000);
+	assert_false(bypass_vm_pio(t->vm, 0, &(uint32_t){0}, 1, false));
+}
+
 /* A BAR that waits for a place gets it when the other one goes. */
 static void test_two_bars_in_one_place(void **state)
 {
@@ -301,6 +321,7 @@ int main(void)
 		rule(test_only_two_pages_trap),
 		rule(test_move),
 		rule(test_impossible_places),
+		rule(test_impossible_places_for_traps),
 		rule(test_two_bars_in_one_place),
 		rule(test_foreign_slot),
 		rule(test_traps),

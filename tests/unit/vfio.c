@@ -344,6 +344,41 @@ static void test_no_reset(void **state)
 	assert_int_equal(command_get(), PCI_COMMAND_MEMORY);
 }
 
+static void test_hot_reset(void **state)
+{
+	const struct vfio_pci_dependent_device bus[] = {
+		{7, 0, 1, 0x80}, {7, 0, 1, 0x81}, {8, 0, 2, 0}};
+	struct bypass_vfio *other;
+
+	(void)state;
+	kernel.device_flags = VFIO_DEVICE_FLAGS_PCI;
+	memcpy(kernel.on_bus, bus, sizeof(bus));
+	kernel.n_on_bus = 2;
+	device_open();
+	assert_int_equal(bypass_vfio_bus_master(device, true), 0);
+	assert_int_equal(bypass_vfio_reset(device), 0);
+	assert_int_equal(kernel.hot_resets, 1);
+	assert_int_equal(kernel.hot_reset_groups, 1);
+	assert_int_equal(command_get(), PCI_COMMAND_MEMORY);
+	/* a function that somebody else may have */
+	kernel.n_on_bus = 3;
+	assert_int_equal(bypass_vfio_reset(device), -EPERM);
+	assert_says(OTHER);
+	assert_int_equal(bypass_vfio_open(iommu, OTHER, NULL, &other), 0);
+	assert_int_equal(bypass_vfio_reset(device), 0);
+	assert_int_equal(kernel.hot_resets, 2);
+	assert_int_equal(kernel.hot_reset_groups, 2);
+	bypass_vfio_close(other);
+	kernel.n_on_bus = 1;
+	kernel_fails(VFIO_DEVICE_PCI_HOT_RESET, EINVAL, 0);
+	assert_int_equal(bypass_vfio_reset(device), -EPERM);
+	assert_says("not bound to vfio-pci");
+	kernel_fails(VFIO_DEVICE_PCI_HOT_RESET, ENOTTY, 0);
+	assert_int_equal(bypass_vfio_reset(device), -EOPNOTSUPP);
+	kernel_fails(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, EIO, 0);
+	assert_int_equal(bypass_vfio_reset(device), -EIO);
+}
+
 static void test_not_pci(void **state)
 {
 	(void)state;
@@ -469,8 +504,8 @@ int main(void)
 		with_iommu(test_restart),	with_iommu(test_restart_fails),
 		with_iommu(test_connect_fails), with_iommu(test_intx),
 		with_iommu(test_reset),		with_iommu(test_no_reset),
-		with_iommu(test_not_pci),	with_iommu(test_raised),
-		with_iommu(test_slice),
+		with_iommu(test_hot_reset),	with_iommu(test_not_pci),
+		with_iommu(test_raised),	with_iommu(test_slice),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

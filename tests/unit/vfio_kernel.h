@@ -61,6 +61,10 @@ static struct kernel {
 	struct vfio_iommu_type1_dma_map mappings[MAPPINGS];
 	unsigned int n_irq_sets;
 	struct irq_set irq_sets[IRQ_SETS];
+	struct vfio_pci_dependent_device on_bus[4]; /* reset by a hot reset */
+	uint32_t n_on_bus;
+	unsigned int hot_resets;
+	uint32_t hot_reset_groups;
 	uint16_t command_at_reset;
 	unsigned int irq_sets_at_reset;
 } kernel;
@@ -248,6 +252,30 @@ static int kernel_reset(int fd)
 	return 0;
 }
 
+static int kernel_hot_reset_info(struct vfio_pci_hot_reset_info *info)
+{
+	uint32_t room = (info->argsz - sizeof(*info)) / sizeof(info->devices[0]);
+
+	info->count = kernel.n_on_bus;
+	if (!kernel.n_on_bus)
+		errno = ENODEV;
+	else if (room < kernel.n_on_bus)
+		errno = ENOSPC;
+	else
+		memcpy(info->devices, kernel.on_bus, kernel.n_on_bus * sizeof(info->devices[0]));
+	return kernel.n_on_bus && room >= kernel.n_on_bus ? 0 : -1;
+}
+
+static int kernel_hot_reset(const struct vfio_pci_hot_reset *reset)
+{
+	assert_int_equal(reset->argsz, sizeof(*reset) + reset->count * sizeof(int));
+	for (uint32_t i = 0; i < reset->count; i++)
+		assert_int_equal(kernel_files[reset->group_fds[i]], FILE_GROUP);
+	kernel.hot_resets++;
+	kernel.hot_reset_groups = reset->count;
+	return 0;
+}
+
 static int kernel_group_ioctl(unsigned long request, void *arg)
 {
 	switch (request) {
@@ -322,6 +350,10 @@ static int kernel_device_ioctl(int fd, unsigned long request, void *arg)
 		return kernel_set_irqs(arg);
 	case VFIO_DEVICE_RESET:
 		return kernel_reset(fd);
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+		return kernel_hot_reset_info(arg);
+	case VFIO_DEVICE_PCI_HOT_RESET:
+		return kernel_hot_reset(arg);
 	}
 	fail_msg("ioctl 0x%lx of a device", request);
 	return -1;

@@ -94,9 +94,12 @@ int bypass_vfio_bus_master(struct bypass_vfio *device, bool on);
  * @device: the device
  *
  * Interrupts are off afterwards, it is no bus master, and its registers are as
- * after power-on. Mappings of regions and of memory stay.
+ * after power-on. Mappings of regions and of memory stay. A function that cannot be
+ * reset alone is reset with its bus, when all that is there belongs to
+ * the same DMA address space: those others lose their state too.
  *
- * Return: 0, -EOPNOTSUPP when nothing can reset it alone, or what the kernel said.
+ * Return: 0; -EPERM (somebody else's function would be reset too: named);
+ * -EOPNOTSUPP (nothing can reset it; it does no DMA any more); or what the kernel said.
  */
 int bypass_vfio_reset(struct bypass_vfio *device);
 
