@@ -18,9 +18,10 @@
 
 #include "mapping.h"
 
-#define MIB	  (1ull << 20)
-#define HUGE_SIZE (2 * MIB)
-#define HUGE_POOL "/sys/kernel/mm/hugepages/hugepages-2048kB/"
+#define MIB	   (1ull << 20)
+#define HUGE_SIZE  (2 * MIB)
+#define SHARED_THP "/sys/kernel/mm/transparent_hugepage/shmem_enabled"
+#define HUGE_POOL  "/sys/kernel/mm/hugepages/hugepages-2048kB/"
 
 struct bypass_memory {
 	struct bypass_memory_range *ranges;
@@ -199,6 +200,22 @@ static int fail_ram(int err, uint64_t size, bool hugepages)
 			   need, free, all, need - free, all + need - free);
 }
 
+/* KVM and the IOMMU map 2 MiB at a time when the kernel finds such pages. */
+static void advise_huge(void *ram, uint64_t size)
+{
+	char policy[128] = "";
+	FILE *f = fopen(SHARED_THP, "re");
+
+	if (f && !fgets(policy, sizeof(policy), f))
+		policy[0] = '\0';
+	if (f)
+		fclose(f);
+	if (madvise(ram, size, MADV_HUGEPAGE) || strstr(policy, "[never]") ||
+	    strstr(policy, "[deny]"))
+		bypass_log(BYPASS_LOG_INFO, "guest RAM gets no huge pages by itself: 'echo advise "
+					    "> " SHARED_THP "' allows them");
+}
+
 static int ram_make(struct bypass_memory *mem, uint64_t size, bool hugepages)
 {
 	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
@@ -222,10 +239,8 @@ static int ram_make(struct bypass_memory *mem, uint64_t size, bool hugepages)
 		err = fail_ram(-err, size, hugepages);
 		goto close;
 	}
-	/* KVM and the IOMMU map 2 MiB at a time when the kernel finds such pages. */
-	if (!hugepages && madvise(ram, size, MADV_HUGEPAGE))
-		bypass_log(BYPASS_LOG_DEBUG, "guest RAM gets no transparent huge pages: %s",
-			   strerror(errno));
+	if (!hugepages)
+		advise_huge(ram, size);
 	mem->ram = ram;
 	mem->ram_size = size;
 	mem->ram_fd = fd;

@@ -4,6 +4,7 @@
  * checked before and explained after, and replayed when the first device joins.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -289,8 +290,7 @@ static int undo_ram(struct bypass_iommu *iommu, int failed, const struct iommu_m
 {
 	char why[1024];
 
-	strncpy(why, bypass_error(), sizeof(why) - 1);
-	why[sizeof(why) - 1] = '\0';
+	snprintf(why, sizeof(why), "%s", bypass_error());
 	while (n_come-- > 0)
 		if (unmap(iommu, come[n_come].iova, come[n_come].size))
 			bypass_log(BYPASS_LOG_WARN, "%s", bypass_error());

@@ -105,7 +105,8 @@ uint64_t bypass_iommu_bytes(const struct bypass_iommu *iommu);
  * @count: set to their number
  *
  * Return: an array that belongs to @iommu, by rising address; constant while no
- * further device joins. NULL when no device has joined yet.
+ * further device joins. NULL when no device has joined yet, and on a kernel that does
+ * not say (before Linux 5.4).
  */
 const struct bypass_iova_range *bypass_iommu_ranges(const struct bypass_iommu *iommu,
 						    unsigned int *count);
