@@ -40,7 +40,7 @@
 #define EDU_DMA_IRQ	 0x04
 #define EDU_DMA_RAISED	 0x100
 #define EDU_BUFFER	 0x40000
-#define EDU_BUFFER_SIZE	 4096
+#define EDU_BUFFER_SIZE	 4096u
 
 #define IOVA	    0x100000 /* the device drives 28 address lines */
 #define MEMORY_SIZE (2 * EDU_BUFFER_SIZE)

@@ -11,6 +11,8 @@
 #include <bypass/memory.h>
 #include <bypass/vfio.h>
 
+#include "../../libbypass/iommu/capability.h"
+
 #define PAGE 4096ull
 #define MIB  (1ull << 20)
 #define BOTH (BYPASS_DMA_READ | BYPASS_DMA_WRITE)
@@ -412,6 +414,55 @@ static void test_group_errors(void **state)
 	bypass_iommu_free(iommu);
 }
 
+/* A chain of three, and what a kernel that is not well could make of it. */
+static void test_capabilities(void **state)
+{
+	struct {
+		uint32_t argsz, pad;
+		struct vfio_info_cap_header caps[3];
+	} info = {.argsz = sizeof(info), .caps = {{1, 1, 16}, {2, 1, 24}, {3, 1, 0}}};
+	size_t room;
+
+	(void)state;
+	assert_ptr_equal(info_capability(&info, 8, 1, 8, NULL), &info.caps[0]);
+	assert_ptr_equal(info_capability(&info, 8, 3, 8, &room), &info.caps[2]);
+	assert_int_equal(room, 8);
+	assert_null(info_capability(&info, 8, 3, 9, NULL));
+	assert_null(info_capability(&info, 8, 4, 8, NULL));
+	assert_null(info_capability(&info, 0, 1, 8, NULL));
+	assert_null(info_capability(&info, 25, 1, 8, NULL));
+	assert_null(info_capability(&info, sizeof(info), 1, 8, NULL));
+	assert_null(info_capability(&info, UINT32_MAX, 1, 8, NULL));
+	info.caps[1].next = 8; /* back, for ever */
+	assert_null(info_capability(&info, 8, 3, 8, NULL));
+	info.caps[1].next = 16; /* itself */
+	assert_null(info_capability(&info, 8, 3, 8, NULL));
+	info.caps[1].next = 28; /* half outside */
+	assert_null(info_capability(&info, 8, 3, 8, NULL));
+	info.caps[1].next = 4096; /* outside: a page that may not be there */
+	assert_null(info_capability(&info, 8, 3, 8, NULL));
+	info.caps[1].next = UINT32_MAX - 3;
+	assert_null(info_capability(&info, 8, 3, 8, NULL));
+}
+
+static void test_reserved_at_join(void **state)
+{
+	struct bypass_iommu *iommu = iommu_new();
+	struct bypass_vfio *device;
+
+	(void)state;
+	assert_int_equal(bypass_iommu_map(iommu, 0, hva, MIB, BOTH), 0);
+	assert_int_equal(bypass_iommu_map(iommu, 0xfee00000, hva, PAGE, BOTH), 0);
+	assert_int_equal(bypass_vfio_open(iommu, FUNCTION, NULL, &device), -ERANGE);
+	assert_says("[0xfee00000, 0xfeefffff]");
+	assert_int_equal(kernel.maps, 0);
+	assert_int_equal(bypass_iommu_unmap(iommu, 0xfee00000, PAGE), 0);
+	device = device_open(iommu, FUNCTION);
+	assert_int_equal(kernel.maps, 1);
+	bypass_vfio_close(device);
+	bypass_iommu_free(iommu);
+}
+
 static void test_odd_info(void **state)
 {
 	struct bypass_iommu *iommu = iommu_new();
@@ -451,6 +502,7 @@ int main(void)
 		with_kernel(test_memory),	with_kernel(test_memory_undone),
 		with_kernel(test_sharing),	with_kernel(test_open_errors),
 		with_kernel(test_group_errors), with_kernel(test_odd_info),
+		with_kernel(test_capabilities), with_kernel(test_reserved_at_join),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -92,7 +92,7 @@ static void test_bad_ranges(void **state)
 	assert_int_equal(add(mem, 100, PAGE), -EINVAL);
 	assert_int_equal(add(mem, 0, PAGE + 1), -EINVAL);
 	assert_explained("multiple of the page size");
-	assert_int_equal(add(mem, -2 * PAGE, 4 * PAGE), -EINVAL);
+	assert_int_equal(add(mem, 0 - 2 * PAGE, 4 * PAGE), -EINVAL);
 	assert_explained("over the end");
 	r.hva = NULL;
 	assert_int_equal(bypass_memory_add(mem, &r), -EINVAL);
@@ -103,7 +103,7 @@ static void test_bad_ranges(void **state)
 	r.offset = 512;
 	assert_int_equal(bypass_memory_add(mem, &r), -EINVAL);
 	/* up to the very end is no wrap */
-	r = range(-PAGE, PAGE);
+	r = range(0 - PAGE, PAGE);
 	r.hva = (void *)PAGE;
 	assert_int_equal(bypass_memory_add(mem, &r), 0);
 	assert_non_null(bypass_memory_find(mem, UINT64_MAX, 1));
@@ -202,7 +202,7 @@ static void test_alloc_refused(void **state)
 	assert_int_equal(bypass_memory_alloc(mem, 0, false), -EINVAL);
 	assert_int_equal(bypass_memory_alloc(mem, MIB, false), -EINVAL);
 	assert_int_equal(bypass_memory_alloc(mem, 2 * MIB + 1, false), -EINVAL);
-	assert_int_equal(bypass_memory_alloc(mem, -2 * MIB, false), -EINVAL);
+	assert_int_equal(bypass_memory_alloc(mem, 0 - 2 * MIB, false), -EINVAL);
 	assert_true(bypass_memory_alloc(mem, 1ull << 60, false) < 0);
 	assert_explained("MiB of memory for the guest");
 	assert_true(bypass_memory_alloc(mem, 1ull << 46, true) < 0);
