@@ -17,6 +17,6 @@ check_error "the neighbour and its driver are named" "$neighbour, bound to .* dr
 mend=$({ slice "$edu" 2>&1 || true; } | grep -o "'bypass carve [^']*'" | tr -d "'")
 check "it says what to do" test "$mend" = "bypass carve $neighbour"
 at_exit "bypass release $neighbour"
-check "doing it" $mend
+check "doing it" sh -c "$mend"
 check "it works now" slice "$edu"
 check "both are reset together" hot_reset "$edu" "$neighbour"

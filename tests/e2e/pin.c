@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * pin ADDRESS MIB: opens a function and lets it reach so much RAM, as a VMM would.
+ * pin ADDRESS MIB [hugepages]: opens a function and lets it reach so much RAM, as a
+ * VMM would; prints how many bytes it reaches.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +18,9 @@ int main(int argc, char **argv)
 	struct bypass_iommu *iommu = NULL;
 	int err;
 
-	if (argc != 3 || !mem)
+	if (argc < 3 || !mem)
 		return 2;
-	err = bypass_memory_alloc(mem, strtoull(argv[2], NULL, 10) << 20, false);
+	err = bypass_memory_alloc(mem, strtoull(argv[2], NULL, 10) << 20, argc > 3);
 	if (!err)
 		err = bypass_iommu_new(&iommu);
 	if (!err)
