@@ -53,6 +53,16 @@ enum event {
 };
 
 /**
+ * struct slice_option - a slice that the user asked for
+ * @rdma: a context slice of an HCA; else a PCI function
+ * @text: what the option said
+ */
+struct slice_option {
+	bool rdma;
+	const char *text;
+};
+
+/**
  * struct options - the command line
  */
 struct options {
@@ -62,7 +72,7 @@ struct options {
 	unsigned int cpus;
 	uint64_t mem;
 	bool hugepages;
-	const char *slices[MAX_SLICES];
+	struct slice_option slices[MAX_SLICES];
 	unsigned int n_slices;
 	bool no_reboot;
 	bool stats;

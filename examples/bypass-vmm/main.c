@@ -37,6 +37,9 @@ static const char help[] =
 	"  --hugepages        take it from the kernel's pool of 2 MiB pages\n"
 	"  --slice ADDRESS    give the guest this PCI function, bound to vfio-pci; may be\n"
 	"                     repeated, up to 31 times\n"
+	"  --rdma HCA[,WORD]  give the guest a context of its own on this HCA (rxe0); words are\n"
+	"                     trust-guest and quotas such as qps=64,mrs=1000,pinned=1G; may\n"
+	"                     be repeated likewise\n"
 	"  --no-reboot        end when the guest reboots\n"
 	"  --stats            at the end, print what slices and vCPUs have cost (stderr)\n"
 	"  --stats-json FILE  write the same to FILE as JSON\n"
@@ -109,6 +112,7 @@ static void parse(int argc, char **argv, struct options *opt)
 		MEM,
 		HUGEPAGES,
 		SLICE,
+		RDMA,
 		NO_REBOOT,
 		STATS,
 		STATS_JSON,
@@ -123,6 +127,7 @@ static void parse(int argc, char **argv, struct options *opt)
 		{"mem", required_argument, NULL, MEM},
 		{"hugepages", no_argument, NULL, HUGEPAGES},
 		{"slice", required_argument, NULL, SLICE},
+		{"rdma", required_argument, NULL, RDMA},
 		{"no-reboot", no_argument, NULL, NO_REBOOT},
 		{"stats", no_argument, NULL, STATS},
 		{"stats-json", required_argument, NULL, STATS_JSON},
@@ -154,9 +159,10 @@ static void parse(int argc, char **argv, struct options *opt)
 			opt->hugepages = true;
 			break;
 		case SLICE:
+		case RDMA:
 			if (opt->n_slices == MAX_SLICES)
 				usage("a guest takes %d slices at the most", MAX_SLICES);
-			opt->slices[opt->n_slices++] = optarg;
+			opt->slices[opt->n_slices++] = (struct slice_option){c == RDMA, optarg};
 			break;
 		case NO_REBOOT:
 			opt->no_reboot = true;

@@ -8,6 +8,8 @@
 
 #include <bypass/error.h>
 #include <bypass/published.h>
+#include <bypass/rdma.h>
+#include <bypass/virtio-pci.h>
 
 #include "internal.h"
 
@@ -48,6 +50,31 @@ static int plug(struct slices *slices, struct bypass_slice *slice)
 	return ret;
 }
 
+/* A virtio device in the shape of a slice, with no IOMMU: the HCA's driver pins what it uses. */
+static int open_rdma(const char *text, struct bypass_slice **slice)
+{
+	struct bypass_virtio_device *dev;
+	struct bypass_rdma_options options;
+	int ret;
+
+	ret = bypass_rdma_parse(text, &options);
+	if (!ret)
+		ret = bypass_rdma_open(&options, &dev);
+	if (ret)
+		return ret;
+	ret = bypass_virtio_pci_new(dev, slice);
+	if (ret)
+		dev->ops->close(dev);
+	return ret;
+}
+
+static int open_function(struct slices *slices, const char *text, struct bypass_slice **slice)
+{
+	int ret = slices->iommu ? 0 : bypass_iommu_new(&slices->iommu);
+
+	return ret ? ret : bypass_function_open(slices->iommu, text, NULL, slice);
+}
+
 /**
  * slices_create() - open and plug what the user asked for
  * @vmm: the machine, with its VM, irqchip and memory; no vCPU runs yet
@@ -66,9 +93,11 @@ int slices_create(struct vmm *vmm, const struct options *opt)
 		return ret;
 	/* For `bypass top`. A user who may not write there has a VMM none the less. */
 	bypass_vm_publish(slices->vm, NULL);
-	ret = bypass_iommu_new(&slices->iommu);
 	for (unsigned int i = 0; i < opt->n_slices && !ret; i++) {
-		ret = bypass_function_open(slices->iommu, opt->slices[i], NULL, &slice);
+		if (opt->slices[i].rdma)
+			ret = open_rdma(opt->slices[i].text, &slice);
+		else
+			ret = open_function(slices, opt->slices[i].text, &slice);
 		if (!ret)
 			ret = plug(slices, slice);
 	}
