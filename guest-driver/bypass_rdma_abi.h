@@ -10,8 +10,8 @@
  * The device
  * ----------
  * Modern virtio only (VIRTIO_F_VERSION_1), device ID 42 by default; a VMM may choose
- * another, so a driver binds to a list of IDs and believes only magic and major
- * version in config space. Queues:
+ * another (21, when it refuses an ID that it has no name for, as QEMU does), so a driver
+ * binds to a list of IDs and believes only magic and major version in config space. Queues:
  *
  *	0		control: one chain a request, readable part = struct
  *			bypass_rdma_request and what follows it, writable part = struct
@@ -68,10 +68,12 @@
 
 #include <linux/types.h>
 
-#define BYPASS_RDMA_VIRTIO_ID 42	 /* reserved for RDMA by virtio, not defined there */
-#define BYPASS_RDMA_MAGIC     0x44525942 /* "BYRD" */
-#define BYPASS_RDMA_MAJOR     1		 /* a driver refuses another major version … */
-#define BYPASS_RDMA_MINOR     0 /* … and ignores this one, which only feature bits follow */
+#define BYPASS_RDMA_VIRTIO_ID	    42 /* reserved for RDMA by virtio, not defined there */
+#define BYPASS_RDMA_VIRTIO_ID_NAMED 21 /* likewise for signals; QEMU has a name for it */
+
+#define BYPASS_RDMA_MAGIC 0x44525942 /* "BYRD" */
+#define BYPASS_RDMA_MAJOR 1	     /* a driver refuses another major version … */
+#define BYPASS_RDMA_MINOR 0	     /* … and ignores this one, which only feature bits follow */
 
 /* Device-specific feature bits */
 #define BYPASS_RDMA_F_DOORBELL 0 /* the HCA has no doorbell page: use the doorbell queue */

@@ -12,7 +12,7 @@
 static unsigned int virtio_id;
 module_param(virtio_id, uint, 0444);
 MODULE_PARM_DESC(virtio_id,
-		 "Virtio device ID to bind to beside 42, for a VMM that has no name for 42");
+		 "Virtio device ID to bind to beside 42 and 21, where a VMM has chosen another");
 
 /**
  * struct bypass_revival - probes a lost device anew
@@ -177,6 +177,7 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	spin_lock_init(&dev->control_lock);
 	init_waitqueue_head(&dev->control_room);
 	mutex_init(&dev->port_lock);
+	INIT_DELAYED_WORK(&dev->watch, bypass_watch);
 	xa_init_flags(&dev->cqs, XA_FLAGS_LOCK_IRQ);
 	xa_init_flags(&dev->qps, XA_FLAGS_LOCK_IRQ);
 	xa_init_flags(&dev->srqs, XA_FLAGS_LOCK_IRQ);
@@ -214,6 +215,7 @@ static void stop(struct bypass_dev *dev)
 	virtio_reset_device(dev->vdev);
 	if (dev->event_buffers)
 		cancel_work_sync(&dev->event_work);
+	cancel_delayed_work_sync(&dev->watch);
 }
 
 static int start(struct bypass_dev *dev)
@@ -323,7 +325,7 @@ static int __init bypass_rdma_init(void)
 	int err;
 
 	if (virtio_id)
-		id_table[1] = (struct virtio_device_id){virtio_id, VIRTIO_DEV_ANY_ID};
+		id_table[2] = (struct virtio_device_id){virtio_id, VIRTIO_DEV_ANY_ID};
 	revivals = alloc_ordered_workqueue("bypass_rdma", 0);
 	if (!revivals)
 		return -ENOMEM;
