@@ -27,6 +27,8 @@ int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata)
 		return err;
 	}
 	ucontext->handle = le32_to_cpu(response.handle);
+	atomic_inc(&dev->contexts);
+	bypass_watch_more(dev);
 	return 0;
 }
 
@@ -36,6 +38,7 @@ void bypass_dealloc_ucontext(struct ib_ucontext *ibuc)
 	struct bypass_ucontext *ucontext = to_ucontext(ibuc);
 	struct bypass_dev *dev = to_dev(ibuc->device);
 
+	atomic_dec(&dev->contexts);
 	bypass_mmaps_remove(&ucontext->mmaps);
 	flush_workqueue(dev->releases);
 	bypass_destroy(dev, BYPASS_RDMA_DEALLOC_UCONTEXT, NULL, ucontext->handle);

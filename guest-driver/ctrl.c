@@ -295,12 +295,13 @@ int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command)
 	if (IS_ERR(call))
 		return PTR_ERR(call);
 
+	atomic_inc(&dev->in_flight);
 	err = submit_wait(dev, call, patience);
-	if (err) {
+	if (err)
 		kfree(call);
-		return err;
-	}
-	err = wait_for_answer(dev, call, patience);
+	else
+		err = wait_for_answer(dev, call, patience);
+	atomic_dec(&dev->in_flight);
 	if (err)
 		return err;
 	err = unpack(dev, call, command);

@@ -74,6 +74,23 @@ static int ask_port(struct bypass_dev *dev, u32 number, u32 port, void *response
 	return bypass_execute(dev, &command);
 }
 
+/* A question whose answer does not matter. Behind a command that takes its time it would too. */
+void bypass_watch(struct work_struct *work)
+{
+	struct bypass_dev *dev = container_of(work, struct bypass_dev, watch.work);
+	struct bypass_rdma_port response;
+
+	if (!atomic_read(&dev->in_flight))
+		ask_port(dev, BYPASS_RDMA_QUERY_PORT, 1, &response, sizeof(response));
+	bypass_watch_more(dev);
+}
+
+void bypass_watch_more(struct bypass_dev *dev)
+{
+	if (atomic_read(&dev->contexts) && !READ_ONCE(dev->gone))
+		schedule_delayed_work(&dev->watch, msecs_to_jiffies(bypass_timeout_ms() / 2));
+}
+
 /* The core's tables are as long as the port's were at first: later lengths are not believed. */
 static int query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *attr)
 {

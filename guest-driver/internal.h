@@ -63,6 +63,9 @@ struct bypass_port {
  * @doorbell: shared with the host, NULL where the HCA needs none
  * @control: control queue; @control_lock guards it
  * @control_room: woken when a command has left the queue
+ * @in_flight: commands that are waited for
+ * @contexts: processes with the device open; while there are any, @watch looks now and
+ *	then whether the host still answers: one that waits for a completion asks nothing
  * @events: event queue; @event_buffers are its messages, @event_work reads them
  * @doorbell_vq: only ever kicked
  * @vectors: completion vectors, config.vectors of them
@@ -84,6 +87,9 @@ struct bypass_dev {
 	struct virtqueue *control;
 	spinlock_t control_lock; /* @control */
 	wait_queue_head_t control_room;
+	atomic_t in_flight;
+	atomic_t contexts;
+	struct delayed_work watch;
 	struct virtqueue *events;
 	struct bypass_rdma_event *event_buffers;
 	struct work_struct event_work;
@@ -228,6 +234,8 @@ void bypass_lost(struct bypass_dev *dev, const char *why);
 
 /* device.c */
 int bypass_device_setup(struct bypass_dev *dev);
+void bypass_watch(struct work_struct *work);
+void bypass_watch_more(struct bypass_dev *dev);
 int bypass_refresh_gids(struct bypass_dev *dev, u32 port);
 int bypass_refresh_pkeys(struct bypass_dev *dev, u32 port);
 
