@@ -17,15 +17,13 @@ static void set_token(struct bypass_vfio *pf)
 {
 	static const uint8_t uuid[16] = {0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77,
 					 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff};
-	struct {
-		struct vfio_device_feature feature;
-		uint8_t uuid[16];
-	} token = {
-		.feature = {.argsz = sizeof(token),
-			    .flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN}};
+	_Alignas(struct vfio_device_feature) char bytes[sizeof(struct vfio_device_feature) + 16];
+	struct vfio_device_feature *feature = (void *)bytes;
 
-	memcpy(token.uuid, uuid, sizeof(uuid));
-	expect(!ioctl(pf->seat.fd, VFIO_DEVICE_FEATURE, &token));
+	feature->argsz = sizeof(bytes);
+	feature->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
+	memcpy(feature->data, uuid, sizeof(uuid));
+	expect(!ioctl(pf->seat.fd, VFIO_DEVICE_FEATURE, feature));
 }
 
 int main(int argc, char **argv)
