@@ -31,7 +31,9 @@
 
 #define MOCK_OBJECTS  4096
 #define MOCK_CHANNELS 8
-#define MOCK_QUEUE    8192u /* bytes of every queue */
+#define MOCK_QUEUE    8192u /* bytes of every queue: a header, then … */
+#define MOCK_MASK     7u    /* … this many elements less one, of … */
+#define MOCK_SHIFT    9u    /* … this log2 of a size */
 
 enum mock_kind { MOCK_NONE, MOCK_PD, MOCK_MR, MOCK_MW, MOCK_CQ, MOCK_SRQ, MOCK_QP, MOCK_AH };
 
@@ -97,11 +99,13 @@ static inline unsigned int mock_objects(void)
 
 static inline struct mminfo mock_queue(void)
 {
+	const struct rxe_queue_buf header = {.log2_elem_size = MOCK_SHIFT, .index_mask = MOCK_MASK};
 	struct mminfo mi = {.offset = mock.next_offset, .size = MOCK_QUEUE};
 
 	mock.next_offset += MOCK_QUEUE;
-	if (ftruncate(mock.cmd_fd, mock.next_offset))
-		mock_die("ftruncate");
+	if (ftruncate(mock.cmd_fd, mock.next_offset) ||
+	    pwrite(mock.cmd_fd, &header, sizeof(header), mi.offset) != sizeof(header))
+		mock_die("no queue");
 	return mi;
 }
 

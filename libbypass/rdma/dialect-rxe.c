@@ -1,12 +1,22 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The dialect of rxe, the kernel's RDMA over any Ethernet device. Its queues are kernel
- * memory that user space maps, each once; blobs are those of rdma/rdma_user_rxe.h.
+ * memory that user space maps, each once; blobs and queues are those of
+ * rdma/rdma_user_rxe.h.
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
 #include <rdma/rdma_user_rxe.h>
+
+#include <bypass/error.h>
 
 #include "internal.h"
 
@@ -57,6 +67,269 @@ static const struct rdma_blob_rule rules[] = {
 	},
 };
 
+/*
+ * The guarded way. The driver's completion queues are safe as they are: it keeps its own
+ * index, and reads of the user's only how full the queue is. Its work queues are not. The
+ * guest gets a file with the same layout in their place, and each work request passes
+ * through a private copy here on its way to the driver's queue.
+ */
+
+#define SEND_FLAGS (1u << 0 | 1u << 1 | 1u << 2 | 1u << 3) /* fence, signaled, solicited, inline */
+#define INLINE	   (1u << 3)
+
+#define MESSAGE_MAX (1ull << 31)
+
+#define OPCODE(name) (1u << IB_UVERBS_WR_##name)
+#define OPCODES_UD   (OPCODE(SEND) | OPCODE(SEND_WITH_IMM))
+#define OPCODES_UC                                                                                 \
+	(OPCODES_UD | OPCODE(SEND_WITH_INV) | OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM) |   \
+	 OPCODE(BIND_MW) | OPCODE(LOCAL_INV))
+#define OPCODES_ATOMIC (OPCODE(ATOMIC_CMP_AND_SWP) | OPCODE(ATOMIC_FETCH_AND_ADD))
+#define OPCODES_RC     (OPCODES_UC | OPCODES_ATOMIC | OPCODE(RDMA_READ))
+#define OPCODES_INLINE                                                                             \
+	(OPCODES_UD | OPCODE(SEND_WITH_INV) | OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM))
+
+struct rxe_ring {
+	struct rdma_ring ring;
+	struct rdma_slice *slice;
+	struct rxe_queue_buf *real; /* the driver's */
+	struct rxe_queue_buf *copy; /* the guest's: every byte of it may change at any time */
+	int fd;			    /* of the copy */
+	uint32_t size;
+	uint32_t mask;	/* number of elements less one … */
+	uint32_t shift; /* … and log2 of an element's size, as the driver said at first */
+	uint32_t taken; /* index of the next element to take from the copy */
+	uint32_t put;	/* index of the next element to fill in the driver's */
+	union {
+		struct rxe_send_wqe send;
+		struct rxe_recv_wqe receive;
+		uint8_t bytes[4096];
+	} wqe; /* the private copy */
+};
+
+static struct rxe_ring *to_rxe(struct rdma_ring *ring)
+{
+	return (struct rxe_ring *)ring;
+}
+
+/* Make the scatter list sound: its length is what its entries say, and nothing is done yet. */
+static bool check_sges(struct rxe_dma_info *dma, uint32_t room)
+{
+	uint64_t length = 0;
+
+	if (dma->num_sge > room / sizeof(struct rxe_sge))
+		return false;
+	for (uint32_t i = 0; i < dma->num_sge; i++)
+		length += dma->sge[i].length;
+	if (length > MESSAGE_MAX)
+		return false;
+	dma->length = dma->resid = length;
+	dma->cur_sge = dma->sge_offset = dma->reserved = 0;
+	return true;
+}
+
+static bool check_inline(struct rxe_dma_info *dma, uint32_t room)
+{
+	if (dma->length > room)
+		return false;
+	dma->resid = dma->length;
+	dma->num_sge = dma->cur_sge = dma->sge_offset = dma->reserved = 0;
+	return true;
+}
+
+/* Memory windows are named by the key's upper bits; the driver does not ask whose they are. */
+static bool owns_window(struct rdma_slice *s, uint32_t rkey)
+{
+	for (uint32_t i = 0; i < s->tables[RDMA_MW].size; i++) {
+		if (atomic_load_explicit(&s->mw_keys[i], memory_order_relaxed) == (rkey >> 8) + 1)
+			return true;
+	}
+	return false;
+}
+
+/* What the driver believes of each operation; the keys themselves it does check. */
+static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
+{
+	switch (wr->opcode) {
+	case IB_UVERBS_WR_LOCAL_INV:
+		return owns_window(r->slice, wr->ex.invalidate_rkey);
+	case IB_UVERBS_WR_BIND_MW:
+		return wr->wr.mw.addr + wr->wr.mw.length >= wr->wr.mw.addr;
+	case IB_UVERBS_WR_SEND:
+	case IB_UVERBS_WR_SEND_WITH_IMM:
+		/* Without an address handle the driver would send to, and from, any address. */
+		if (r->ring.qp_type != IB_UVERBS_QPT_UD)
+			return true;
+		wr->wr.ud.pkey_index = 0;
+		return wr->wr.ud.ah_num;
+	default:
+		return true;
+	}
+}
+
+static bool check_send(struct rxe_ring *r)
+{
+	struct rxe_send_wqe *wqe = &r->wqe.send;
+	uint32_t room = (1u << r->shift) - sizeof(*wqe), opcode, allowed;
+
+	allowed = r->ring.qp_type == IB_UVERBS_QPT_RC	? OPCODES_RC
+		  : r->ring.qp_type == IB_UVERBS_QPT_UC ? OPCODES_UC
+							: OPCODES_UD;
+	if (wqe->wr.opcode > 31)
+		return false;
+	opcode = 1u << wqe->wr.opcode;
+	if (!(opcode & allowed) || (wqe->wr.send_flags & ~SEND_FLAGS) ||
+	    !check_operation(r, &wqe->wr))
+		return false;
+	/* What follows belongs to the driver, which begins with zeroes. */
+	wqe->wr.reserved = 0;
+	wqe->status = wqe->state = wqe->mask = 0;
+	wqe->first_psn = wqe->last_psn = wqe->ack_length = wqe->ssn = wqe->has_rd_atomic = 0;
+	if (wqe->wr.send_flags & INLINE)
+		return (opcode & OPCODES_INLINE) && check_inline(&wqe->dma, room);
+	return check_sges(&wqe->dma, room) &&
+	       (!(opcode & OPCODES_ATOMIC) || wqe->dma.length == sizeof(uint64_t));
+}
+
+static bool check_receive(struct rxe_ring *r)
+{
+	struct rxe_recv_wqe *wqe = &r->wqe.receive;
+
+	wqe->reserved = wqe->padding = 0;
+	return check_sges(&wqe->dma, (1u << r->shift) - sizeof(*wqe));
+}
+
+/* In place of an unsound request: one that ends in an error, and takes its queue pair along. */
+static void spoil(struct rxe_ring *r)
+{
+	struct rxe_dma_info *dma;
+	uint64_t wr_id;
+
+	memcpy(&wr_id, r->wqe.bytes, sizeof(wr_id)); /* first in both kinds */
+	memset(r->wqe.bytes, 0, 1u << r->shift);
+	memcpy(r->wqe.bytes, &wr_id, sizeof(wr_id));
+	if (r->ring.map == RDMA_MAP_SEND) {
+		r->wqe.send.wr.opcode = IB_UVERBS_WR_SEND;
+		dma = &r->wqe.send.dma;
+	} else {
+		dma = &r->wqe.receive.dma;
+	}
+	dma->length = dma->resid = dma->num_sge = 1;
+	if ((1u << r->shift) - (uint32_t)((uint8_t *)dma->sge - r->wqe.bytes) >=
+	    sizeof(struct rxe_sge))
+		dma->sge[0].length = 1; /* of the key 0, which is nobody's */
+}
+
+static void *element(struct rxe_ring *r, struct rxe_queue_buf *queue, uint32_t index)
+{
+	return queue->data + ((size_t)index << r->shift);
+}
+
+static unsigned int rxe_move(struct rdma_ring *ring, bool *left)
+{
+	struct rxe_ring *r = to_rxe(ring);
+	uint32_t end = __atomic_load_n(&r->copy->producer_index, __ATOMIC_ACQUIRE) & r->mask;
+	uint32_t done = __atomic_load_n(&r->real->consumer_index, __ATOMIC_ACQUIRE) & r->mask;
+	unsigned int moved = 0;
+
+	for (; r->taken != end; moved++) {
+		if (((r->put + 1) & r->mask) == done) {
+			*left = true;
+			break;
+		}
+		memcpy(r->wqe.bytes, element(r, r->copy, r->taken), 1u << r->shift);
+		atomic_signal_fence(memory_order_seq_cst);
+		if (ring->map == RDMA_MAP_SEND ? !check_send(r) : !check_receive(r))
+			spoil(r);
+		memcpy(element(r, r->real, r->put), r->wqe.bytes, 1u << r->shift);
+		r->put = (r->put + 1) & r->mask;
+		r->taken = (r->taken + 1) & r->mask;
+	}
+	if (moved) {
+		__atomic_store_n(&r->real->producer_index, r->put, __ATOMIC_RELEASE);
+		__atomic_store_n(&r->copy->consumer_index, r->taken, __ATOMIC_RELEASE);
+	}
+	return moved;
+}
+
+static void rxe_close(struct rdma_ring *ring)
+{
+	struct rxe_ring *r = to_rxe(ring);
+
+	if (r->real)
+		munmap(r->real, r->size);
+	if (r->copy)
+		munmap(r->copy, r->size);
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r);
+}
+
+static void *map_shared(int fd, uint64_t offset, uint32_t size)
+{
+	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	return hva == MAP_FAILED ? NULL : hva;
+}
+
+/* A file of fixed size: nobody can cut it off under those who have it mapped. */
+static int make_copy(struct rxe_ring *r)
+{
+	r->fd = memfd_create("bypass-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (r->fd < 0 || ftruncate(r->fd, r->size) ||
+	    fcntl(r->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return -errno;
+	r->copy = map_shared(r->fd, 0, r->size);
+	return r->copy ? 0 : -errno;
+}
+
+static int rxe_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
+		    uint32_t size, struct rdma_ring **ring, int *fd)
+{
+	uint32_t least = like->map == RDMA_MAP_SEND ? sizeof(struct rxe_send_wqe)
+						    : sizeof(struct rxe_recv_wqe);
+	struct rxe_ring *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return bypass_fail(ENOMEM, "No memory for a guarded queue");
+	r->ring = *like;
+	r->slice = s;
+	r->size = size;
+	r->fd = -1;
+	r->real = map_shared(s->hca.cmd_fd, offset, size);
+	err = r->real ? make_copy(r) : -errno;
+	if (err) {
+		rxe_close(&r->ring);
+		return bypass_fail(-err, "Cannot make a guarded queue of %u bytes: %s", size,
+				   strerror(-err));
+	}
+	r->mask = r->real->index_mask;
+	r->shift = r->real->log2_elem_size;
+	if (r->shift > 12 || 1u << r->shift < least || (r->mask & (r->mask + 1)) ||
+	    sizeof(*r->real) + ((r->mask + 1ull) << r->shift) > size) {
+		err = bypass_fail(EOPNOTSUPP,
+				  "%s has queues of a kind that is not known here (elements of "
+				  "2^%u "
+				  "bytes, index mask %#x, %u bytes)",
+				  s->hca.name, r->shift, r->mask, size);
+		rxe_close(&r->ring);
+		return err;
+	}
+	r->put = r->real->producer_index & r->mask;
+	r->taken = r->put;
+	memcpy(r->copy, r->real, sizeof(*r->copy));
+	*ring = &r->ring;
+	*fd = r->fd;
+	return 0;
+}
+
+static const struct rdma_guard guard = {
+	.open = rxe_open,
+	.move = rxe_move,
+	.close = rxe_close,
+};
+
 const struct rdma_dialect rdma_dialect_rxe = {
 	.name = "rxe",
 	.driver_id = RDMA_DRIVER_RXE,
@@ -67,4 +340,5 @@ const struct rdma_dialect rdma_dialect_rxe = {
 		    "that writes there at will can make the host's kernel read beyond it",
 	.rules = rules,
 	.n_rules = sizeof(rules) / sizeof(rules[0]),
+	.guard = &guard,
 };

@@ -18,8 +18,9 @@
 
 #include "internal.h"
 
-/* How soon to look again after work that the driver's queue had no room for. */
-#define RETRY_MS 1
+/* How soon to look into guarded queues that nobody rings for: between these, by their use. */
+#define LOOK_MS	     1
+#define LOOK_LATE_MS 16
 
 void rdma_post_send(struct rdma_slice *s, uint32_t handle)
 {
@@ -61,7 +62,7 @@ static bool serve_sends(struct rdma_slice *s, uint64_t *words, uint32_t bits)
 			uint32_t handle = i + __builtin_ctzll(word);
 
 			any = true;
-			if (handle < bits)
+			if (handle < bits && !s->guarded)
 				rdma_post_send(s, handle);
 		}
 	}
@@ -127,24 +128,40 @@ static bool look(struct rdma_slice *s)
 	return any;
 }
 
+/* Returns when to look again, in ms. */
+static int move_guarded(struct rdma_slice *s, int waited_ms)
+{
+	bool moved, more;
+
+	more = rdma_guard_move(s, &moved);
+	if (!more)
+		return -1;
+	if (moved || waited_ms < 0)
+		return LOOK_MS;
+	return waited_ms * 2 < LOOK_LATE_MS ? waited_ms * 2 : LOOK_LATE_MS;
+}
+
 static void *doorbell_thread(void *opaque)
 {
 	struct rdma_slice *s = opaque;
 	struct pollfd fds[] = {
 		{.fd = s->doorbell_kick_fd, .events = POLLIN},
-		{.fd = s->doorbell_stop_fd, .events = POLLIN},
+		{.fd = s->doorbell_wake_fd, .events = POLLIN},
 	};
-	bool retry = false;
-	eventfd_t kicks;
+	int wait_ms = LOOK_MS;
+	eventfd_t value;
 
 	pthread_setname_np(pthread_self(), "bypass-doorbell");
 	while (!atomic_load(&s->doorbell_stops)) {
 		while (look(s) && !atomic_load(&s->doorbell_stops))
 			;
-		retry = s->guarded && rdma_guard_move(s);
-		if (poll(fds, 2, retry ? RETRY_MS : -1) > 0 && fds[0].revents &&
-		    read(fds[0].fd, &kicks, sizeof(kicks)) == sizeof(kicks))
-			rdma_count(&s->stats.kicks, kicks);
+		wait_ms = s->guarded ? move_guarded(s, wait_ms) : -1;
+		if (poll(fds, 2, wait_ms) <= 0)
+			continue;
+		if (fds[0].revents && !eventfd_read(fds[0].fd, &value))
+			rdma_count(&s->stats.kicks, value);
+		if (fds[1].revents)
+			eventfd_read(fds[1].fd, &value);
 	}
 	return NULL;
 }
@@ -168,13 +185,10 @@ int rdma_doorbell_start(struct rdma_slice *s)
 
 void rdma_doorbell_stop(struct rdma_slice *s)
 {
-	eventfd_t value;
-
 	if (!s->doorbell_runs)
 		return;
 	atomic_store(&s->doorbell_stops, true);
-	eventfd_write(s->doorbell_stop_fd, 1);
+	eventfd_write(s->doorbell_wake_fd, 1);
 	pthread_join(s->doorbell_thread, NULL);
-	eventfd_read(s->doorbell_stop_fd, &value);
 	s->doorbell_runs = false;
 }

@@ -3,6 +3,8 @@
  * The guarded way's rings: copies of work queues for the guest to fill. Which bytes make
  * a sound work request is the dialect's to know.
  */
+#include <sys/eventfd.h>
+
 #include <bypass/error.h>
 
 #include "internal.h"
@@ -20,6 +22,8 @@ int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t
 	ring->next = s->rings;
 	s->rings = ring;
 	pthread_mutex_unlock(&s->ring_lock);
+	/* From now on the thread has to look by itself. */
+	eventfd_write(s->doorbell_wake_fd, 1);
 	return 0;
 }
 
@@ -39,9 +43,11 @@ void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle
 	pthread_mutex_unlock(&s->ring_lock);
 }
 
-bool rdma_guard_move(struct rdma_slice *s)
+bool rdma_guard_move(struct rdma_slice *s, bool *any)
 {
 	bool again = false;
+
+	*any = false;
 
 	pthread_mutex_lock(&s->ring_lock);
 	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
@@ -49,6 +55,7 @@ bool rdma_guard_move(struct rdma_slice *s)
 		unsigned int moved = s->dialect->guard->move(ring, &left);
 
 		rdma_count(&s->stats.copied, moved);
+		*any |= moved;
 		if (moved && ring->map == RDMA_MAP_SEND)
 			rdma_post_send(s, ring->handle);
 		/* Nobody rings for a receive: it has to be looked for. */

@@ -264,9 +264,10 @@ int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t
 void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /*
  * Move what waits in all rings, and ring for the queue pairs that got something to send.
- * True when something must be looked at again soon. Doorbell thread.
+ * @any: something was moved. True when it has to be looked again before anybody rings:
+ * receives come with no doorbell, and sends may have found the driver's queue full.
  */
-bool rdma_guard_move(struct rdma_slice *s);
+bool rdma_guard_move(struct rdma_slice *s, bool *any);
 
 /* ---------------------------------------------------------------- doorbell.c */
 
@@ -311,6 +312,7 @@ struct rdma_slice {
 	/* Read by the doorbell thread with no lock: uverbs handle + 1, or 0. */
 	_Atomic uint32_t *qp_hosts;
 	_Atomic uint32_t *cq_hosts;
+	_Atomic uint32_t *mw_keys; /* rkey without its low byte, + 1; or 0 */
 
 	pthread_mutex_t ring_lock; /* of rings; taken last */
 	struct rdma_ring *rings;
@@ -324,7 +326,7 @@ struct rdma_slice {
 	_Atomic int callers; /* of the transport, waiting for lock: they go first */
 	int epoll_fd;
 	int control_stop_fd;
-	int doorbell_stop_fd;
+	int doorbell_wake_fd; /* wakes the doorbell thread, to stop or to look around */
 	int doorbell_kick_fd; /* the transport's; valid while the thread runs */
 	int removal_fd;	      /* inotify: the HCA's device node goes away */
 

@@ -74,6 +74,7 @@ int rdma_alloc_mw(struct rdma_slice *s, struct rdma_command *c)
 	if (err)
 		return err;
 	s->tables[RDMA_MW].objects[handle].host = out.mw_handle;
+	atomic_store(&s->mw_keys[handle], (out.rkey >> 8) + 1);
 	reply->handle = htole32(handle);
 	reply->rkey = htole32(out.rkey);
 	return 0;

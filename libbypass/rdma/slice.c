@@ -163,10 +163,12 @@ static int make_tables(struct rdma_slice *s)
 		return err;
 	s->qp_hosts = calloc(q->qps, sizeof(*s->qp_hosts));
 	s->cq_hosts = calloc(q->cqs, sizeof(*s->cq_hosts));
+	s->mw_keys = calloc(q->mws + 1, sizeof(*s->mw_keys));
 	s->command = malloc(sizeof(*s->command));
 	s->response = malloc(BYPASS_RDMA_RESPONSE_MAX);
 	s->memory = bypass_memory_new();
-	if (!s->memory || !s->qp_hosts || !s->cq_hosts || !s->command || !s->response)
+	if (!s->memory || !s->qp_hosts || !s->cq_hosts || !s->mw_keys || !s->command ||
+	    !s->response)
 		return bypass_fail(ENOMEM, "No memory for a slice of %s", s->hca.name);
 	return 0;
 }
@@ -194,8 +196,8 @@ static int make_descriptors(struct rdma_slice *s)
 {
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	s->control_stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	s->doorbell_stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->epoll_fd < 0 || s->control_stop_fd < 0 || s->doorbell_stop_fd < 0)
+	s->doorbell_wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (s->epoll_fd < 0 || s->control_stop_fd < 0 || s->doorbell_wake_fd < 0)
 		return bypass_fail(errno, "No descriptors for a slice of %s: %m", s->hca.name);
 	if (!s->hca.node[0])
 		return 0;
@@ -243,7 +245,7 @@ static void make_device(struct rdma_slice *s)
 
 void rdma_slice_free(struct rdma_slice *s)
 {
-	const int fds[] = {s->epoll_fd, s->control_stop_fd, s->doorbell_stop_fd, s->removal_fd};
+	const int fds[] = {s->epoll_fd, s->control_stop_fd, s->doorbell_wake_fd, s->removal_fd};
 
 	rdma_window_free(&s->window);
 	bypass_memory_free(s->memory);
@@ -263,6 +265,7 @@ void rdma_slice_free(struct rdma_slice *s)
 	pthread_rwlock_destroy(&s->memory_lock);
 	free((void *)s->qp_hosts);
 	free((void *)s->cq_hosts);
+	free((void *)s->mw_keys);
 	free(s->command);
 	free(s->response);
 	free(s);
@@ -272,6 +275,11 @@ void rdma_slice_free(struct rdma_slice *s)
 static int choose_way(struct rdma_slice *s)
 {
 	s->guarded = s->dialect->distrust && !s->options.trust_guest;
+	if (s->guarded && s->dialect->guard)
+		bypass_log(BYPASS_LOG_INFO,
+			   "%s: the guest is not trusted: its work requests are copied and checked "
+			   "(trust-guest spares that)",
+			   s->hca.name);
 	if (!s->guarded || s->dialect->guard)
 		return 0;
 	return bypass_fail(EPERM,
@@ -293,7 +301,7 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 	s->options = *options;
 	s->hca = *hca;
 	s->dialect = dialect;
-	s->epoll_fd = s->control_stop_fd = s->doorbell_stop_fd = s->removal_fd = -1;
+	s->epoll_fd = s->control_stop_fd = s->doorbell_wake_fd = s->removal_fd = -1;
 	memset(s->channels, -1, sizeof(s->channels));
 	make_locks(s);
 

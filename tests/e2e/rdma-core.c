@@ -8,6 +8,8 @@
  *	rdma-core runs OPTIONS N	one region of N scattered pages
  *	rdma-core churn OPTIONS N	N registrations, one after the other
  *	rdma-core wait OPTIONS		hold some objects until the HCA is gone
+ *	rdma-core hostile OPTIONS N	N rounds of arbitrary bytes in the work queues, beside
+ *					a slice that goes on
  */
 #include <inttypes.h>
 
@@ -379,6 +381,12 @@ static void traffic(const char *options)
 	       " post_sends, %" PRIu64 " copied, %" PRIu64 " objects, %" PRIu64 " KiB window\n",
 	       stats.commands, stats.refused, stats.kicks, stats.post_sends, stats.copied,
 	       stats.objects, stats.window_bytes >> 10);
+	/* Five sends in the first connection and one in each of two more; four receives. */
+	check(strstr(options, "trust-guest") ? !stats.copied : stats.copied >= 7, "work requests "
+										  "are copied "
+										  "where the guest "
+										  "is not trusted, "
+										  "and only there");
 	check(stats.post_sends >= 5 && stats.pinned_bytes == a.n_pages * GUEST_PAGE, "the counters "
 										     "count");
 	check(!rdma_guest_destroy(&a.g, BYPASS_RDMA_DEALLOC_UCONTEXT, a.g.ucontext), "a process "
@@ -466,6 +474,50 @@ static void wait_for_loss(const char *options)
 	rdma_guest_stop(&s.g);
 }
 
+static void scribble(struct rxe_queue_buf *q, uint32_t size)
+{
+	for (uint32_t i = 0; i < size; i++)
+		((volatile uint8_t *)q)[i] = rand() % 4 ? 0 : rand();
+}
+
+static void hostile(const char *options, int rounds)
+{
+	static struct side a, b, bad;
+	uint8_t gid[16], index;
+
+	open_slice(&a, options, 64 << 20);
+	open_slice(&b, options, 64 << 20);
+	open_slice(&bad, options, 64 << 20);
+	create_buffer(&a);
+	create_buffer(&b);
+	create_buffer(&bad);
+	index = find_gid(&a, gid);
+	create_queues(&a);
+	create_queues(&b);
+	connect_to(&a, &b, gid, index);
+	connect_to(&b, &a, gid, index);
+	for (int i = 0; i < rounds; i++) {
+		if (i % 100 == 0) {
+			/* Its last queue pair is in error: another, on the same innocent peer. */
+			rdma_guest_destroy(&bad.g, BYPASS_RDMA_DEALLOC_UCONTEXT, bad.g.ucontext);
+			rdma_guest_create(&bad.g, BYPASS_RDMA_ALLOC_UCONTEXT, &bad.g.ucontext);
+			rdma_guest_create(&bad.g, BYPASS_RDMA_ALLOC_PD, &bad.pd);
+			create_queues(&bad);
+			connect_to(&bad, &b, gid, index);
+		}
+		scribble(bad.sq_buf, 4096);
+		scribble(bad.rq_buf, 4096);
+		scribble(bad.cq_buf, 4096);
+		rdma_guest_post_send(&bad.g, bad.qp);
+		if (i % 100 == 50)
+			exchange(&a, &b);
+	}
+	exchange(&a, &b);
+	rdma_guest_stop(&bad.g);
+	rdma_guest_stop(&a.g);
+	rdma_guest_stop(&b.g);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "traffic"))
@@ -476,6 +528,8 @@ int main(int argc, char **argv)
 		churn(argv[2], atoi(argv[3]));
 	else if (argc == 3 && !strcmp(argv[1], "wait"))
 		wait_for_loss(argv[2]);
+	else if (argc == 4 && !strcmp(argv[1], "hostile"))
+		hostile(argv[2], atoi(argv[3]));
 	else
 		return 64;
 	return 0;

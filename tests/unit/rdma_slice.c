@@ -657,73 +657,18 @@ static void test_out_of_process(void **state)
 	assert_int_equal(shown.offset, 0);
 }
 
-/* --- options */
-
-static void test_options(void **state)
-{
-	struct bypass_rdma_options o;
-
-	(void)state;
-	assert_int_equal(
-		bypass_rdma_parse("mlx5_0,qps=0x10,pinned=2G,all-ram,window=64M,id=21", &o), 0);
-	assert_string_equal(o.hca, "mlx5_0");
-	assert_int_equal(o.quota.qps, 16);
-	assert_int_equal(o.quota.pinned_bytes, 2ull << 30);
-	assert_int_equal(o.quota.window_bytes, 64 << 20);
-	assert_int_equal(o.virtio_id, 21);
-	assert_true(o.all_ram);
-	assert_false(o.trust_guest);
-	assert_int_equal(bypass_rdma_parse("", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse(",qps=1", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse("a,qps", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse("a,qps=", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse("a,qps=-1", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse("a,qps=1x", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse("a,qps=0", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse("a,vectors=65", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse("a,pinned=99999999999T", &o), -EINVAL);
-	assert_int_equal(bypass_rdma_parse("a,,", &o), -EINVAL);
-}
-
-static void test_trust(void **state)
-{
-	(void)state;
-	assert_null(mock_open("mock0,window=12345"));
-	assert_non_null(strstr(bypass_error(), "trusted guests only"));
-	ibv_close_device(NULL);
-	assert_null(mock_open("mock0,trust-guest,window=12345"));
-	assert_non_null(strstr(bypass_error(), "power of two"));
-	ibv_close_device(NULL);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_messages),
-		TEST(test_blob),
-		TEST(test_config),
-		TEST(test_gids),
-		TEST(test_quota),
-		TEST(test_mappings),
-		TEST(test_resize),
-		TEST(test_hidden_pointer),
-		TEST(test_ucontext),
-		TEST(test_qkey),
-		TEST(test_layout),
-		TEST(test_one_run),
-		TEST(test_bad_runs),
-		TEST(test_rereg),
-		TEST(test_all_ram_not_granted),
-		TEST(test_doorbell),
-		TEST(test_events),
-		TEST(test_lost),
-		TEST(test_reset),
-		TEST(test_broken_queue),
-		TEST(test_out_of_process),
-		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_trust),
+		TEST(test_messages), TEST(test_blob),		TEST(test_config),
+		TEST(test_gids),     TEST(test_quota),		TEST(test_mappings),
+		TEST(test_resize),   TEST(test_hidden_pointer), TEST(test_ucontext),
+		TEST(test_qkey),     TEST(test_layout),		TEST(test_one_run),
+		TEST(test_bad_runs), TEST(test_rereg),		TEST(test_all_ram_not_granted),
+		TEST(test_doorbell), TEST(test_events),		TEST(test_lost),
+		TEST(test_reset),    TEST(test_broken_queue),	TEST(test_out_of_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,378 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The guarded way for rxe: what a guest writes into its copy of a work queue, and what of
+ * it reaches the driver's.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../mock_uverbs.h"
+#include "../rdma_guest.h"
+
+struct test {
+	struct rdma_guest g;
+	uint32_t pd, qp;
+	struct rxe_queue_buf *send, *receive;		/* the guest's */
+	struct rxe_queue_buf *real_send, *real_receive; /* the driver's */
+};
+
+static void *real(uint64_t offset)
+{
+	void *hva = mmap(NULL, MOCK_QUEUE, PROT_READ | PROT_WRITE, MAP_SHARED, mock.cmd_fd, offset);
+
+	assert_ptr_not_equal(hva, MAP_FAILED);
+	return hva;
+}
+
+static void create(struct test *t, uint32_t type)
+{
+	const struct bypass_rdma_create_cq cq = {.cqe = 5};
+	struct bypass_rdma_cq cq_reply;
+	struct bypass_rdma_qp qp_reply;
+	struct bypass_rdma_create_qp qp = {
+		.srq = BYPASS_RDMA_NONE,
+		.type = type,
+		.max_send_wr = 7,
+		.max_recv_wr = 7,
+	};
+	uint64_t first;
+
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
+	assert_int_equal(rdma_guest_call(&t->g,
+					 &(struct rdma_guest_call){
+						 .command = BYPASS_RDMA_CREATE_CQ,
+						 .body = &cq,
+						 .body_size = sizeof(cq),
+						 .reply = &cq_reply,
+						 .reply_size = sizeof(cq_reply),
+						 .udata_room = sizeof(struct rxe_create_cq_resp)}),
+			 0);
+	qp.pd = t->pd;
+	qp.send_cq = qp.recv_cq = cq_reply.handle;
+	first = mock.next_offset;
+	assert_int_equal(rdma_guest_call(&t->g,
+					 &(struct rdma_guest_call){
+						 .command = BYPASS_RDMA_CREATE_QP,
+						 .body = &qp,
+						 .body_size = sizeof(qp),
+						 .reply = &qp_reply,
+						 .reply_size = sizeof(qp_reply),
+						 .udata_room = sizeof(struct rxe_create_qp_resp)}),
+			 0);
+	t->qp = qp_reply.handle;
+	t->receive = (void *)((char *)t->g.dev->window.hva + t->g.mmaps[0].window);
+	t->send = (void *)((char *)t->g.dev->window.hva + t->g.mmaps[1].window);
+	t->real_receive = real(first);
+	t->real_send = real(first + MOCK_QUEUE);
+}
+
+static int set_up(void **state)
+{
+	struct test *t = calloc(1, sizeof(*t));
+	struct bypass_virtio_device *dev = mock_open("mock0,window=128K");
+
+	assert_non_null(dev);
+	guest_init(&t->g.guest, 16 << 20);
+	rdma_guest_start(&t->g, dev);
+	assert_int_equal(rdma_guest_set_doorbell(&t->g), 0);
+	*state = t;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct test *t = *state;
+
+	rdma_guest_stop(&t->g);
+	munmap(t->real_send, MOCK_QUEUE);
+	munmap(t->real_receive, MOCK_QUEUE);
+	free(t);
+	assert_int_equal(mock_objects(), 0);
+	return 0;
+}
+
+static void *slot(struct rxe_queue_buf *q, uint32_t index)
+{
+	return q->data + ((size_t)(index & MOCK_MASK) << MOCK_SHIFT);
+}
+
+static struct rxe_send_wqe *next_send(struct test *t)
+{
+	struct rxe_send_wqe *wqe = slot(t->send, t->send->producer_index);
+
+	memset(wqe, 0, 1 << MOCK_SHIFT);
+	wqe->wr.wr_id = 0x1234;
+	return wqe;
+}
+
+static bool reaches(const uint32_t *index, uint32_t wanted)
+{
+	for (int ms = 0; ms < 5000; ms++) {
+		if (__atomic_load_n(index, __ATOMIC_ACQUIRE) == wanted)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* Post what was written to next_send(), and return what the driver sees of it. */
+static struct rxe_send_wqe *post(struct test *t)
+{
+	uint32_t at = t->send->producer_index, sends = mock.post_sends;
+
+	__atomic_store_n(&t->send->producer_index, (at + 1) & MOCK_MASK, __ATOMIC_RELEASE);
+	rdma_guest_post_send(&t->g, t->qp);
+	assert_true(reaches(&t->real_send->producer_index, (at + 1) & MOCK_MASK));
+	assert_true(reaches(&t->send->consumer_index, (at + 1) & MOCK_MASK));
+	assert_true(reaches(&mock.post_sends, sends + 1));
+	/* The driver has done it. */
+	t->real_send->consumer_index = (at + 1) & MOCK_MASK;
+	return slot(t->real_send, at);
+}
+
+static bool spoilt(const struct rxe_send_wqe *wqe)
+{
+	return wqe->wr.wr_id == 0x1234 && wqe->wr.opcode == IB_UVERBS_WR_SEND &&
+	       wqe->dma.num_sge == 1 && wqe->dma.length == 1 && wqe->dma.sge[0].lkey == 0 &&
+	       !wqe->wr.wr.rdma.remote_addr && !wqe->state;
+}
+
+static void test_sound(void **state)
+{
+	struct test *t = *state;
+	struct rxe_send_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_RC);
+	assert_int_equal(t->send->index_mask, MOCK_MASK);
+	/* More rounds than the queue has elements. */
+	for (uint32_t i = 0; i < 20; i++) {
+		wqe = next_send(t);
+		wqe->wr.opcode = IB_UVERBS_WR_RDMA_WRITE;
+		wqe->wr.wr.rdma.remote_addr = 0x1000 + i;
+		wqe->wr.wr.rdma.rkey = 77;
+		wqe->wr.send_flags = 2;
+		wqe->iova = 0x1000 + i;
+		wqe->dma.num_sge = 2;
+		wqe->dma.sge[0] = (struct rxe_sge){0x5000, 100, 3};
+		wqe->dma.sge[1] = (struct rxe_sge){0x6000, 20, 4};
+		/* What is the driver's own to write, and what lies about the length. */
+		wqe->dma.length = 7;
+		wqe->dma.resid = 0x7fffffff;
+		wqe->dma.cur_sge = 0x10000000;
+		wqe->dma.sge_offset = -5;
+		wqe->state = 3;
+		wqe->mask = -1;
+		wqe->first_psn = wqe->last_psn = wqe->ssn = wqe->has_rd_atomic = 9;
+		wqe = post(t);
+		assert_int_equal(wqe->wr.wr_id, 0x1234);
+		assert_int_equal(wqe->wr.opcode, IB_UVERBS_WR_RDMA_WRITE);
+		assert_int_equal(wqe->wr.wr.rdma.remote_addr, 0x1000 + i);
+		assert_int_equal(wqe->dma.num_sge, 2);
+		assert_int_equal(wqe->dma.sge[1].addr, 0x6000);
+		assert_int_equal(wqe->dma.length, 120);
+		assert_int_equal(wqe->dma.resid, 120);
+		assert_int_equal(wqe->dma.cur_sge | wqe->dma.sge_offset | wqe->state | wqe->mask,
+				 0);
+		assert_int_equal(wqe->first_psn | wqe->last_psn | wqe->ssn | wqe->has_rd_atomic, 0);
+	}
+	assert_int_equal(mock.post_sends, 20);
+}
+
+static void test_inline(void **state)
+{
+	const uint32_t room = (1 << MOCK_SHIFT) - sizeof(struct rxe_send_wqe);
+	struct test *t = *state;
+	struct rxe_send_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_RC);
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_SEND;
+	wqe->wr.send_flags = 1 << 3;
+	wqe->dma.length = room;
+	wqe->dma.num_sge = 50;
+	memset(wqe->dma.inline_data, 'x', room);
+	wqe = post(t);
+	assert_int_equal(wqe->dma.resid, room);
+	assert_int_equal(wqe->dma.num_sge, 0);
+	assert_int_equal(wqe->dma.inline_data[room - 1], 'x');
+
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_SEND;
+	wqe->wr.send_flags = 1 << 3;
+	wqe->dma.length = room + 1;
+	assert_true(spoilt(post(t)));
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_RDMA_READ;
+	wqe->wr.send_flags = 1 << 3;
+	assert_true(spoilt(post(t)));
+}
+
+static void test_unsound(void **state)
+{
+	/* A kernel's operation (with a pointer in it), unknown ones, and such past the table. */
+	static const uint32_t opcodes[] = {0x20, 12, 13, 14, 15, 31, 32, 0x80000000, -1u};
+	struct test *t = *state;
+	struct rxe_send_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_RC);
+	for (size_t i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
+		wqe = next_send(t);
+		wqe->wr.opcode = opcodes[i];
+		wqe->wr.wr.rdma.remote_addr = 0xffff888000000000;
+		assert_true(spoilt(post(t)));
+	}
+	wqe = next_send(t);
+	wqe->dma.num_sge = ((1 << MOCK_SHIFT) - sizeof(*wqe)) / 16 + 1;
+	wqe->wr.opcode = IB_UVERBS_WR_SEND;
+	assert_true(spoilt(post(t)));
+	wqe = next_send(t);
+	wqe->dma.num_sge = 2;
+	wqe->dma.sge[0].length = wqe->dma.sge[1].length = 0x80000000;
+	wqe->wr.opcode = IB_UVERBS_WR_SEND;
+	assert_true(spoilt(post(t)));
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_SEND;
+	wqe->wr.send_flags = 1 << 4;
+	assert_true(spoilt(post(t)));
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_ATOMIC_FETCH_AND_ADD;
+	wqe->dma.num_sge = 1;
+	wqe->dma.sge[0].length = 16;
+	assert_true(spoilt(post(t)));
+}
+
+static void test_windows(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_alloc_mw body = {.type = 2};
+	struct bypass_rdma_mr mw;
+	struct rxe_send_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_RC);
+	body.pd = t->pd;
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_LOCAL_INV;
+	wqe->wr.ex.invalidate_rkey = 0x300;
+	assert_true(spoilt(post(t)));
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, ALLOC_MW, &body, &mw), 0);
+	assert_int_equal(mw.rkey, 0x300);
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_LOCAL_INV;
+	wqe->wr.ex.invalidate_rkey = 0x37f; /* the low byte is the guest's to choose */
+	wqe = post(t);
+	assert_int_equal(wqe->wr.opcode, IB_UVERBS_WR_LOCAL_INV);
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_BIND_MW;
+	wqe->wr.wr.mw.addr = 0x10000;
+	wqe->wr.wr.mw.length = -0x1000ull;
+	assert_true(spoilt(post(t)));
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_BIND_MW;
+	wqe->wr.wr.mw.addr = 0x10000;
+	wqe->wr.wr.mw.length = 0x1000;
+	assert_int_equal(post(t)->wr.opcode, IB_UVERBS_WR_BIND_MW);
+}
+
+static void test_ud(void **state)
+{
+	struct test *t = *state;
+	struct rxe_send_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_UD);
+	/* No handle, but an address of the guest's own making. */
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_SEND;
+	wqe->wr.wr.ud.av.network_type = RXE_NETWORK_TYPE_IPV4;
+	assert_true(spoilt(post(t)));
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_SEND_WITH_IMM;
+	wqe->wr.wr.ud.ah_num = 12;
+	wqe->wr.wr.ud.pkey_index = 999;
+	wqe = post(t);
+	assert_int_equal(wqe->wr.wr.ud.ah_num, 12);
+	assert_int_equal(wqe->wr.wr.ud.pkey_index, 0);
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_RDMA_WRITE;
+	assert_true(spoilt(post(t)));
+}
+
+static void test_receive(void **state)
+{
+	struct test *t = *state;
+	struct rxe_recv_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_RC);
+	wqe = slot(t->receive, 0);
+	wqe->wr_id = 5;
+	wqe->dma.num_sge = 1;
+	wqe->dma.sge[0] = (struct rxe_sge){0x5000, 64, 3};
+	wqe->dma.cur_sge = 100000;
+	wqe = slot(t->receive, 1);
+	wqe->wr_id = 6;
+	wqe->dma.num_sge = -1u;
+	/* Nobody rings for a receive. */
+	__atomic_store_n(&t->receive->producer_index, 2, __ATOMIC_RELEASE);
+	assert_true(reaches(&t->real_receive->producer_index, 2));
+	wqe = slot(t->real_receive, 0);
+	assert_int_equal(wqe->wr_id, 5);
+	assert_int_equal(wqe->dma.length, 64);
+	assert_int_equal(wqe->dma.cur_sge, 0);
+	wqe = slot(t->real_receive, 1);
+	assert_int_equal(wqe->wr_id, 6);
+	assert_int_equal(wqe->dma.num_sge, 1);
+	assert_int_equal(wqe->dma.sge[0].lkey, 0);
+}
+
+static void test_full(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_stats stats;
+
+	create(t, IB_UVERBS_QPT_RC);
+	/* The driver is slow: its queue fills, and the guest's keeps the rest. */
+	for (uint32_t i = 0; i < MOCK_MASK; i++)
+		((struct rxe_send_wqe *)slot(t->send, i))->wr.opcode = IB_UVERBS_WR_SEND;
+	t->send->producer_index = MOCK_MASK;
+	rdma_guest_post_send(&t->g, t->qp);
+	assert_true(reaches(&t->send->consumer_index, MOCK_MASK));
+	((struct rxe_send_wqe *)slot(t->send, MOCK_MASK))->wr.opcode = IB_UVERBS_WR_SEND;
+	__atomic_store_n(&t->send->producer_index, 0, __ATOMIC_RELEASE);
+	rdma_guest_post_send(&t->g, t->qp);
+	usleep(20000);
+	assert_int_equal(t->real_send->producer_index, MOCK_MASK);
+	t->real_send->consumer_index = 1;
+	assert_true(reaches(&t->real_send->producer_index, 0));
+	bypass_rdma_stats(t->g.dev, &stats);
+	assert_int_equal(stats.copied, MOCK_MASK + 1);
+}
+
+/* Indices and geometry in the guest's copy mean nothing but how much it has posted. */
+static void test_wild_header(void **state)
+{
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_RC);
+	memset(t->send, 0xff, sizeof(*t->send));
+	rdma_guest_post_send(&t->g, t->qp);
+	assert_true(reaches(&t->real_send->producer_index, MOCK_MASK));
+	assert_int_equal(t->real_send->index_mask, MOCK_MASK);
+	memset(t->send, 0x55, MOCK_QUEUE);
+	rdma_guest_post_send(&t->g, t->qp);
+	usleep(20000);
+	assert_true(t->real_send->producer_index <= MOCK_MASK);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_sound), TEST(test_inline),  TEST(test_unsound), TEST(test_windows),
+		TEST(test_ud),	  TEST(test_receive), TEST(test_full),	  TEST(test_wild_header),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
