@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The guarded way for rxe: whatever bytes are in the guest's copy of a work queue, what
+ * reaches the driver's queue keeps the rules that the driver does not check.
+ *
+ * The input: which queue, how far the driver has come, where the guest's producer index
+ * is, a byte to fill the copy with, and the fields of each work request that decide.
+ */
+#include "../mock_uverbs.h"
+
+#define SLICE "mock0,qps=8,cqs=8,window=256K"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* One ring of each kind: sends of RC, UC and UD, receives. */
+static struct {
+	struct rdma_ring *ring;
+	struct rxe_queue_buf *copy, *real;
+	uint32_t qp_type;
+} rings[4];
+
+static struct rdma_slice *slice;
+
+static void *map(int fd, uint64_t offset)
+{
+	void *hva = mmap(NULL, MOCK_QUEUE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	if (hva == MAP_FAILED)
+		abort();
+	return hva;
+}
+
+static void set_up(void)
+{
+	static const uint32_t types[] = {IB_UVERBS_QPT_RC, IB_UVERBS_QPT_UC, IB_UVERBS_QPT_UD,
+					 IB_UVERBS_QPT_RC};
+	struct bypass_virtio_device *dev = mock_open(SLICE);
+
+	if (!dev)
+		abort();
+	slice = rdma_slice(dev);
+	for (int i = 0; i < 4; i++) {
+		const struct rdma_ring like = {
+			.map = i < 3 ? RDMA_MAP_SEND : RDMA_MAP_RECEIVE,
+			.kind = RDMA_QP,
+			.handle = i,
+			.qp_type = types[i],
+		};
+		struct mminfo mi = mock_queue();
+		int fd;
+
+		if (rdma_guard_open(slice, &like, mi.offset, mi.size, &fd))
+			abort();
+		rings[i].ring = slice->rings;
+		rings[i].copy = map(fd, 0);
+		rings[i].real = map(mock.cmd_fd, mi.offset);
+		rings[i].qp_type = types[i];
+	}
+}
+
+static void need(bool good)
+{
+	if (!good)
+		abort();
+}
+
+static void check_dma(const struct rxe_dma_info *dma, uint32_t room)
+{
+	uint64_t length = 0;
+
+	need(!dma->cur_sge && !dma->sge_offset && dma->resid == dma->length);
+	need(dma->num_sge <= room / 16 || (dma->num_sge == 1 && dma->length == 1));
+	for (uint32_t i = 0; i < dma->num_sge && i < room / 16; i++)
+		length += dma->sge[i].length;
+	need(!dma->num_sge || length == dma->length);
+}
+
+static void check_send(const struct rxe_send_wqe *wqe, uint32_t qp_type)
+{
+	uint32_t room = (1 << MOCK_SHIFT) - sizeof(*wqe), opcode = wqe->wr.opcode;
+
+	need(opcode <= IB_UVERBS_WR_SEND_WITH_INV && !(wqe->wr.send_flags & ~15));
+	if (qp_type == IB_UVERBS_QPT_UD)
+		need(opcode == IB_UVERBS_WR_SEND || opcode == IB_UVERBS_WR_SEND_WITH_IMM);
+	if (qp_type == IB_UVERBS_QPT_UD && !wqe->wr.wr.ud.ah_num)
+		need(!wqe->wr.wr.ud.av.network_type && wqe->dma.num_sge == 1);
+	need(opcode != IB_UVERBS_WR_LOCAL_INV);
+	need(!wqe->state && !wqe->status && !wqe->mask && !wqe->ssn && !wqe->has_rd_atomic);
+	if (wqe->wr.send_flags & 8)
+		need(wqe->dma.length <= room && !wqe->dma.num_sge && !wqe->dma.cur_sge);
+	else
+		check_dma(&wqe->dma, room);
+}
+
+/* The next bytes of the input, or zeroes after its end. */
+static uint32_t take(const uint8_t **data, size_t *size, unsigned int bytes)
+{
+	uint32_t value = 0;
+
+	if (bytes > *size)
+		bytes = *size;
+	memcpy(&value, *data, bytes);
+	*data += bytes;
+	*size -= bytes;
+	return value;
+}
+
+static void write_dma(struct rxe_dma_info *dma, const uint8_t **data, size_t *size)
+{
+	dma->num_sge = take(data, size, 1) == 255 ? take(data, size, 4) : take(data, size, 1) % 24;
+	dma->length = take(data, size, 2);
+	for (uint32_t i = 0; i < dma->num_sge && i < 16; i++)
+		dma->sge[i].length = take(data, size, 1) << take(data, size, 1) % 32;
+}
+
+static void write_request(int i, uint32_t slot, const uint8_t **data, size_t *size)
+{
+	uint8_t *element = rings[i].copy->data + (slot << MOCK_SHIFT);
+	struct rxe_send_wqe *wqe = (void *)element;
+
+	if (i == 3) {
+		write_dma(&((struct rxe_recv_wqe *)element)->dma, data, size);
+		return;
+	}
+	wqe->wr.opcode = take(data, size, 1);
+	if (wqe->wr.opcode == 255)
+		wqe->wr.opcode = take(data, size, 4);
+	wqe->wr.send_flags = take(data, size, 1);
+	wqe->wr.wr.ud.ah_num = take(data, size, 1);
+	write_dma(&wqe->dma, data, size);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	uint32_t before, after, driver;
+	bool any;
+	int i;
+
+	if (!slice)
+		set_up();
+	i = take(&data, &size, 1) % 4;
+	before = rings[i].real->producer_index;
+	need(before <= MOCK_MASK);
+	driver = take(&data, &size, 1);
+	rings[i].real->consumer_index = driver & 0x80 ? before : driver;
+	memset(rings[i].copy, take(&data, &size, 1), MOCK_QUEUE);
+	rings[i].copy->producer_index = take(&data, &size, 1);
+	for (uint32_t n = 0; n <= MOCK_MASK; n++)
+		write_request(i, (before + n) & MOCK_MASK, &data, &size);
+	rdma_guard_move(slice, &any);
+
+	after = rings[i].real->producer_index;
+	need(after <= MOCK_MASK && rings[i].real->index_mask == MOCK_MASK);
+	for (; before != after; before = (before + 1) & MOCK_MASK) {
+		const void *wqe = rings[i].real->data + (before << MOCK_SHIFT);
+
+		if (i < 3)
+			check_send(wqe, rings[i].qp_type);
+		else
+			check_dma(&((const struct rxe_recv_wqe *)wqe)->dma,
+				  (1 << MOCK_SHIFT) - sizeof(struct rxe_recv_wqe));
+	}
+	return 0;
+}
