@@ -305,11 +305,11 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 		return 0;
 	case IB_USER_VERBS_CMD_POST_SEND:
 		mock.last_posted = ((const struct ib_uverbs_post_send *)c->in)->qp_handle;
-		mock.post_sends++;
+		__atomic_fetch_add(&mock.post_sends, 1, __ATOMIC_SEQ_CST);
 		return mock.kind[mock.last_posted] == MOCK_QP ? 0 : EINVAL;
 	case IB_USER_VERBS_CMD_REQ_NOTIFY_CQ:
 		mock.last_armed = ((const struct ib_uverbs_req_notify_cq *)c->in)->cq_handle;
-		mock.arms++;
+		__atomic_fetch_add(&mock.arms, 1, __ATOMIC_SEQ_CST);
 		return 0;
 	}
 	return -1;

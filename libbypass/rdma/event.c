@@ -22,7 +22,6 @@ static bool fill_one(struct rdma_slice *s, unsigned int queue, size_t size,
 		     bool (*next)(struct rdma_slice *s, unsigned int queue, void *record))
 {
 	struct bypass_virtqueue *vq = &s->queues[queue];
-	struct bypass_virtqueue before;
 	struct bypass_chain chain;
 	uint64_t record = 0;
 	bool filled = false;
@@ -34,11 +33,10 @@ static bool fill_one(struct rdma_slice *s, unsigned int queue, size_t size,
 	if (!bypass_virtqueue_started(vq) || vq->broken)
 		return false;
 	pthread_rwlock_rdlock(&s->memory_lock);
-	before = *vq;
 	n = bypass_virtqueue_pop(vq, s->memory, &chain);
 	if (n == 1 && !next(s, queue, &record)) {
 		/* Nothing to put into it: it was not taken. */
-		*vq = before;
+		vq->queue.next--;
 	} else if (n == 1) {
 		filled = true;
 		n = bypass_chain_write(&chain, s->memory, 0, &record, size);

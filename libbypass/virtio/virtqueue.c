@@ -60,11 +60,9 @@ int bypass_virtqueue_start(struct bypass_virtqueue *vq, const struct bypass_memo
 				   (unsigned long long)queue->desc,
 				   (unsigned long long)queue->avail,
 				   (unsigned long long)queue->used);
-	*vq = (struct bypass_virtqueue){
-		.queue = *queue,
-		.used = load16(&used->idx),
-		.interrupts = vq->interrupts,
-	};
+	vq->queue = *queue;
+	vq->used = load16(&used->idx);
+	vq->broken = false;
 	return 0;
 }
 
@@ -72,7 +70,8 @@ uint16_t bypass_virtqueue_stop(struct bypass_virtqueue *vq)
 {
 	uint16_t next = vq->queue.next;
 
-	*vq = (struct bypass_virtqueue){.interrupts = vq->interrupts};
+	vq->queue = (struct bypass_virtio_queue){0};
+	vq->broken = false;
 	return next;
 }
 
