@@ -37,7 +37,8 @@ check_error "no functions" "say which functions" bypass run -- true
 # A VMM that has a slice open when the signal comes.
 start() {
 	rm -f pid
-	bypass run "$edu" -- bash -c "
+	# What a shell runs in the background ignores SIGINT, and so would all below it.
+	env --default-signal=INT bypass run "$edu" -- bash -c "
 		exec 9<>/dev/vfio/\$(basename \$(readlink /sys/bus/pci/devices/{0}/iommu_group))
 		echo \$\$ >pid
 		exec sleep 1000" &

@@ -18,7 +18,7 @@ options_of() { # COMMAND
 
 # The text of a page, without the marks of its source.
 page() { # SECTION NAME
-	[ -f "$man/man$1/$2.$1" ] || fail "there is no page $2($1)"
+	[ -f "$man/man$1/$2.$1" ] || fail "there is no page $2($1)" >&2
 	sed 's/\\-/-/g; s/\\f[A-Z]//g' "$man/man$1/$2.$1"
 }
 
@@ -41,6 +41,7 @@ echo "ok: each command and option has its page"
 page 7 bypass >/dev/null
 
 complete_after() { # WORD...
+	# shellcheck disable=SC2016 # for that shell
 	bash -c '. "$0"; COMP_WORDS=(bypass "$@" --); COMP_CWORD=$(($# + 1)); _bypass
 		printf "%s\n" "${COMPREPLY[@]}"' "$completion" "$@" | sort
 }

@@ -134,17 +134,22 @@ static inline int tree_setup(void **state)
 	return 0;
 }
 
+static inline int remove_all(const char *path)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command), "rm -rf %s", path);
+	return system(command);
+}
+
 static inline int tree_teardown(void **state)
 {
-	char command[96];
-
 	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", tree);
 	free((void *)host_paths.sys);
 	free((void *)host_paths.proc);
 	free((void *)host_paths.dev);
 	free((void *)host_paths.ledger);
-	return system(command);
+	return remove_all(tree);
 }
 
 #define in_host_tree(test) cmocka_unit_test_setup_teardown(test, tree_setup, tree_teardown)
