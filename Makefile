@@ -231,6 +231,7 @@ endif
 	$(INSTALL) -d $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
 	$(INSTALL) -m 644 $(MODULE_SRC) $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
 	sed -i 's/@VERSION@/$(VERSION)/' $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)/dkms.conf
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(PREFIX)/share/bypass/schema libbypass/tool/schema/*.json
 ifneq ($(wildcard libbypass/tool/completion/bypass),)
 	$(INSTALL) -D -m 644 -t $(DESTDIR)$(COMPLETIONDIR) libbypass/tool/completion/bypass
 endif
