@@ -120,7 +120,9 @@ int bypass_vm_add_ram(struct bypass_vm *vm, const struct bypass_memory_range *ra
  * @slice: the slice; stays the caller's, who must unplug it (or detach) before closing it
  * @devfn: device and function number on the guest's bus 0 (device << 3 | function)
  * @intx_gsi: the GSI (IOAPIC pin) of its INTA#, level triggered; -1: the guest gets
- *	no INTx from it
+ *	no INTx from it. Nor does it with a split irqchip, where KVM cannot resample
+ *
+ * The guest's function 0 of a device says that there are more when there are.
  *
  * Return: 0; -EEXIST (@devfn is taken), -ENOSPC (no room for its BARs), or what
  * KVM or the slice said.
