@@ -209,7 +209,7 @@ static void vfio_names_read(const char *address, struct vfio_names *names)
 
 int bypass_function_holder(const char *text, struct bypass_holder *holder)
 {
-	char address[BYPASS_ADDRESS_SIZE], path[300];
+	char address[BYPASS_ADDRESS_SIZE], driver[32], path[300];
 	struct vfio_names names;
 	struct dirent *entry;
 	int err, found = 0;
@@ -218,9 +218,10 @@ int bypass_function_holder(const char *text, struct bypass_holder *holder)
 	err = bypass_address(text, address);
 	if (err)
 		return err;
-	vfio_names_read(address, &names);
-	if (!names.group[0] && !names.device[0])
+	/* To look through all processes takes time; only VFIO hands out what could be found. */
+	if (host_link(address, "driver", driver, sizeof(driver)) || !driver_is_vfio(driver))
 		return 0;
+	vfio_names_read(address, &names);
 	dir = opendir(host_paths.proc);
 	if (!dir)
 		return bypass_fail(errno, "cannot list processes in %s: %s", host_paths.proc,

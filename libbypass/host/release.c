@@ -14,7 +14,8 @@
 
 #include "internal.h"
 
-static int undo_step(struct ledger *ledger, size_t index)
+/* *@unsaved is set to what is wrong when the undo is done but could not be struck out. */
+static int undo_step(struct ledger *ledger, size_t index, int *unsaved)
 {
 	struct step *step = &ledger->step[index];
 	char text[160];
@@ -27,9 +28,9 @@ static int undo_step(struct ledger *ledger, size_t index)
 		return bypass_fail(-err, "could not undo '%s': %s", text, bypass_error());
 	fault_point("step undone");
 	memmove(step, step + 1, (--ledger->step_count - index) * sizeof(*step));
-	err = ledger_save(ledger);
+	*unsaved = ledger_save(ledger);
 	fault_point("undo in the ledger");
-	return err;
+	return 0;
 }
 
 static void strike_slice(struct ledger *ledger, const char *address)
@@ -47,13 +48,17 @@ static void strike_slice(struct ledger *ledger, const char *address)
 int ledger_undo(struct ledger *ledger, const char *slice)
 {
 	bool all = !slice || ledger->slice_count <= 1;
-	int err = 0;
+	int err = 0, unsaved = 0;
 
+	/*
+	 * A ledger that cannot be written is no reason to leave the host half undone: its undo can
+	 * be repeated, and the last step takes the file away.
+	 */
 	for (size_t i = ledger->step_count; i-- && !err;)
 		if (all || !strcmp(ledger->step[i].slice, slice))
-			err = undo_step(ledger, i);
+			err = undo_step(ledger, i, &unsaved);
 	if (err || all)
-		return err;
+		return err ? err : unsaved;
 	strike_slice(ledger, slice);
 	ledger->state = LEDGER_CARVED;
 	return ledger_save(ledger);

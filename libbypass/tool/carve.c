@@ -132,6 +132,7 @@ static enum exit_code carve(struct arguments *arguments)
 		code = EXIT_FAILED;
 	if (code == EXIT_DONE) {
 		arguments->carve.settings = settings;
+		hold_signals();
 		err = bypass_carve(&arguments->carve, &carving);
 		if (err) {
 			code = failed();

@@ -8,8 +8,6 @@
 #include <string.h>
 
 #include <bypass/doctor.h>
-#include <bypass/error.h>
-#include <bypass/rdma.h>
 
 #include "internal.h"
 
@@ -34,53 +32,6 @@ static void collect(void *opaque, const struct bypass_finding *finding)
 	add_text_or_null(object, finding->is_command ? "command" : "setting", finding->mend);
 	json_object_object_add(object, finding->is_command ? "setting" : "command", NULL);
 	json_object_array_add(findings, object);
-}
-
-/* @name is an HCA, or the network device of one. */
-static int examine_rdma(const char *name)
-{
-	struct bypass_finding finding = {.about = "rdma"};
-	struct bypass_rdma_hca *hcas;
-	unsigned int count;
-	int fails = -1;
-
-	if (bypass_rdma_hcas(&hcas, &count))
-		return -1;
-	for (unsigned int i = 0; i < count; i++) {
-		const struct bypass_rdma_hca *hca = &hcas[i];
-
-		if (strcmp(hca->name, name) && strcmp(hca->netdev, name))
-			continue;
-		fails = 0;
-		finding.verdict = hca->driver[0] ? BYPASS_OK : BYPASS_FAIL;
-		fails += !hca->driver[0];
-		snprintf(finding.text, sizeof(finding.text),
-			 hca->driver[0] ? "%s speaks %s%s"
-					: "%s has a provider that bypass has no dialect "
-					  "for%.0s%.0s",
-			 hca->name, hca->driver,
-			 hca->guarded ? "; its queues are shown to untrusted guests by the guarded "
-					"way only"
-				      : "");
-		collect(NULL, &finding);
-		finding.verdict = hca->active ? BYPASS_OK : BYPASS_FAIL;
-		fails += !hca->active;
-		snprintf(finding.text, sizeof(finding.text), "port 1 of %s is %s", hca->name,
-			 hca->active ? "active" : "not active: is its link up?");
-		if (!hca->active && hca->netdev[0]) {
-			snprintf(finding.mend, sizeof(finding.mend), "ip link set %s up",
-				 hca->netdev);
-			finding.is_command = true;
-		}
-		collect(NULL, &finding);
-	}
-	free(hcas);
-	if (fails < 0)
-		bypass_fail(2,
-			    "'%s' is neither the address of a PCI function nor an RDMA device: "
-			    "'bypass list --rdma --all' shows both",
-			    name);
-	return fails;
 }
 
 /* Prints @text from column LABEL_WIDTH on, broken at blanks. */
@@ -143,6 +94,7 @@ static void report(int fails)
 	json_object_put(document);
 }
 
+/* The host, and a function of it or its HCAs: all that are there, unless one is named. */
 static enum exit_code doctor(struct bypass_doctor *ask, const char *target)
 {
 	char address[BYPASS_ADDRESS_SIZE];
@@ -153,8 +105,8 @@ static enum exit_code doctor(struct bypass_doctor *ask, const char *target)
 	if (target && !bypass_address(target, address))
 		ask->function = target;
 	fails = bypass_doctor(ask);
-	if (fails >= 0 && target && !ask->function)
-		rdma = examine_rdma(target);
+	if (fails >= 0 && !ask->function)
+		rdma = bypass_doctor_rdma(target, collect, NULL);
 	if (fails < 0 || rdma < 0) {
 		json_object_put(findings);
 		return failed();
@@ -189,8 +141,10 @@ const struct command command_doctor = {
 	.name = "doctor",
 	.summary = "what stands in the way, and what mends it",
 	.usage = "bypass doctor [--mem SIZE] [ADDRESS|RDMA-DEVICE]\n"
-		 "Looks at every precondition of the data path on this host and, if asked, of one\n"
-		 "PCI function or RDMA device. Changes nothing. Each line is ok, warn or fail, "
+		 "Looks at every precondition of the data path on this host, its RDMA devices "
+		 "among\n"
+		 "them, and if asked of one PCI function or RDMA device. Changes nothing. Each "
+		 "line is ok, warn or fail, "
 		 "with\n"
 		 "the command ($) or setting that mends it. Status 0 when all that was asked can\n"
 		 "work, 1 when not.\n\n"

@@ -65,6 +65,9 @@ enum exit_code wrong_usage(const struct command *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Prints bypass_error(); EXIT_FAILED. */
 enum exit_code failed(void);
+/* From now on the signals that a user sends to end a program wait until it has ended by itself:
+ * what is begun is finished. */
+void hold_signals(void);
 /* Asks on the terminal. False when the answer is not yes, or nobody can be asked. */
 bool confirmed(const char *question);
 

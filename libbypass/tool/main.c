@@ -4,6 +4,7 @@
  * not, 2 wrong usage.
  */
 #include <getopt.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,6 +80,17 @@ enum exit_code failed(void)
 {
 	fprintf(stderr, "bypass: %s\n", bypass_error());
 	return EXIT_FAILED;
+}
+
+void hold_signals(void)
+{
+	sigset_t signals;
+
+	sigemptyset(&signals);
+	sigaddset(&signals, SIGINT);
+	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	sigprocmask(SIG_BLOCK, &signals, NULL);
 }
 
 bool confirmed(const char *question)

@@ -73,6 +73,7 @@ static enum exit_code run_release(int argc, char **argv)
 		return wrong_usage(&command_release,
 				   all ? "--all takes no names" : "say what to release, or --all");
 	released = json_object_new_array();
+	hold_signals();
 	if (all)
 		code = release_all();
 	for (; optind < argc; optind++)

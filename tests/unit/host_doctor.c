@@ -269,6 +269,7 @@ static void test_in_use(void **state)
 {
 	(void)state;
 	put_host();
+	put_link(device_path(PF, "driver"), in_tree("sys/bus/pci/drivers/vfio-pci"));
 	put_file(in_tree("proc/321/comm"), "vmm\n");
 	put_link(in_tree("proc/321/fd/7"), in_tree("dev/vfio/7"));
 	assert_int_equal(ailments(), 1);

@@ -121,8 +121,11 @@ struct bypass_carving {
  * Loads no module: without vfio-pci it fails and says which to load.
  *
  * Return: 0, or a negative errno: -EBUSY when the function is carved already, another process
- * works on it, or the host depends on it; -ENODEV when there is no such function; -ENOTSUP when
- * the host has no IOMMU in use or the function no SR-IOV; -EACCES without root.
+ * works on it, or the host depends on it; -EALREADY when somebody else has bound it to vfio-pci;
+ * -ENODEV when there is no such function; -ENOTSUP when the host has no IOMMU in use, no vfio-pci
+ * loaded, or the function no SR-IOV; -ERANGE when it cannot have so many VFs, -ENOSPC when its
+ * NVMe controller has too little for them; -EEXIST when the name is taken; -EACCES without root;
+ * else what the step that failed says.
  */
 int bypass_carve(const struct bypass_carve *what, struct bypass_carving **carving);
 

@@ -74,6 +74,18 @@ struct bypass_doctor {
  */
 int bypass_doctor(const struct bypass_doctor *ask);
 
+/**
+ * bypass_doctor_rdma() - look at HCAs, of which guests may have context slices
+ * @name: an HCA, or a network device of one; NULL for all of them, whose findings are then
+ *        BYPASS_WARN at the worst, since none was asked for
+ * @found: called for each finding
+ * @opaque: handed to @found
+ *
+ * Return: how many findings are BYPASS_FAIL; -ENODEV when there is no HCA of this name; what
+ * bypass_rdma_hcas() says.
+ */
+int bypass_doctor_rdma(const char *name, bypass_finding_fn *found, void *opaque);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What a context slice needs of an HCA: a provider whose language is spoken here, and a
+ * port that is up.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bypass/doctor.h>
+#include <bypass/error.h>
+#include <bypass/rdma.h>
+
+static void __attribute__((format(printf, 2, 3)))
+say(struct bypass_finding *finding, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(finding->text, sizeof(finding->text), fmt, ap);
+	va_end(ap);
+}
+
+static struct bypass_finding examine_provider(const struct bypass_rdma_hca *hca)
+{
+	struct bypass_finding finding = {.about = "rdma-provider"};
+
+	finding.verdict = hca->driver[0] ? BYPASS_OK : BYPASS_FAIL;
+	if (!hca->driver[0])
+		say(&finding,
+		    "%s has a provider that bypass has no dialect for: guests cannot "
+		    "share it, but can have a function of it",
+		    hca->name);
+	else
+		say(&finding, "guests can share %s, which speaks %s%s", hca->name, hca->driver,
+		    hca->guarded ? "; those that are not trusted by the guarded way only" : "");
+	return finding;
+}
+
+static struct bypass_finding examine_link(const struct bypass_rdma_hca *hca)
+{
+	struct bypass_finding finding = {.about = "rdma-link"};
+	struct bypass_rdma_link link;
+
+	if (bypass_rdma_link(hca->name, 1, &link))
+		strcpy(link.state, "not there");
+	finding.verdict = hca->active ? BYPASS_OK : BYPASS_FAIL;
+	say(&finding, "port 1 of %s is %s%s%s", hca->name, link.state,
+	    hca->netdev[0] ? ", with the network device " : "", hca->netdev);
+	if (hca->active || !hca->netdev[0])
+		return finding;
+	snprintf(finding.mend, sizeof(finding.mend), "ip link set %s up", hca->netdev);
+	finding.is_command = true;
+	return finding;
+}
+
+/* Without a name none was asked for, and so nothing that was asked for fails. */
+static int report(const char *name, struct bypass_finding finding, bypass_finding_fn *found,
+		  void *opaque)
+{
+	bool fails = finding.verdict == BYPASS_FAIL;
+
+	if (fails && !name)
+		finding.verdict = BYPASS_WARN;
+	found(opaque, &finding);
+	return fails && name;
+}
+
+int bypass_doctor_rdma(const char *name, bypass_finding_fn *found, void *opaque)
+{
+	struct bypass_rdma_hca *hcas;
+	unsigned int count;
+	bool known = false;
+	int fails = 0, err;
+
+	err = bypass_rdma_hcas(&hcas, &count);
+	if (err)
+		return err;
+	for (unsigned int i = 0; i < count; i++) {
+		if (name && strcmp(hcas[i].name, name) && strcmp(hcas[i].netdev, name))
+			continue;
+		known = true;
+		fails += report(name, examine_provider(&hcas[i]), found, opaque);
+		fails += report(name, examine_link(&hcas[i]), found, opaque);
+	}
+	free(hcas);
+	if (name && !known)
+		return bypass_fail(ENODEV,
+				   "'%s' is neither the address of a PCI function nor an RDMA "
+				   "device: "
+				   "'bypass list --rdma --all' shows both",
+				   name);
+	return fails;
+}
