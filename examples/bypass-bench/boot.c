@@ -50,7 +50,9 @@
 #define RFLAGS_RESERVED	   2u
 #define RFLAGS_IF	   (1u << 9)
 
-extern const uint8_t bench_image_start[], bench_image_end[];
+/* image.S */
+extern const uint8_t bench_image[];
+extern const uint64_t bench_image_size;
 
 static void write_page_tables(uint8_t *ram)
 {
@@ -187,7 +189,7 @@ int bench_boot(int kvm, int vcpu, uint8_t *ram)
 	const struct bench_image *image = (const struct bench_image *)(ram + BENCH_IMAGE);
 	int ret;
 
-	memcpy(ram + BENCH_IMAGE, bench_image_start, (size_t)(bench_image_end - bench_image_start));
+	memcpy(ram + BENCH_IMAGE, bench_image, bench_image_size);
 	write_page_tables(ram);
 	write_descriptors(ram, image);
 	ret = set_cpuid(kvm, vcpu);

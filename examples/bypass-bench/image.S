@@ -4,8 +4,10 @@
  */
 	.section .rodata
 	.balign	16
-	.globl	bench_image_start, bench_image_end
-bench_image_start:
+	.globl	bench_image, bench_image_size
+bench_image:
 	.incbin	BENCH_GUEST_IMAGE
-bench_image_end:
+	.balign	8
+bench_image_size:
+	.quad	. - bench_image
 	.section .note.GNU-stack, "", @progbits

@@ -5,7 +5,6 @@
  * for all.
  */
 #include <errno.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -17,6 +16,8 @@
 #define TURN_NS	       8e6 /* how long one side of a cell measures in a round */
 #define MIN_OPERATIONS 32u
 #define TRY_OPERATIONS 200u /* before the first round, to find how many fit */
+
+#define P50 1 /* in bench_figures.all */
 
 static const uint32_t sizes[] = {48, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576};
 static const uint32_t depths[] = {1, 8, 32};
@@ -148,20 +149,18 @@ static int measure(struct bench_plan *plan, struct bench_cell *cell, enum bench_
 	return 0;
 }
 
-/* Median over the rounds of a figure, or of the ratio of two. */
+/* Median over the rounds of a figure (an index), or of the ratio of two. */
 static double over_rounds(const struct bench_result *result, const struct bench_result *per,
-			  size_t figure, unsigned int rounds)
+			  unsigned int figure, unsigned int rounds)
 {
 	double values[BENCH_MAX_ROUNDS];
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < rounds; i++) {
-		double value = *(const double *)((const char *)&result->rounds[i] + figure);
-		double divisor = per ? *(const double *)((const char *)&per->rounds[i] + figure)
-				     : 1;
+		double divisor = per ? per->rounds[i].all[figure] : 1;
 
 		if (divisor > 0)
-			values[n++] = value / divisor;
+			values[n++] = result->rounds[i].all[figure] / divisor;
 	}
 	return bench_median(values, n);
 }
@@ -169,13 +168,8 @@ static double over_rounds(const struct bench_result *result, const struct bench_
 static void fill_figures(struct bench_figures *figures, const struct bench_result *result,
 			 const struct bench_result *per, unsigned int rounds)
 {
-	static const size_t all[] = {
-		offsetof(struct bench_figures, min), offsetof(struct bench_figures, p50),
-		offsetof(struct bench_figures, p99), offsetof(struct bench_figures, p999),
-		offsetof(struct bench_figures, per_op)};
-
-	for (unsigned int i = 0; i < sizeof(all) / sizeof(*all); i++)
-		*(double *)((char *)figures + all[i]) = over_rounds(result, per, all[i], rounds);
+	for (unsigned int i = 0; i < sizeof(figures->all) / sizeof(*figures->all); i++)
+		figures->all[i] = over_rounds(result, per, i, rounds);
 }
 
 static void judge_noise(struct bench_cell *cell, unsigned int rounds)
@@ -266,8 +260,7 @@ double bench_plan_against(const struct bench_plan *plan, const struct bench_cell
 
 	if (!a || !b)
 		return 0;
-	return over_rounds(&a->sides[which], &b->sides[which], offsetof(struct bench_figures, p50),
-			   plan->rounds);
+	return over_rounds(&a->sides[which], &b->sides[which], P50, plan->rounds);
 }
 
 double bench_cell_exits(const struct bench_cell *cell)

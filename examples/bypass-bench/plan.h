@@ -8,8 +8,8 @@
 
 #include "lab.h"
 
-#define BENCH_MIN_ROUNDS 7
-#define BENCH_MAX_ROUNDS 99
+#define BENCH_MIN_ROUNDS 7u
+#define BENCH_MAX_ROUNDS 99u
 
 /**
  * struct bench_figures - round-trip times of one cell on one side, in ns
@@ -18,13 +18,19 @@
  * @p99: 99 % are not longer
  * @p999: 99.9 % are not longer
  * @per_op: time for all of it divided by operations: the inverse of the rate
+ * @all: the same, to go through
  */
 struct bench_figures {
-	double min;
-	double p50;
-	double p99;
-	double p999;
-	double per_op;
+	union {
+		struct {
+			double min;
+			double p50;
+			double p99;
+			double p999;
+			double per_op;
+		};
+		double all[5];
+	};
 };
 
 /**
