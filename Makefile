@@ -139,6 +139,9 @@ $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
 	@mkdir -p $(@D)
 	$(link) -lcmocka
 
+# Those of the bench are linked with all of it but its main().
+$(O)/tests/unit/bench $(O)/tests/unit/bench_guest: $(filter-out %/main.o,$(BENCH_OBJ))
+
 unit: $(UNIT)
 
 # A fuzzer is linked with the static libraries too; `make fuzz` builds all of it anew for that.

@@ -83,7 +83,7 @@ enum bench_error {
  * @halt_poll: TSC cycles that BENCH_HALTPOLL polls before it idles
  * @next: number of the first operation; moved on by what was done
  * @error: of enum bench_error
- * @done: operations completed, warm-up included
+ * @done: operations completed, warm-up included; seen to move while it runs
  * @cycles: TSC cycles of all the measured operations
  * @interrupts: taken meanwhile, warm-up included
  * @histogram: of the measured operations, when @depth is 1
@@ -99,7 +99,7 @@ struct bench_job {
 	uint64_t halt_poll;
 	uint32_t next;
 	uint32_t error;
-	uint64_t done;
+	volatile uint64_t done;
 	uint64_t cycles;
 	uint64_t interrupts;
 	struct bench_histogram histogram;

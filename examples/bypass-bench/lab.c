@@ -91,6 +91,7 @@ int bench_lab_open(struct bench_lab *lab)
 
 	memset(lab, 0, sizeof(*lab));
 	lab->native.vector = -1;
+	lab->timeout_s = TIMEOUT_S;
 	bench_machine_cpus(&lab->requester_cpu, &lab->device_cpu);
 	bench_machine_pin(lab->requester_cpu);
 	bench_machine_clock(&lab->cycle_ns, &lab->tick);
@@ -119,7 +120,7 @@ int bench_lab_start_guest(struct bench_lab *lab)
 
 	if (ret)
 		return ret;
-	ret = bench_vm_run(&lab->vm, TIMEOUT_S);
+	ret = bench_vm_run(&lab->vm, lab->timeout_s);
 	if (!ret && bench_ram_job(&lab->ram)->error)
 		ret = bypass_fail(ENODEV, "the measuring guest does not find its devices");
 	if (!ret)
@@ -319,7 +320,7 @@ const struct bench_job *bench_lab_run(struct bench_lab *lab, enum bench_which wh
 	job->check = wanted->check;
 	job->warmup = wanted->warmup;
 	job->operations = wanted->operations;
-	job->timeout = (uint64_t)((TIMEOUT_S - 2) * 1e9 / lab->cycle_ns);
+	job->timeout = (uint64_t)(lab->timeout_s * 1e9 / lab->cycle_ns);
 	job->halt_poll = (uint64_t)(HALT_POLL_NS / lab->cycle_ns);
 	job->next = *next;
 
@@ -328,7 +329,7 @@ const struct bench_job *bench_lab_run(struct bench_lab *lab, enum bench_which wh
 	bench_server_serve(&lab->server, &target);
 	take_cost(lab, which, &before);
 	if (which == BENCH_GUEST)
-		ret = bench_vm_run(&lab->vm, TIMEOUT_S);
+		ret = bench_vm_run(&lab->vm, lab->timeout_s + 1);
 	else
 		bench_measure(&lab->native.side, job);
 	cost_since(lab, which, &before, cost);

@@ -50,6 +50,7 @@ enum bench_numbers {
  * @device_cpu: where the device's thread runs; the same when there is but one
  * @cycle_ns: length of a TSC cycle
  * @tick: the TSC counts in steps of so many cycles
+ * @timeout_s: how long to wait for a completion
  * @has_guest: @vm works
  * @slices: the guest's ring and trap, the native side's ring and trap
  * @ram: the guest's
@@ -67,6 +68,7 @@ struct bench_lab {
 	int device_cpu;
 	double cycle_ns;
 	uint64_t tick;
+	unsigned int timeout_s;
 	bool has_guest;
 	struct bypass_slice *slices[4];
 	struct bench_ram ram;

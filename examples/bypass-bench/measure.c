@@ -72,7 +72,7 @@ static inline uint32_t verify(struct bench_side *side, const struct bench_job *j
 /* Where in the memory for payloads operation @number has its own; the response comes after. */
 static inline uint64_t place(const struct bench_job *job, uint32_t number)
 {
-	return 2ull * (number % BENCH_DEPTH % job->depth) * ((job->size + 63) & ~63u);
+	return 2ull * (number % job->depth) * ((job->size + 63) & ~63u);
 }
 
 static inline uint64_t response_place(const struct bench_job *job, uint32_t number)
@@ -220,6 +220,10 @@ static inline uint32_t await_polling(struct bench_side *side, const struct bench
 	}
 }
 
+/*
+ * Looks whether the device lives before each sleep: the interrupt by which it says
+ * farewell may have fallen together with that of a completion.
+ */
 static inline uint32_t await_interrupt(struct bench_side *side, const struct bench_job *job,
 				       enum bench_path path, uint32_t number, uint32_t seen)
 {
@@ -227,6 +231,9 @@ static inline uint32_t await_interrupt(struct bench_side *side, const struct ben
 	uint32_t ret;
 
 	for (;;) {
+		ret = overdue(side, job, path, since);
+		if (ret != AGAIN)
+			return ret;
 		if (path == BENCH_HALTPOLL)
 			while (side_interrupts(side) == seen &&
 			       bench_tsc() - since < job->halt_poll)
@@ -235,8 +242,6 @@ static inline uint32_t await_interrupt(struct bench_side *side, const struct ben
 			return BENCH_TIMEOUT;
 		seen = side_interrupts(side);
 		ret = reap(side, job, path, number);
-		if (ret == AGAIN)
-			ret = overdue(side, job, path, since);
 		if (ret != AGAIN)
 			return ret;
 	}

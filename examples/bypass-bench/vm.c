@@ -252,12 +252,12 @@ static void on_alarm(int signal)
 		running->immediate_exit = 1;
 }
 
-/* A signal to this thread after @seconds, again and again, so that it cannot be missed. */
-static int start_alarm(unsigned int seconds, timer_t *timer)
+/* A signal to this thread every second, to look whether the guest gets on. */
+static int start_alarm(timer_t *timer)
 {
 	struct sigaction action = {.sa_handler = on_alarm};
 	struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGALRM};
-	struct itimerspec when = {.it_value.tv_sec = seconds, .it_interval.tv_nsec = 100000000};
+	struct itimerspec when = {.it_value.tv_sec = 1, .it_interval.tv_sec = 1};
 
 	event._sigev_un._tid = (pid_t)syscall(SYS_gettid);
 	sigaction(SIGALRM, &action, NULL);
@@ -269,8 +269,11 @@ static int start_alarm(unsigned int seconds, timer_t *timer)
 
 int bench_vm_run(struct bench_vm *vm, unsigned int seconds)
 {
+	const struct bench_job *job = bench_ram_job(vm->ram);
+	unsigned int idle = 0;
+	uint64_t done = 0;
 	timer_t timer;
-	int ret = start_alarm(seconds, &timer);
+	int ret = start_alarm(&timer);
 
 	if (ret)
 		return ret;
@@ -279,15 +282,19 @@ int bench_vm_run(struct bench_vm *vm, unsigned int seconds)
 		if (!ioctl(vm->vcpu, KVM_RUN, 0)) {
 			vm->exits++;
 			ret = handle_exit(vm);
-		} else if (errno == EINTR && vm->run->immediate_exit) {
-			vm->run->immediate_exit = 0;
-			ret = bypass_fail(ETIMEDOUT,
-					  "the measuring guest is stuck: no answer in %u s; does "
-					  "its device still run?",
-					  seconds);
-		} else {
-			ret = errno == EINTR ? 1 : kvm_failed("cannot run the vCPU");
+			continue;
 		}
+		ret = errno == EINTR ? 1 : kvm_failed("cannot run the vCPU");
+		if (ret < 0 || !vm->run->immediate_exit)
+			continue;
+		vm->run->immediate_exit = 0;
+		idle = job->done == done ? idle + 1 : 0;
+		done = job->done;
+		if (idle >= seconds)
+			ret = bypass_fail(ETIMEDOUT,
+					  "the measuring guest is stuck: nothing done in %u s; "
+					  "does its device still run?",
+					  seconds);
 	} while (ret > 0);
 	running = NULL;
 	timer_delete(timer);

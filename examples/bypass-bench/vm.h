@@ -81,7 +81,7 @@ void bench_vm_close(struct bench_vm *vm);
 /**
  * bench_vm_run() - let the guest run until it asks for a job
  * @vm: the VM
- * @seconds: after which a guest that does not ask is given up
+ * @seconds: after which a guest that completes no operation is given up
  *
  * Return: 0 or a negative errno: -ETIMEDOUT, -EFAULT (an exception in the guest),
  * or what KVM said.

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The measuring guest on this machine's own KVM: it boots, its counts are exact, no
+ * payload goes wrong unnoticed, and a device that dies ends the run. Skipped where
+ * there is no KVM or only one core.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <bypass/error.h>
+
+#include "../../examples/bypass-bench/lab.h"
+#include "../../examples/bypass-bench/machine.h"
+
+#define MILLION 1000000u
+#define SKIPPED 77
+
+static struct bench_lab lab;
+
+static int open_lab(void)
+{
+	if (bench_lab_open(&lab) || bench_lab_start_guest(&lab)) {
+		puts(bypass_error());
+		return -1;
+	}
+	return 0;
+}
+
+static int set_up(void **state)
+{
+	(void)state;
+	return open_lab();
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	bench_lab_close(&lab);
+	return 0;
+}
+
+static const struct bench_job *run(enum bench_which which, enum bench_path path, uint32_t size,
+				   uint32_t depth, uint64_t operations, struct bench_cost *cost)
+{
+	const struct bench_job job = {
+		.path = path, .size = size, .depth = depth, .check = 1, .operations = operations};
+	const struct bench_job *done = bench_lab_run(&lab, which, &job, cost);
+
+	if (!done)
+		fail_msg("%s", bypass_error());
+	assert_int_equal(done->done, operations);
+	return done;
+}
+
+static void test_million(void **state)
+{
+	struct bench_cost cost;
+
+	(void)state;
+	run(BENCH_GUEST, BENCH_BYPASS, 48, 8, 1000, &cost); /* touches all the memory */
+	lab.echo.served = 0;
+	run(BENCH_GUEST, BENCH_BYPASS, 48, 8, MILLION, &cost);
+	assert_int_equal(lab.echo.served, MILLION);
+	assert_int_equal(lab.echo.corrupt, 0);
+	assert_int_equal(cost.user_exits, 0);
+	/* Nothing but the host's own interrupts made the guest leave. */
+	assert_true(cost.counters.value[BENCH_EXITS] - cost.counters.value[BENCH_IRQ_EXITS] <= 10);
+}
+
+static void test_sizes(void **state)
+{
+	static const uint32_t sizes[] = {8, 40, 48, 56, 64, 1024, 65536, 1 << 20};
+	struct bench_cost cost;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(sizes) / sizeof(*sizes); i++)
+		for (unsigned int which = 0; which < BENCH_SIDES; which++) {
+			run(which, BENCH_BYPASS, sizes[i], 8, 40, &cost);
+			run(which, BENCH_VIRTQ, sizes[i], 8, 40, &cost);
+			run(which, BENCH_EXIT, sizes[i], 1, 4, &cost);
+			run(which, BENCH_KICK, sizes[i], 3, 10, &cost);
+		}
+}
+
+static struct bypass_slice_stats glue_stats(struct bypass_slice *slice)
+{
+	struct bypass_slice_stats stats = {0};
+
+	assert_int_equal(bypass_vm_stats(lab.vm.glue, slice, &stats), 0);
+	return stats;
+}
+
+static void test_exact_counts(void **state)
+{
+	struct bypass_slice *ring = lab.slices[0], *trap = lab.slices[1];
+	struct bypass_slice_stats before, after;
+	const struct bench_job *job;
+	struct bench_cost cost;
+	uint64_t raised;
+
+	(void)state;
+	run(BENCH_GUEST, BENCH_EXIT, 48, 1, 10, &cost);
+	before = glue_stats(trap);
+	run(BENCH_GUEST, BENCH_EXIT, 48, 1, 500, &cost);
+	after = glue_stats(trap);
+	assert_int_equal(cost.user_exits, 500);
+	assert_int_equal(after.mmio_writes - before.mmio_writes, 500);
+	assert_int_equal(after.mmio_reads, before.mmio_reads);
+
+	before = glue_stats(ring);
+	raised = ring->ops->interrupts(ring);
+	job = run(BENCH_GUEST, BENCH_KICK, 48, 1, 500, &cost);
+	after = glue_stats(ring);
+	assert_int_equal(cost.user_exits, 0);
+	assert_int_equal(job->interrupts, 500);
+	assert_int_equal(ring->ops->interrupts(ring) - raised, 500);
+	assert_int_equal(after.mmio_writes, before.mmio_writes);
+
+	job = run(BENCH_GUEST, BENCH_HALT, 48, 1, 500, &cost);
+	assert_int_equal(job->interrupts, 500);
+	assert_int_equal(cost.user_exits, 0);
+
+	/* In depth, one interrupt for all that is under way. */
+	job = run(BENCH_GUEST, BENCH_KICK, 48, 10, 500, &cost);
+	assert_int_equal(job->interrupts, 50);
+}
+
+/* The device echoes where the requester expects the complement. */
+static void test_corruption_is_noticed(void **state)
+{
+	struct bench_target target = {.serving = BENCH_POLL_RING,
+				      .slice = lab.native.side.own ? lab.slices[0] : NULL};
+	struct bench_job *job = &lab.native_job;
+
+	(void)state;
+	*job = (struct bench_job){
+		.path = BENCH_BYPASS,
+		.size = 64,
+		.depth = 1,
+		.check = 1,
+		.operations = 100,
+		.timeout = 10000000000,
+	};
+	lab.echo.check = false;
+	bench_server_serve(&lab.server, &target);
+	bench_measure(&lab.native.side, job);
+	assert_int_equal(job->error, BENCH_CORRUPT);
+	assert_int_equal(job->done, 1);
+
+	/* And the other way: the requester does not send the pattern. */
+	bench_server_serve(&lab.server, &(struct bench_target){.serving = BENCH_IDLE});
+	lab.echo.check = true;
+	job->check = 0;
+	bench_server_serve(&lab.server, &target);
+	bench_measure(&lab.native.side, job);
+	assert_true(lab.echo.corrupt > 0);
+}
+
+/* After a moment the device's thread serves nothing more; or says so before. */
+static void *end_device(void *says_so)
+{
+	const struct timespec moment = {.tv_nsec = 50000000};
+
+	nanosleep(&moment, NULL);
+	bench_server_serve(&lab.server, &(struct bench_target){.serving = BENCH_IDLE});
+	if (says_so)
+		bypass_loop_dead(lab.slices[0]);
+	return NULL;
+}
+
+static void die_under(enum bench_path path, bool says_so, const char *expected)
+{
+	const struct bench_job job = {
+		.path = path, .size = 48, .depth = 1, .check = 1, .operations = UINT64_MAX / 2};
+	struct bench_cost cost;
+	pthread_t thread;
+
+	lab.timeout_s = 2;
+	assert_int_equal(pthread_create(&thread, NULL, end_device, says_so ? &lab : NULL), 0);
+	assert_null(bench_lab_run(&lab, BENCH_GUEST, &job, &cost));
+	pthread_join(thread, NULL);
+	if (!strstr(bypass_error(), expected))
+		fail_msg("'%s' does not say '%s'", bypass_error(), expected);
+}
+
+static void test_device_dies_polled(void **state)
+{
+	(void)state;
+	die_under(BENCH_BYPASS, false, "no completion came in time");
+}
+
+static void test_device_dies_asleep(void **state)
+{
+	(void)state;
+	die_under(BENCH_HALT, false, "stuck");
+}
+
+static void test_device_says_that_it_dies(void **state)
+{
+	(void)state;
+	die_under(BENCH_HALT, true, "its device has ended");
+}
+
+static void test_device_process_is_killed(void **state)
+{
+	const struct timespec moment = {.tv_nsec = 50000000};
+	struct bench_job *job = &lab.native_job;
+	pid_t server, killer;
+
+	(void)state;
+	*job = (struct bench_job){
+		.path = BENCH_BYPASS,
+		.size = 48,
+		.depth = 1,
+		.operations = UINT64_MAX / 2,
+		.timeout = 1000000000,
+	};
+	server = fork();
+	if (!server)
+		for (;;)
+			bypass_loop_poll(lab.slices[0], 64);
+	killer = fork();
+	if (!killer) {
+		nanosleep(&moment, NULL);
+		kill(server, SIGKILL);
+		_exit(0);
+	}
+	bench_measure(&lab.native.side, job);
+	assert_int_equal(job->error, BENCH_TIMEOUT);
+	assert_true(job->done > 1);
+	waitpid(server, NULL, 0);
+	waitpid(killer, NULL, 0);
+}
+
+/* Status 0 when all that it does is good. */
+static void one_of_two(void)
+{
+	struct bench_cost cost;
+
+	if (open_lab())
+		_exit(1);
+	for (unsigned int i = 0; i < 20; i++) {
+		const struct bench_job job = {.path = i % 2 ? BENCH_BYPASS : BENCH_VIRTQ,
+					      .size = 64 << i % 5,
+					      .depth = 8,
+					      .check = 1,
+					      .operations = 1000};
+
+		if (!bench_lab_run(&lab, i % 3 ? BENCH_GUEST : BENCH_NATIVE, &job, &cost) ||
+		    lab.echo.corrupt)
+			_exit(2);
+	}
+	bench_lab_close(&lab);
+	_exit(0);
+}
+
+static void test_two_at_once(void **state)
+{
+	pid_t pids[2];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		assert_true(pids[i] >= 0);
+		if (!pids[i])
+			one_of_two();
+	}
+	for (unsigned int i = 0; i < 2; i++) {
+		int status = 0;
+
+		assert_int_equal(waitpid(pids[i], &status, 0), pids[i]);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), 0);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_million, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_sizes, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_exact_counts, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_corruption_is_noticed, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_device_dies_polled, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_device_dies_asleep, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_device_says_that_it_dies, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_device_process_is_killed, set_up, tear_down),
+		cmocka_unit_test(test_two_at_once),
+	};
+	bool can = access("/dev/kvm", R_OK | W_OK) == 0;
+	int requester, device;
+
+	bench_machine_cpus(&requester, &device);
+	if (!can || requester == device) {
+		puts(can ? "needs two cores" : "needs /dev/kvm");
+		return SKIPPED;
+	}
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
