@@ -140,7 +140,7 @@ $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
 	$(link) -lcmocka
 
 # Those of the bench are linked with all of it but its main().
-$(O)/tests/unit/bench $(O)/tests/unit/bench_guest: $(filter-out %/main.o,$(BENCH_OBJ))
+$(O)/tests/unit/bench $(O)/tests/e2e/bench_guest: $(filter-out %/main.o,$(BENCH_OBJ))
 
 unit: $(UNIT)
 
@@ -248,7 +248,7 @@ PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
 
 check:
 	@tests/setup
-	@$(MAKE) -s $(PARALLEL) all unit
+	@$(MAKE) -s $(PARALLEL) all unit e2e
 	@$(MAKE) -s $(PARALLEL) CC=clang SANITIZE=address,undefined BUILD=$(O)/asan all unit
 	@tests/check
 

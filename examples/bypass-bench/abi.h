@@ -77,7 +77,7 @@ enum bench_error {
  * @size: payload in bytes, a multiple of 8, at least 8
  * @depth: requests under way at once
  * @check: verify every byte of every payload, on both sides
- * @warmup: operations before the clock starts
+ * @warmup: operations before the clock starts, a multiple of @depth
  * @operations: measured
  * @timeout: TSC cycles after which a missing completion is an error
  * @halt_poll: TSC cycles that BENCH_HALTPOLL polls before it idles
@@ -86,7 +86,7 @@ enum bench_error {
  * @done: operations completed, warm-up included; seen to move while it runs
  * @cycles: TSC cycles of all the measured operations
  * @interrupts: taken meanwhile, warm-up included
- * @histogram: of the measured operations, when @depth is 1
+ * @histogram: of the measured operations: times for every @depth of them
  */
 struct bench_job {
 	uint32_t path;

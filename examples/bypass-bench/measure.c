@@ -275,36 +275,46 @@ static inline void record(struct bench_histogram *histogram, uint64_t cycles)
 		histogram->max = cycles;
 }
 
+/* The time since the last sample is one, once it is warm. */
+static inline uint64_t take_sample(struct bench_job *job, uint64_t last)
+{
+	uint64_t now = bench_tsc();
+
+	if (job->done > job->warmup)
+		record(&job->histogram, now - last);
+	return now;
+}
+
 /* One at a time, a sample each: from one completion to the next. */
 static inline void one_by_one(struct bench_side *side, struct bench_job *job, enum bench_path path)
 {
 	uint64_t total = job->warmup + job->operations;
-	uint64_t last = bench_tsc(), begin = last, now;
+	uint64_t last = bench_tsc(), begin = last;
 
-	for (job->done = 0; job->done < total && !job->error; job->done++, job->next++) {
+	for (job->done = 0; job->done < total && !job->error; job->next++) {
 		uint32_t seen = by_interrupt(path) ? side_interrupts(side) : 0;
 
 		post(side, job, path, job->next, true);
 		ring_bell(side, path);
 		job->error = await(side, job, path, job->next, seen);
-		now = bench_tsc();
-		if (job->done >= job->warmup)
-			record(&job->histogram, now - last);
-		else
-			begin = now;
-		last = now;
+		job->done++;
+		last = take_sample(job, last);
+		if (job->done <= job->warmup)
+			begin = last;
 	}
 	job->cycles = last - begin;
 }
 
 /*
- * Always @depth under way. With a bell or an interrupt, all that there is room for
- * is posted before the bell rings once, and its last completion interrupts.
+ * Always @depth under way, a sample for every @depth completions: so the rate can be
+ * told apart from what others on the machine take of it. With a bell or an interrupt,
+ * all that there is room for is posted before the bell rings once, and its last
+ * completion interrupts.
  */
 static inline void in_depth(struct bench_side *side, struct bench_job *job, enum bench_path path)
 {
 	uint64_t total = job->warmup + job->operations;
-	uint64_t posted = 0, begin = bench_tsc();
+	uint64_t posted = 0, begin = bench_tsc(), last = begin;
 	uint32_t first = job->next;
 
 	for (job->done = 0; job->done < total && !job->error;) {
@@ -322,8 +332,11 @@ static inline void in_depth(struct bench_side *side, struct bench_job *job, enum
 		until = by_interrupt(path) ? posted : job->done + 1;
 		while (job->done < until && !job->error) {
 			job->error = await_polling(side, job, path, job->next++);
-			if (++job->done == job->warmup)
-				begin = bench_tsc();
+			if (++job->done % job->depth)
+				continue;
+			last = take_sample(job, last);
+			if (job->done <= job->warmup)
+				begin = last;
 		}
 	}
 	job->cycles = bench_tsc() - begin;

@@ -14,7 +14,7 @@
 #include "plan.h"
 
 #define TURN_NS	       8e6 /* how long one side of a cell measures in a round */
-#define MIN_OPERATIONS 32u
+#define MIN_OPERATIONS 64u
 #define TRY_OPERATIONS 200u /* before the first round, to find how many fit */
 
 #define P50 1 /* in bench_figures.all */
@@ -93,7 +93,7 @@ static const struct bench_job *take_turn(struct bench_plan *plan, struct bench_c
 		.path = cell->path,
 		.size = cell->size,
 		.depth = cell->depth,
-		.warmup = operations / 16 + cell->depth,
+		.warmup = (operations / 16 / cell->depth + 1) * cell->depth,
 		.operations = operations,
 	};
 
@@ -135,14 +135,12 @@ static int measure(struct bench_plan *plan, struct bench_cell *cell, enum bench_
 	if (!job)
 		return -EIO;
 	histogram = &job->histogram;
-	if (histogram->count) {
-		figures->min = (double)histogram->min * lab->cycle_ns;
-		figures->p50 = bench_quantile(histogram, 0.5, lab->tick, lab->cycle_ns);
-		figures->p99 = bench_quantile(histogram, 0.99, lab->tick, lab->cycle_ns);
-		figures->p999 = bench_quantile(histogram, 0.999, lab->tick, lab->cycle_ns);
-		add_histogram(&result->histogram, histogram);
-	}
-	figures->per_op = (double)job->cycles * lab->cycle_ns / (double)job->operations;
+	figures->min = (double)histogram->min * lab->cycle_ns;
+	figures->p50 = bench_quantile(histogram, 0.5, lab->tick, lab->cycle_ns);
+	figures->p99 = bench_quantile(histogram, 0.99, lab->tick, lab->cycle_ns);
+	figures->p999 = bench_quantile(histogram, 0.999, lab->tick, lab->cycle_ns);
+	figures->per_op = figures->p50 / cell->depth;
+	add_histogram(&result->histogram, histogram);
 	result->operations += job->done;
 	result->interrupts += job->interrupts;
 	add_cost(&result->cost, &cost);
@@ -181,7 +179,7 @@ static void judge_noise(struct bench_cell *cell, unsigned int rounds)
 	for (unsigned int i = 0; i < rounds; i++) {
 		const struct bench_figures *figures = &native->rounds[i];
 
-		values[i] = cell->depth == 1 ? figures->p50 : figures->per_op;
+		values[i] = figures->p50;
 		tails[i] = figures->p50 > 0 ? figures->p99 / figures->p50 : 0;
 	}
 	median = bench_median(values, rounds);

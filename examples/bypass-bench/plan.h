@@ -12,12 +12,13 @@
 #define BENCH_MAX_ROUNDS 99u
 
 /**
- * struct bench_figures - round-trip times of one cell on one side, in ns
+ * struct bench_figures - times of one cell on one side, in ns: of round trips, or in
+ *	depth of as many completions as are under way
  * @min: shortest
  * @p50: median
  * @p99: 99 % are not longer
  * @p999: 99.9 % are not longer
- * @per_op: time for all of it divided by operations: the inverse of the rate
+ * @per_op: median time of an operation: the inverse of the rate
  * @all: the same, to go through
  */
 struct bench_figures {
