@@ -118,11 +118,13 @@ struct serial {
 
 /**
  * struct slices - the guest's devices; see slices.c
+ * @rdma: the device inside a context slice, NULL beside a function slice; the slice's own
  */
 struct slices {
 	struct bypass_vm *vm;
 	struct bypass_iommu *iommu;
 	struct bypass_slice *slice[MAX_SLICES];
+	struct bypass_virtio_device *rdma[MAX_SLICES];
 	unsigned int n;
 	_Atomic uint32_t config_address; /* the register at PORT_PCI_ADDR */
 };

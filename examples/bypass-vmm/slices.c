@@ -51,20 +51,20 @@ static int plug(struct slices *slices, struct bypass_slice *slice)
 }
 
 /* A virtio device in the shape of a slice, with no IOMMU: the HCA's driver pins what it uses. */
-static int open_rdma(const char *text, struct bypass_slice **slice)
+static int open_rdma(const char *text, struct bypass_virtio_device **dev,
+		     struct bypass_slice **slice)
 {
-	struct bypass_virtio_device *dev;
 	struct bypass_rdma_options options;
 	int ret;
 
 	ret = bypass_rdma_parse(text, &options);
 	if (!ret)
-		ret = bypass_rdma_open(&options, &dev);
+		ret = bypass_rdma_open(&options, dev);
 	if (ret)
 		return ret;
-	ret = bypass_virtio_pci_new(dev, slice);
+	ret = bypass_virtio_pci_new(*dev, slice);
 	if (ret)
-		dev->ops->close(dev);
+		(*dev)->ops->close(*dev);
 	return ret;
 }
 
@@ -95,7 +95,7 @@ int slices_create(struct vmm *vmm, const struct options *opt)
 	bypass_vm_publish(slices->vm, NULL);
 	for (unsigned int i = 0; i < opt->n_slices && !ret; i++) {
 		if (opt->slices[i].rdma)
-			ret = open_rdma(opt->slices[i].text, &slice);
+			ret = open_rdma(opt->slices[i].text, &slices->rdma[i], &slice);
 		else
 			ret = open_function(slices, opt->slices[i].text, &slice);
 		if (!ret)

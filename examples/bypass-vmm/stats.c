@@ -8,6 +8,7 @@
 #include <json-c/json.h>
 
 #include <bypass/error.h>
+#include <bypass/rdma.h>
 
 #include "internal.h"
 
@@ -46,6 +47,27 @@ static void print_slices(const struct slices *slices)
 	}
 }
 
+/* What the host did for the guest: nothing of it in a vCPU's thread. */
+static void print_rdma(const struct slices *slices)
+{
+	struct bypass_rdma_stats s;
+	bool any = false;
+
+	for (unsigned int i = 0; i < slices->n; i++) {
+		if (!slices->rdma[i])
+			continue;
+		if (!any)
+			fprintf(stderr, "\n%-16s %10s %10s %10s %10s %10s %10s %10s\n",
+				"RDMA slice", "commands", "refused", "kicks", "posts", "arms",
+				"completns", "events");
+		any = true;
+		bypass_rdma_stats(slices->rdma[i], &s);
+		fprintf(stderr, "%-16s %10lu %10lu %10lu %10lu %10lu %10lu %10lu\n",
+			slices->slice[i]->name, s.commands, s.refused, s.kicks, s.post_sends,
+			s.arms, s.completions, s.events);
+	}
+}
+
 static void print_cpus(const struct vmm *vmm)
 {
 	fprintf(stderr, "\n%-4s %26s   %s\n", "", "exits to user space",
@@ -70,12 +92,33 @@ static void print_cpus(const struct vmm *vmm)
 void stats_print(const struct vmm *vmm)
 {
 	print_slices(&vmm->slices);
+	print_rdma(&vmm->slices);
 	print_cpus(vmm);
 }
 
 static void add_number(void *object, const char *name, uint64_t value)
 {
 	json_object_object_add(object, name, json_object_new_uint64(value));
+}
+
+static struct json_object *json_rdma(struct bypass_virtio_device *dev)
+{
+	struct json_object *o = json_object_new_object();
+	struct bypass_rdma_stats s;
+
+	bypass_rdma_stats(dev, &s);
+	add_number(o, "commands", s.commands);
+	add_number(o, "refused", s.refused);
+	add_number(o, "kicks", s.kicks);
+	add_number(o, "post_sends", s.post_sends);
+	add_number(o, "arms", s.arms);
+	add_number(o, "completions", s.completions);
+	add_number(o, "events", s.events);
+	add_number(o, "copied", s.copied);
+	add_number(o, "pinned_bytes", s.pinned_bytes);
+	add_number(o, "window_bytes", s.window_bytes);
+	add_number(o, "objects", s.objects);
+	return o;
 }
 
 static struct json_object *json_slice(const struct slices *slices, unsigned int i)
@@ -94,6 +137,8 @@ static struct json_object *json_slice(const struct slices *slices, unsigned int 
 	add_number(o, "interrupts", s.interrupts);
 	add_number(o, "window_bytes", s.window_bytes);
 	add_number(o, "dma_bytes", s.dma_bytes);
+	if (slices->rdma[i])
+		json_object_object_add(o, "rdma", json_rdma(slices->rdma[i]));
 	return o;
 }
 
@@ -116,7 +161,8 @@ static struct json_object *json_cpu(const struct cpu *cpu)
  * @vmm: the machine; no vCPU runs
  * @path: file to write
  *
- * { "slices": [{ "name", the fields of struct bypass_slice_stats }],
+ * { "slices": [{ "name", the fields of struct bypass_slice_stats,
+ *                "rdma": { the fields of struct bypass_rdma_stats } }],
  *   "vcpus": [{ "user_exits": { cause: count }, "kvm": { counter: value } }],
  *   "vm": { counter: value } }
  *
