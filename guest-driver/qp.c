@@ -165,7 +165,7 @@ int bypass_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		.handle = cpu_to_le32(qp->handle),
 		.mask = cpu_to_le32(mask),
 	};
-	struct bypass_rdma_qp_state response;
+	struct bypass_rdma_qp_state response = {};
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_QUERY_QP,
 		.ucontext = qp->owner,
