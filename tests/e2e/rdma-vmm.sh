@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# A guest under bypass-vmm with a context slice: the guest's own rdma-core and perftest, as Debian
+# has them, against the host.
+#
+# timeout: 600
+
+. "${0%/*}/checks"
+. "${0%/*}/rdma-lab"
+. "${0%/*}/rdma-programs"
+
+check_error "rxe for a guest that is not trusted" "trust" bypass-vmm --kernel /guest/vmlinuz \
+	--rdma rxe0
+carve_networks 1
+make_client 10.7.0.2 $host
+vmm_guest guest --slice "${vfs[0]}"
+serve_client
