@@ -179,8 +179,8 @@ static void check_address(struct nl_object *object, void *opaque)
 	nl_addr2str(rtnl_addr_get_local(addr), text, sizeof(text));
 	interface->err = bypass_fail(EBUSY,
 				     "%s carries the host's interface %s, which has the address "
-				     "%s: "
-				     "'ip address flush dev %s' first, if the host can do without",
+				     "%s: 'ip address flush dev %s' first, if the host can do "
+				     "without",
 				     interface->address, interface->name, text, interface->name);
 }
 
@@ -197,8 +197,7 @@ static void check_route(struct nl_object *object, void *opaque)
 		if (rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, i)) == interface->index)
 			interface->err = bypass_fail(EBUSY,
 						     "%s carries the host's interface %s, and with "
-						     "it "
-						     "its default route",
+						     "it its default route",
 						     interface->address, interface->name);
 }
 
@@ -247,8 +246,7 @@ static int check_interfaces(const char *address)
 	if (err)
 		interface.err = bypass_fail(-err,
 					    "cannot find out whether the host uses the interfaces "
-					    "of "
-					    "%s: rtnetlink does not answer",
+					    "of %s: rtnetlink does not answer",
 					    address);
 	if (dir)
 		closedir(dir);

@@ -26,8 +26,7 @@ static int check_vfio(void)
 		return 0;
 	return bypass_fail(ENOTSUP,
 			   "the kernel's driver %s, through which guests get devices, is not "
-			   "loaded: "
-			   "'modprobe %s' loads it now, a line '%s' in "
+			   "loaded: 'modprobe %s' loads it now, a line '%s' in "
 			   "/etc/modules-load.d/bypass.conf at every boot",
 			   VFIO_DRIVER, VFIO_DRIVER, VFIO_DRIVER);
 }
@@ -37,8 +36,7 @@ static int check_vfs(const struct bypass_function *pf, unsigned int vfs)
 	if (!pf->vfs_total)
 		return bypass_fail(ENOTSUP,
 				   "%s (%s) has no SR-IOV, so it can have no VFs: without --vfs it "
-				   "is "
-				   "carved whole",
+				   "is carved whole",
 				   pf->address, pf->device);
 	if (vfs > pf->vfs_total)
 		return bypass_fail(ERANGE, "%s can have %u VFs, not %u", pf->address, pf->vfs_total,
@@ -46,9 +44,8 @@ static int check_vfs(const struct bypass_function *pf, unsigned int vfs)
 	if (pf->vfs)
 		return bypass_fail(EBUSY,
 				   "%s has %u VFs that bypass did not make: remove them with 'echo "
-				   "0 > "
-				   "/sys/bus/pci/devices/%s/sriov_numvfs', or carve them one by "
-				   "one",
+				   "0 > /sys/bus/pci/devices/%s/sriov_numvfs', or carve them one "
+				   "by one",
 				   pf->address, pf->vfs, pf->address);
 	if (!pf->driver[0])
 		return bypass_fail(ENODEV,
@@ -58,8 +55,7 @@ static int check_vfs(const struct bypass_function *pf, unsigned int vfs)
 	if (driver_is_vfio(pf->driver))
 		return bypass_fail(EBUSY,
 				   "%s is bound to %s, and it takes the host's own driver of the "
-				   "PF to "
-				   "make VFs: give it back first",
+				   "PF to make VFs: give it back first",
 				   pf->address, pf->driver);
 	return 0;
 }
@@ -69,8 +65,7 @@ static int check_whole(const struct bypass_function *function, bool force)
 	if (driver_is_vfio(function->driver))
 		return bypass_fail(EALREADY,
 				   "%s is bound to %s already, and not by bypass: a guest can have "
-				   "it "
-				   "as it is",
+				   "it as it is",
 				   function->address, function->driver);
 	if (function->vfs)
 		return bypass_fail(EBUSY,
@@ -132,14 +127,12 @@ static int fail_carved(const struct bypass_carving *carving)
 	case BYPASS_CARVED:
 		return bypass_fail(EBUSY,
 				   "%s is carved already, into %zu slices: 'bypass status' shows "
-				   "them, "
-				   "'bypass release %s' gives them back",
+				   "them, 'bypass release %s' gives them back",
 				   function, carving->count, function);
 	default:
 		return bypass_fail(EBUSY,
 				   "%s was left half done by process %d: 'bypass release %s' puts "
-				   "it "
-				   "back",
+				   "it back",
 				   function, carving->pid, function);
 	}
 }
@@ -421,8 +414,7 @@ static void remark(const struct ledger *ledger, const struct bypass_carve *what)
 		    !(strtoul(flags, NULL, 0) & 1))
 			bypass_log(BYPASS_LOG_WARN,
 				   "%s, the PF's interface, is down, and so are the links of its "
-				   "VFs: "
-				   "'ip link set %s up'",
+				   "VFs: 'ip link set %s up'",
 				   interface, interface);
 	}
 }

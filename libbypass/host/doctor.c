@@ -116,8 +116,7 @@ static void check_cpu(struct doctor *doctor)
 	else if (proc_has("cpuinfo", "flags", " hypervisor"))
 		finding(doctor, BYPASS_WARN, "cpu",
 			"%s, but the host is a virtual machine itself: what leaves its guests "
-			"costs "
-			"several times as much",
+			"costs several times as much",
 			intel ? "Intel VT-x" : "AMD-V");
 	else
 		finding(doctor, BYPASS_OK, "cpu", "%s", intel ? "Intel VT-x" : "AMD-V");
@@ -196,20 +195,17 @@ static void check_interrupt_remapping(struct doctor *doctor)
 	    unsafe[0] == 'Y') {
 		finding(doctor, BYPASS_WARN, "interrupt-remapping",
 			"there is none, and VFIO was told to go on without it: a guest can send "
-			"any "
-			"interrupt to the host. For guests that are trusted only");
+			"any interrupt to the host. For guests that are trusted only");
 		return;
 	}
 	mend_by_command(doctor,
-			"modprobe vfio_iommu_type1 && echo Y > %s/module/vfio_iommu_type1/"
-			"parameters/allow_unsafe_interrupts",
+			"modprobe vfio_iommu_type1 && echo Y > "
+			"%s/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
 			host_paths.sys);
 	finding(doctor, BYPASS_FAIL, "interrupt-remapping",
 		"there is none, so VFIO hands out no devices: a guest could send any interrupt to "
-		"the "
-		"host. Switch it on in the firmware (it goes with VT-d and AMD-Vi, often as "
-		"x2APIC). "
-		"Only where every guest is trusted, go on without");
+		"the host. Switch it on in the firmware (it goes with VT-d and AMD-Vi, often as "
+		"x2APIC). Only where every guest is trusted, go on without");
 }
 
 static bool below_sys(const char *name)

@@ -62,8 +62,7 @@ static void check_group(struct doctor *doctor, const struct bypass_function *fun
 		mend_by_command(doctor, "bypass carve %s", member);
 		finding(doctor, BYPASS_FAIL, "group",
 			"%s shares IOMMU group %d with %s, which the host's driver %s has: no "
-			"guest "
-			"gets one of them while the host has the other",
+			"guest gets one of them while the host has the other",
 			function->address, function->iommu_group, member, driver);
 		return;
 	}
@@ -136,8 +135,7 @@ static void check_acs(struct doctor *doctor, const char *address)
 		finding(doctor, BYPASS_WARN, "acs",
 			isolates < 0 ? "what port %s above it does can be seen by root only"
 				     : "port %s above it has no ACS, or has it switched off: what "
-				       "is "
-				       "behind the port shares one IOMMU group",
+				       "is behind the port shares one IOMMU group",
 			port);
 		return;
 	}
@@ -164,8 +162,7 @@ static void check_sriov(struct doctor *doctor, const struct bypass_function *pf)
 		mend_by_command(doctor, "bypass release %s", pf->address);
 		finding(doctor, BYPASS_WARN, "sr-iov",
 			"%u of %u VFs of %s are made; the kernel changes their number only by way "
-			"of "
-			"none",
+			"of none",
 			pf->vfs, pf->vfs_total, pf->address);
 	} else {
 		finding(doctor, BYPASS_OK, "sr-iov", "%u VFs can be made on %s", pf->vfs_total,
@@ -177,8 +174,7 @@ static void check_sriov(struct doctor *doctor, const struct bypass_function *pf)
 		finding(doctor, ari ? BYPASS_OK : BYPASS_WARN, "ari",
 			ari ? "ARI is on: VFs fit on one bus"
 			    : "ARI is off: more than 7 VFs need bus numbers of their own, which "
-			      "the "
-			      "firmware may not have left");
+			      "the firmware may not have left");
 }
 
 /* The kernel refuses VFs when the firmware left no room for their BARs. */
@@ -235,8 +231,7 @@ static void check_numa(struct doctor *doctor, const struct bypass_function *func
 	else
 		finding(doctor, BYPASS_OK, "numa",
 			"it is on NUMA node %d: run the guest there, with 'numactl "
-			"--cpunodebind=%d "
-			"--membind=%d'",
+			"--cpunodebind=%d --membind=%d'",
 			function->numa_node, function->numa_node, function->numa_node);
 }
 

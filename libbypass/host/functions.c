@@ -36,8 +36,7 @@ static void __attribute__((noreturn, format(printf, 1, 2))) libpci_error(char *f
 	va_end(ap);
 	bypass_fail(ENODEV,
 		    "the host's PCI functions cannot be listed: %s; is there a PCI bus, and is "
-		    "sysfs "
-		    "mounted on %s?",
+		    "sysfs mounted on %s?",
 		    text, host_paths.sys);
 	longjmp(libpci_failed, 1);
 }

@@ -84,8 +84,7 @@ static int fail_no_group(const char *address)
 	return bypass_fail(ENOTSUP,
 			   "%s is in no IOMMU group, so the host has no IOMMU in use and nothing "
 			   "would confine the device's DMA: switch on VT-d or AMD-Vi in the "
-			   "firmware "
-			   "and, on Intel, boot the kernel with intel_iommu=on",
+			   "firmware and, on Intel, boot the kernel with intel_iommu=on",
 			   address);
 }
 
@@ -121,12 +120,9 @@ int bypass_group_check(const char *text)
 		return 0;
 	return bypass_fail(EPERM,
 			   "%s cannot be given to a guest: %s, bound to the host's driver %s, is "
-			   "in "
-			   "the same IOMMU group %d and could reach its memory. Take %s from the "
-			   "host "
-			   "too, with 'bypass carve %s', or put the device in a slot that has a "
-			   "group "
-			   "of its own",
+			   "in the same IOMMU group %d and could reach its memory. Take %s from "
+			   "the host too, with 'bypass carve %s', or put the device in a slot that "
+			   "has a group of its own",
 			   address, member, driver, group_of(address), member, member);
 }
 

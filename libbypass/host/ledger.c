@@ -64,10 +64,8 @@ int ledger_directory(bool create)
 		close(fd);
 		return bypass_fail(EPERM,
 				   "others than root could have written to %s (owner %u, mode "
-				   "%#o): "
-				   "what it says is not to be trusted. Look at it; 'chown root %s' "
-				   "and "
-				   "'chmod 700 %s' when it is right",
+				   "%#o): what it says is not to be trusted. Look at it; 'chown "
+				   "root %s' and 'chmod 700 %s' when it is right",
 				   host_paths.ledger, info.st_uid, info.st_mode & 07777,
 				   host_paths.ledger, host_paths.ledger);
 	}
@@ -122,8 +120,7 @@ static int fail_locked(const char *function, pid_t pid)
 	name[strcspn(name, "\n")] = '\0';
 	return bypass_fail(EBUSY,
 			   "process %d (%s) is carving or releasing %s right now: try again when "
-			   "it "
-			   "has finished",
+			   "it has finished",
 			   pid, name, function);
 }
 

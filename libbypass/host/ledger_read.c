@@ -147,8 +147,8 @@ static int read_root(struct reader *reader, struct ledger *ledger, struct json_o
 	version = get_number(reader, root, "version", INT32_MAX);
 	if (!reader->problem[0] && version != LEDGER_VERSION)
 		bad(reader,
-		    "it is of version %d, and this bypass writes and reads version %d: use "
-		    "the bypass that wrote it",
+		    "it is of version %d, and this bypass writes and reads version %d: use the "
+		    "bypass that wrote it",
 		    (int)version, LEDGER_VERSION);
 	get_address(reader, root, "function", false, function);
 	if (strcmp(function, ledger->function))
@@ -242,8 +242,7 @@ int ledger_load(struct ledger *ledger)
 		return err;
 	return bypass_fail(EBADMSG,
 			   "the ledger %s/%s cannot be used: %s. Nothing was changed. Put the "
-			   "device "
-			   "back by hand, as far as the file still tells what was changed, then "
-			   "remove it",
+			   "device back by hand, as far as the file still tells what was changed, "
+			   "then remove it",
 			   host_paths.ledger, name, reader.problem);
 }

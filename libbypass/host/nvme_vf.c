@@ -87,8 +87,7 @@ static int nvme_open(const char *pf)
 	if (host_child(pf, "nvme", controller, sizeof(controller)))
 		return bypass_fail(ENODEV,
 				   "%s has no NVMe controller device: its driver nvme must be "
-				   "bound to "
-				   "it, and the controller live",
+				   "bound to it, and the controller live",
 				   pf);
 	snprintf(path, sizeof(path), "%s/%s", host_paths.dev, controller);
 	fd = open(path, O_RDWR | O_CLOEXEC);
@@ -206,15 +205,13 @@ static int share(const char *pf, const char *what, const struct nvme_pool *pool,
 		return 0;
 	return bypass_fail(ENOSPC,
 			   "the NVMe controller %s has too few %s for %u VFs: of %u that it can "
-			   "deal "
-			   "out, its VFs have %u and it keeps %u; each VF needs %u and may have "
-			   "%u. "
-			   "Carve fewer VFs%s",
+			   "deal out, its VFs have %u and it keeps %u; each VF needs %u and may "
+			   "have %u. Carve fewer VFs%s",
 			   pf, what, vfs, total, le32toh(pool->assigned), le16toh(pool->allocated),
 			   minimum, le16toh(pool->maximum),
 			   le16toh(pool->allocated) ? ", or have the controller keep fewer ('nvme "
-						      "virt-mgmt' with "
-						      "action 1, then a controller reset)"
+						      "virt-mgmt' with action 1, then a controller "
+						      "reset)"
 						    : "");
 }
 

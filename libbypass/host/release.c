@@ -74,8 +74,7 @@ static int check_identity(const struct ledger *ledger)
 	    host_read_uint(function, "device", &device))
 		return bypass_fail(ENODEV,
 				   "%s, which was carved, is gone from the host: there is nothing "
-				   "to "
-				   "put back. When it will not come back, remove its ledger "
+				   "to put back. When it will not come back, remove its ledger "
 				   "%s/%s.json",
 				   function, host_paths.ledger, function);
 	if (vendor == ledger->vendor_id && device == ledger->device_id)
@@ -83,8 +82,7 @@ static int check_identity(const struct ledger *ledger)
 	return bypass_fail(ENODEV,
 			   "%s is now another device (%04x:%04x) than the one that was carved "
 			   "(%04x:%04x), and nothing was changed. Remove the ledger %s/%s.json "
-			   "when "
-			   "the old one will not come back",
+			   "when the old one will not come back",
 			   function, vendor, device, ledger->vendor_id, ledger->device_id,
 			   host_paths.ledger, function);
 }
@@ -136,8 +134,7 @@ static int release_locked(struct ledger *ledger, const char *slice)
 	if (err)
 		return bypass_fail(-err,
 				   "%s.\nThe ledger keeps what is left to undo: mend it, then "
-				   "'bypass "
-				   "release %s' again",
+				   "'bypass release %s' again",
 				   bypass_error(), ledger->function);
 	return 0;
 }

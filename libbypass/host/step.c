@@ -83,8 +83,7 @@ static int driver_bind(const char *function, const char *driver)
 	if (err == -ENOENT)
 		return bypass_fail(-err,
 				   "cannot bind %s to %s: there is no such driver in the kernel "
-				   "now; "
-				   "'modprobe %s' loads it",
+				   "now; 'modprobe %s' loads it",
 				   function, driver, driver);
 	if (err == -EINVAL && driver_is_vfio(driver))
 		return bypass_fail(-err,

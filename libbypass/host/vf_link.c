@@ -207,8 +207,7 @@ int vf_link_write(const char *address, unsigned int index, const char *name, con
 	if (err)
 		err = bypass_fail(EIO,
 				  "cannot set %s of VF %u of %s (%s) to %s: %s; 'ip link set %s vf "
-				  "%u "
-				  "%s %s' would do the same",
+				  "%u %s %s' would do the same",
 				  name, index, pf.interface, address, value, nl_geterror(err),
 				  pf.interface, index, name, value);
 	vf_link_close(&pf);

@@ -30,8 +30,8 @@ static struct bypass_finding examine_provider(const struct bypass_rdma_hca *hca)
 	finding.verdict = hca->driver[0] ? BYPASS_OK : BYPASS_FAIL;
 	if (!hca->driver[0])
 		say(&finding,
-		    "%s has a provider that bypass has no dialect for: guests cannot "
-		    "share it, but can have a function of it",
+		    "%s has a provider that bypass has no dialect for: guests cannot share it, but "
+		    "can have a function of it",
 		    hca->name);
 	else
 		say(&finding, "guests can share %s, which speaks %s%s", hca->name, hca->driver,
@@ -89,8 +89,7 @@ int bypass_doctor_rdma(const char *name, bypass_finding_fn *found, void *opaque)
 	if (name && !known)
 		return bypass_fail(ENODEV,
 				   "'%s' is neither the address of a PCI function nor an RDMA "
-				   "device: "
-				   "'bypass list --rdma --all' shows both",
+				   "device: 'bypass list --rdma --all' shows both",
 				   name);
 	return fails;
 }

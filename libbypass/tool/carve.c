@@ -79,8 +79,7 @@ static enum exit_code parse_settings(const struct arguments *arguments,
 		settings[i].trust = -1;
 	if (!parse_list(arguments->mac, settings, vfs, false, parse_mac))
 		return wrong_usage(&command_carve, "--mac takes one unicast address for each VF, "
-						   "such as "
-						   "02:00:00:00:00:01,02:00:00:00:00:02");
+						   "such as 02:00:00:00:00:01,02:00:00:00:00:02");
 	if (!parse_list(arguments->vlan, settings, vfs, true, parse_vlan))
 		return wrong_usage(&command_carve, "--vlan takes a number from 1 to 4094, or one "
 						   "for each VF");
@@ -202,18 +201,21 @@ const struct command command_carve = {
 	.summary = "make slices of a function: its VFs, or all of it",
 	.usage = "bypass carve PF --vfs N [OPTION…]\n"
 		 "       bypass carve FUNCTION [OPTION…]\n"
-		 "Creates N VFs on a PF, or takes a whole function from its driver, and binds them "
-		 "to\n"
-		 "vfio-pci for guests. All of it or, when a step fails, nothing. Needs root.\n\n"
-		 "  --vfs N          create N VFs; without it, the function itself is the slice\n"
-		 "  --mac MAC[,…]    MAC address of each VF\n"
-		 "  --vlan ID[,…]    VLAN that the PF puts each VF's traffic in\n"
-		 "  --trust on|off[,…] whether each VF may change its filters and MAC address\n"
-		 "  --name NAME      call the slices NAME-0, NAME-1, …, or a whole function NAME\n"
-		 "  --force          take a function that the host itself depends on, unasked\n"
-		 "  --json           what was carved, as JSON\n"
-		 "  -v, --verbose    each step\n"
-		 "  -h, --help       this text\n\n"
+		 "Creates N VFs on a PF, or takes a whole function from its driver, and binds\n"
+		 "them to vfio-pci for guests. All of it or, when a step fails, nothing. Needs\n"
+		 "root.\n\n"
+		 "  --vfs N             create N VFs; without it, the function itself is the\n"
+		 "                      slice\n"
+		 "  --mac MAC[,…]       MAC address of each VF\n"
+		 "  --vlan ID[,…]       VLAN that the PF puts each VF's traffic in\n"
+		 "  --trust on|off[,…]  whether each VF may change its filters and MAC address\n"
+		 "  --name NAME         call the slices NAME-0, NAME-1, …, or a whole function\n"
+		 "                      NAME\n"
+		 "  --force             take a function that the host itself depends on,\n"
+		 "                      unasked\n"
+		 "  --json              what was carved, as JSON\n"
+		 "  -v, --verbose       each step\n"
+		 "  -h, --help          this text\n\n"
 		 "Examples:\n"
 		 "  bypass carve 0000:01:00.0 --vfs 2 --mac 02:00:00:00:00:01,02:00:00:00:00:02\n"
 		 "  bypass carve 02:00.0 --vfs 1 --name scratch\n"

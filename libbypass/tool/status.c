@@ -46,8 +46,8 @@ const struct command command_status = {
 	.summary = "what is carved, who uses it, what was left half done",
 	.usage = "bypass status [--json]\n"
 		 "Shows every slice that bypass made on this host. Needs root.\n\n"
-		 "  --json     the same as JSON\n"
-		 "  -h, --help this text\n\n"
+		 "  --json      the same as JSON\n"
+		 "  -h, --help  this text\n\n"
 		 "Examples:\n"
 		 "  bypass status\n"
 		 "  bypass status --json | jq -r '.carvings[].slices[].address'",
