@@ -4,7 +4,6 @@
  * waits for the driver's kicks and for the HCA's events.
  */
 #include <errno.h>
-#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -40,6 +39,10 @@ static void leave(struct rdma_slice *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+/*
+ * Edges for what is not read empty here: a kick is as good as its wake-up, and an event
+ * for which the guest has no buffer must not wake us again.
+ */
 static int watch(struct rdma_slice *s, int fd, uint32_t events, uint32_t source)
 {
 	struct epoll_event event = {.events = events, .data.u32 = source};
@@ -72,12 +75,8 @@ static void serve_control(struct rdma_slice *s)
 
 static void serve_kick(struct rdma_slice *s, unsigned int index)
 {
-	struct pollfd kick = {.fd = s->queues[index].queue.kick_fd, .events = POLLIN};
-	eventfd_t value;
-
-	/* The queue may have been stopped, or started anew, since the kick. */
-	if (!bypass_virtqueue_started(&s->queues[index]) || poll(&kick, 1, 0) != 1 ||
-	    eventfd_read(kick.fd, &value))
+	/* It may have been stopped since the kick. */
+	if (!bypass_virtqueue_started(&s->queues[index]))
 		return;
 	if (index == BYPASS_RDMA_QUEUE_CONTROL)
 		serve_control(s);
@@ -151,7 +150,6 @@ static int start_control(struct rdma_slice *s)
 	int err = 0;
 
 	err = watch(s, s->control_stop_fd, EPOLLIN, SOURCE_STOP);
-	/* Edges: while the guest has no buffer, an event that waits must not wake us again. */
 	if (!err)
 		err = watch(s, s->hca.async_fd, EPOLLIN | EPOLLET, SOURCE_ASYNC);
 	if (!err)
@@ -300,7 +298,7 @@ static int rdma_queue_start(struct bypass_virtio_device *dev, unsigned int index
 	if (index == BYPASS_RDMA_QUEUE_DOORBELL)
 		err = start_doorbell(s, queue->kick_fd);
 	else
-		err = watch(s, queue->kick_fd, EPOLLIN, index);
+		err = watch(s, queue->kick_fd, EPOLLIN | EPOLLET, index);
 	if (!err && !s->control_runs)
 		err = start_control(s);
 	if (err)
@@ -318,9 +316,10 @@ static int rdma_queue_call(struct bypass_virtio_device *dev, unsigned int index,
 
 	if (index >= dev->n_queues)
 		return bypass_fail(EINVAL, "%s has no queue %u", dev->name, index);
-	enter(s);
+	/* Not with lock, as for the memory map. Whoever signals has memory_lock. */
+	pthread_rwlock_wrlock(&s->memory_lock);
 	s->queues[index].queue.call_fd = fd;
-	leave(s);
+	pthread_rwlock_unlock(&s->memory_lock);
 	return 0;
 }
 

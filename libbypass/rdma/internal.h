@@ -8,11 +8,12 @@
  *	lock		queues, objects, window; held by the control thread while it
  *			executes a command, by the transport's calls while they start and
  *			stop queues
- *	memory_lock	the guest's memory map and the doorbell area; shared by whoever
- *			copies from or to guest memory, for no longer than that
+ *	memory_lock	the guest's memory map, the doorbell area and the queues' call_fds;
+ *			shared by whoever copies from or to guest memory or signals, for no
+ *			longer than that
  *
  * A handler never holds memory_lock when it calls the transport's shm_map, because the
- * VMM may change the memory map before it answers.
+ * VMM may change the memory map, or an interrupt, before it answers.
  */
 #ifndef BYPASS_RDMA_INTERNAL_H
 #define BYPASS_RDMA_INTERNAL_H

@@ -97,7 +97,8 @@ struct bypass_virtio_carrier {
  * @queue_start: begin to serve a queue; the transport calls it at DRIVER_OK for each
  *	enabled queue (or later for one enabled late), never before. Refuses rings
  *	outside RAM and misaligned ones
- * @queue_call: the queue's call_fd is now @fd (-1: none); running queues too
+ * @queue_call: the queue's call_fd is now @fd (-1: none); running queues too. Never
+ *	blocks for shm_map
  * @queue_stop: cease to serve it; when this returns the device touches neither the
  *	rings nor the queue's descriptors any more. Returns the next entry it would
  *	have looked at (0 to 65535); on a stopped queue 0
