@@ -76,17 +76,25 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	return 0;
 }
 
+/* What applications would try in vain: raw Ethernet, XRC, steering, cross-channel. */
+#define CAPS_UNREACHABLE                                                                           \
+	(IB_UVERBS_DEVICE_RAW_MULTI | IB_UVERBS_DEVICE_XRC | IB_UVERBS_DEVICE_RAW_IP_CSUM |        \
+	 IB_UVERBS_DEVICE_MANAGED_FLOW_STEERING)
+
 /* What QUERY_DEVICE will say. */
 static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
 {
 	const struct bypass_rdma_quota *q = &s->options.quota;
+	uint64_t caps = hca->device_cap_flags & ~(uint64_t)CAPS_UNREACHABLE;
 	uint64_t mr = hca->max_mr_size < q->pinned_bytes ? hca->max_mr_size : q->pinned_bytes;
 
+	if (s->guarded)
+		caps &= ~(uint64_t)IB_UVERBS_DEVICE_SRQ_RESIZE;
 	s->limits = (struct bypass_rdma_device){
 		.fw_ver = htole64(hca->fw_ver),
 		.max_mr_size = htole64(mr),
 		.page_size_cap = htole64(hca->page_size_cap),
-		.device_cap_flags = htole64(hca->device_cap_flags),
+		.device_cap_flags = htole64(caps),
 		.pinned_bytes = htole64(q->pinned_bytes),
 		.vendor_id = htole32(hca->vendor_id),
 		.vendor_part_id = htole32(hca->vendor_part_id),

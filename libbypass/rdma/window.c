@@ -23,6 +23,8 @@ int rdma_window_init(struct rdma_window *window, uint64_t size)
 	if (hva == MAP_FAILED)
 		return bypass_fail(errno, "Cannot reserve %llu bytes of addresses for a window: %m",
 				   (unsigned long long)size);
+	/* A stray touch is to cost a page, not a huge one. */
+	madvise(hva, size, MADV_NOHUGEPAGE);
 	*window = (struct rdma_window){.hva = hva, .size = size};
 	return 0;
 }
