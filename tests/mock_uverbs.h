@@ -53,6 +53,8 @@ static struct {
 	int fail;	  /* errno of the next command that creates something, or 0 */
 	uint64_t reg_sum; /* of all bytes of the last region, or 0: do not look */
 	bool reg_look;
+	uint64_t probe_at[3]; /* offsets in the next region, and … */
+	uint8_t probe[3];     /* … the bytes that were there; while reg_look */
 	uint64_t reg_start, reg_length, reg_iova;
 	struct ibv_context context;
 } mock = {.lock = PTHREAD_MUTEX_INITIALIZER};
@@ -131,6 +133,8 @@ static inline int mock_reg(const struct mock_call *c)
 	mock.reg_sum = 0;
 	for (uint64_t i = 0; mock.reg_look && i < in->length; i++)
 		mock.reg_sum = mock.reg_sum * 31 + *(const uint8_t *)(uintptr_t)(in->start + i);
+	for (int i = 0; mock.reg_look && i < 3; i++)
+		mock.probe[i] = *(const uint8_t *)(uintptr_t)(in->start + mock.probe_at[i]);
 	out.mr_handle = mock_new(MOCK_MR, 0);
 	memcpy(c->out, &out, sizeof(out));
 	return 0;

@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Registrations of guest memory: what the HCA finds under the addresses that it is given,
+ * and lists of runs that are refused.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "../mock_uverbs.h"
+#include "../rdma_guest.h"
+
+#define OPTIONS "mock0,trust-guest,mrs=3,pinned=1M,window=64K"
+#define HIGH	(16ull << 20) /* where a second range of RAM may lie */
+
+struct test {
+	struct rdma_guest g;
+	uint32_t pd;
+};
+
+static void start(struct test *t, const char *options)
+{
+	struct bypass_virtio_device *dev = mock_open(options);
+
+	assert_non_null(dev);
+	rdma_guest_start(&t->g, dev);
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
+}
+
+static int set_up(void **state)
+{
+	struct test *t = calloc(1, sizeof(*t));
+
+	guest_init(&t->g.guest, 4 << 20);
+	start(t, OPTIONS);
+	*state = t;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct test *t = *state;
+
+	rdma_guest_stop(&t->g);
+	free(t);
+	assert_int_equal(mock_objects(), 0);
+	return 0;
+}
+
+static struct bypass_rdma_stats stats(struct test *t)
+{
+	struct bypass_rdma_stats s;
+
+	bypass_rdma_stats(t->g.dev, &s);
+	return s;
+}
+
+static uint64_t sum(uint64_t so_far, const char *bytes, uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++)
+		so_far = so_far * 31 + (uint8_t)bytes[i];
+	return so_far;
+}
+
+static uint32_t reg(struct test *t, uint64_t iova, uint64_t length, const uint64_t *pages,
+		    uint32_t n, struct bypass_rdma_mr *mr)
+{
+	return rdma_guest_register(&t->g, t->pd, IB_UVERBS_ACCESS_LOCAL_WRITE, iova, length, pages,
+				   n, mr);
+}
+
+static void test_layout(void **state)
+{
+	struct test *t = *state;
+	const uint64_t iova = 0x7fff12345678, length = 2 * GUEST_PAGE;
+	uint64_t base = guest_alloc(&t->g.guest, 8 * GUEST_PAGE), sum = 0;
+	const uint64_t pages[] = {base + 5 * GUEST_PAGE, base, base + 3 * GUEST_PAGE};
+	struct bypass_rdma_mr mr;
+
+	for (uint64_t i = 0; i < 8 * GUEST_PAGE; i++)
+		t->g.guest.ram[base + i] = rand();
+	for (uint64_t i = 0; i < length; i++) {
+		uint64_t at = iova % GUEST_PAGE + i;
+
+		sum = sum * 31 + (uint8_t)t->g.guest.ram[pages[at / GUEST_PAGE] + at % GUEST_PAGE];
+	}
+	mock.reg_look = true;
+	assert_int_equal(reg(t, iova, length, pages, 3, &mr), 0);
+	mock.reg_look = false;
+	/* What the HCA finds at the span is the guest's buffer, in the guest's order. */
+	assert_int_equal(mock.reg_sum, sum);
+	assert_int_equal(mock.reg_iova, iova);
+	assert_int_equal(mock.reg_length, length);
+	assert_int_equal((mock.reg_start ^ iova) % (2 << 20), 0);
+	assert_int_equal(mr.rkey, 0x200);
+	assert_int_equal(stats(t).pinned_bytes, 3 * GUEST_PAGE);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEREG_MR, mr.handle), 0);
+	assert_int_equal(stats(t).pinned_bytes, 0);
+}
+
+static void test_one_run(void **state)
+{
+	struct test *t = *state;
+	uint64_t base = guest_alloc(&t->g.guest, 2 * GUEST_PAGE);
+	const uint64_t pages[] = {base, base + GUEST_PAGE};
+	struct bypass_rdma_mr mr;
+
+	/* Neighbours merge, and one run is registered where it lies. */
+	assert_int_equal(reg(t, 0x1000, 2 * GUEST_PAGE, pages, 2, &mr), 0);
+	assert_ptr_equal(mock.reg_start, t->g.guest.ram + base);
+}
+
+static void test_bad_runs(void **state)
+{
+	struct test *t = *state;
+	uint64_t base = guest_alloc(&t->g.guest, 2 * GUEST_PAGE);
+	const uint64_t good[] = {base, base + GUEST_PAGE}, odd[] = {base + 512},
+		       outside[] = {t->g.guest.size}, wild[] = {-GUEST_PAGE};
+	static uint64_t many[257];
+	struct bypass_rdma_mr mr;
+
+	assert_int_equal(reg(t, 0, GUEST_PAGE, odd, 1, &mr), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(reg(t, 0, GUEST_PAGE, outside, 1, &mr), BYPASS_RDMA_E_FAULT);
+	assert_int_equal(reg(t, 0, GUEST_PAGE, wild, 1, &mr), BYPASS_RDMA_E_FAULT);
+	assert_int_equal(reg(t, 0, GUEST_PAGE, good, 2, &mr), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(reg(t, 0, 2 * GUEST_PAGE, good, 1, &mr), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(reg(t, 1, 2 * GUEST_PAGE, good, 2, &mr), BYPASS_RDMA_E_MALFORMED);
+	assert_int_equal(reg(t, 0, 0, good, 1, &mr), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(reg(t, -1ull, GUEST_PAGE, good, 2, &mr), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(reg(t, 0, -1ull, good, 2, &mr), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(reg(t, 100, -50ull, good, 2, &mr), BYPASS_RDMA_E_INVALID);
+	for (int i = 0; i < 257; i++)
+		many[i] = base;
+	assert_int_equal(reg(t, 0, 257 * GUEST_PAGE, many, 257, &mr), BYPASS_RDMA_E_QUOTA);
+	assert_int_equal(reg(t, 0, 256 * GUEST_PAGE, many, 256, &mr), 0);
+	assert_int_equal(reg(t, 0, GUEST_PAGE, good, 1, &mr), BYPASS_RDMA_E_QUOTA);
+	assert_int_equal(stats(t).pinned_bytes, 1 << 20);
+	assert_int_equal(
+		rdma_guest_register(&t->g, t->pd, IB_UVERBS_ACCESS_ON_DEMAND, 0, 1, good, 1, &mr),
+		BYPASS_RDMA_E_UNSUPPORTED);
+}
+
+static void test_rereg(void **state)
+{
+	struct test *t = *state;
+	uint64_t base = guest_alloc(&t->g.guest, GUEST_PAGE);
+	struct bypass_rdma_mr mr;
+	struct bypass_rdma_rereg_mr body = {.flags = BYPASS_RDMA_REREG_ACCESS};
+	const struct rdma_guest_call call = {.command = BYPASS_RDMA_REREG_MR,
+					     .body = &body,
+					     .body_size = sizeof(body),
+					     .reply = &mr,
+					     .reply_size = sizeof(mr)};
+
+	assert_int_equal(reg(t, 0, GUEST_PAGE, &base, 1, &mr), 0);
+	body.handle = mr.handle;
+	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+	body.flags = 8;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_UNSUPPORTED);
+	body.flags = BYPASS_RDMA_REREG_PD;
+	body.reg.pd = 99;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_HANDLE);
+	body.flags = BYPASS_RDMA_REREG_TRANS;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(stats(t).pinned_bytes, GUEST_PAGE);
+}
+
+static void test_all_ram_not_granted(void **state)
+{
+	struct test *t = *state;
+	const struct bypass_rdma_reg_mr body = {.pd = t->pd, .flags = BYPASS_RDMA_MR_ALL_RAM};
+	struct bypass_rdma_mr mr;
+
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, REG_MR, &body, &mr), BYPASS_RDMA_E_PERMISSION);
+}
+
+/* A second range of RAM; with @fd -1 it is not a file. */
+static char *add_ram(struct test *t, uint64_t gpa, bool file)
+{
+	struct bypass_memory_range range = {.gpa = gpa, .size = 1 << 20, .fd = -1};
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+
+	if (file) {
+		range.fd = memfd_create("more", MFD_CLOEXEC);
+		assert_int_equal(ftruncate(range.fd, 2 << 20), 0);
+		range.offset = 1 << 20;
+		flags = MAP_SHARED;
+	}
+	range.hva = mmap(NULL, range.size, PROT_READ | PROT_WRITE, flags, range.fd, range.offset);
+	assert_ptr_not_equal(range.hva, MAP_FAILED);
+	memset(range.hva, 7, range.size);
+	assert_int_equal(bypass_memory_add(t->g.guest.mem, &range), 0);
+	if (t->g.dev)
+		assert_int_equal(t->g.dev->ops->memory(t->g.dev, t->g.guest.mem), 0);
+	return range.hva;
+}
+
+/* A run goes on where another range of RAM begins, in another file. */
+static void test_two_ranges(void **state)
+{
+	struct test *t = *state;
+	const uint64_t last = t->g.guest.size - GUEST_PAGE;
+	char *more = add_ram(t, t->g.guest.size, true);
+	const uint64_t pages[] = {last, last + GUEST_PAGE};
+	struct bypass_rdma_mr mr;
+	uint64_t want;
+
+	memset(t->g.guest.ram + last, 5, GUEST_PAGE);
+	want = sum(sum(0, t->g.guest.ram + last, GUEST_PAGE), more, GUEST_PAGE);
+	mock.reg_look = true;
+	assert_int_equal(reg(t, 0, 2 * GUEST_PAGE, pages, 2, &mr), 0);
+	mock.reg_look = false;
+	assert_int_equal(mock.reg_sum, want);
+	munmap(more, 1 << 20);
+}
+
+static void test_not_a_file(void **state)
+{
+	struct test *t = *state;
+	char *more = add_ram(t, HIGH, false);
+	const uint64_t one[] = {HIGH}, apart[] = {HIGH, HIGH + 2 * GUEST_PAGE};
+	struct bypass_rdma_mr mr;
+
+	assert_int_equal(reg(t, 0, GUEST_PAGE, one, 1, &mr), 0);
+	assert_int_equal(reg(t, 0, 2 * GUEST_PAGE, apart, 2, &mr), BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEREG_MR, mr.handle), 0);
+	munmap(more, 1 << 20);
+}
+
+static void test_all_ram(void **state)
+{
+	struct test *t = calloc(1, sizeof(*t));
+	const struct bypass_rdma_reg_mr wrong = {.flags = BYPASS_RDMA_MR_ALL_RAM, .length = 1};
+	struct bypass_rdma_reg_mr body = {.flags = BYPASS_RDMA_MR_ALL_RAM};
+	struct bypass_rdma_mr mr;
+	char *more;
+
+	(void)state;
+	guest_init(&t->g.guest, 4 << 20);
+	more = add_ram(t, HIGH, true);
+	start(t, "mock0,trust-guest,all-ram,window=64K");
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, REG_MR, &wrong, &mr), BYPASS_RDMA_E_MALFORMED);
+	body.pd = t->pd;
+	t->g.guest.ram[3 << 20] = 0x5a;
+	mock.probe_at[0] = 3 << 20;
+	mock.probe_at[1] = 9 << 20; /* no RAM */
+	mock.probe_at[2] = HIGH + 100;
+	mock.reg_look = true;
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, REG_MR, &body, &mr), 0);
+	mock.reg_look = false;
+	memset(mock.probe_at, 0, sizeof(mock.probe_at));
+	assert_memory_equal(mock.probe, "\x5a\0\7", 3);
+	assert_int_equal(mock.reg_iova, 0);
+	assert_int_equal(mock.reg_length, HIGH + (1 << 20));
+	munmap(more, 1 << 20);
+	rdma_guest_stop(&t->g);
+	free(t);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_layout),
+		TEST(test_one_run),
+		TEST(test_bad_runs),
+		TEST(test_rereg),
+		TEST(test_two_ranges),
+		TEST(test_not_a_file),
+		TEST(test_all_ram_not_granted),
+		cmocka_unit_test(test_all_ram),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
