@@ -10,8 +10,11 @@
  *	rdma-core wait OPTIONS		hold some objects until the HCA is gone
  *	rdma-core hostile OPTIONS N	N rounds of arbitrary bytes in the work queues, beside
  *					a slice that goes on
+ *	rdma-core storm OPTIONS S	S seconds of arbitrary commands and broken chains,
+ *					beside two slices that go on
  */
 #include <inttypes.h>
+#include <time.h>
 
 #include <infiniband/verbs.h>
 #include <rdma/ib_user_ioctl_verbs.h>
@@ -155,10 +158,14 @@ static bool same(struct side *a, struct side *b)
 static uint32_t modify(struct side *s, uint32_t mask, struct bypass_rdma_qp_attr attr)
 {
 	const struct bypass_rdma_modify_qp body = {.handle = s->qp, .mask = mask, .attr = attr};
+	uint32_t status;
 
-	return rdma_guest_call(&s->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_MODIFY_QP,
-								.body = &body,
-								.body_size = sizeof(body)});
+	status = rdma_guest_call(&s->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_MODIFY_QP,
+								  .body = &body,
+								  .body_size = sizeof(body)});
+	if (status)
+		printf("# modify to state %u: status %u\n", attr.qp_state, status);
+	return status;
 }
 
 static void connect_to(struct side *s, const struct side *peer, const uint8_t gid[16],
@@ -263,7 +270,7 @@ static bool completes(struct side *s, uint64_t wr_id, int status)
 /* A GID that both slices use: they see the port's own table. */
 static uint8_t find_gid(struct side *s, uint8_t gid[16])
 {
-	static const uint8_t zero[16];
+	static const uint8_t v4_mapped[12] = {[10] = 0xff, [11] = 0xff};
 	const struct bypass_rdma_port_query body = {.port = 1};
 	struct bypass_rdma_port port;
 	struct bypass_rdma_gids gids;
@@ -277,13 +284,14 @@ static uint8_t find_gid(struct side *s, uint8_t gid[16])
 	      "it has the default P_Key");
 	check(!RDMA_GUEST_CALL(&s->g, QUERY_GIDS, &body, &gids) && gids.count == port.gid_tbl_len,
 	      "it has GIDs");
-	for (uint32_t i = gids.count; i-- > 0;) {
-		if (memcmp(gids.gid[i], zero, 16) && gids.type[i] == 2) {
+	/* An IPv4 address: an IPv6 one may still be tentative. */
+	for (uint32_t i = 0; i < gids.count; i++) {
+		if (!memcmp(gids.gid[i], v4_mapped, sizeof(v4_mapped)) && gids.type[i] == 2) {
 			memcpy(gid, gids.gid[i], 16);
 			return i;
 		}
 	}
-	check(false, "one of them is for RoCE v2");
+	check(false, "one of them is for RoCE v2 over IPv4");
 	return 0;
 }
 
@@ -498,12 +506,12 @@ static void hostile(const char *options, int rounds)
 	connect_to(&b, &a, gid, index);
 	for (int i = 0; i < rounds; i++) {
 		if (i % 100 == 0) {
-			/* Its last queue pair is in error: another, on the same innocent peer. */
+			/* Its last queue pair is in error: another, connected to itself. */
 			rdma_guest_destroy(&bad.g, BYPASS_RDMA_DEALLOC_UCONTEXT, bad.g.ucontext);
 			rdma_guest_create(&bad.g, BYPASS_RDMA_ALLOC_UCONTEXT, &bad.g.ucontext);
 			rdma_guest_create(&bad.g, BYPASS_RDMA_ALLOC_PD, &bad.pd);
 			create_queues(&bad);
-			connect_to(&bad, &b, gid, index);
+			connect_to(&bad, &bad, gid, index);
 		}
 		scribble(bad.sq_buf, 4096);
 		scribble(bad.rq_buf, 4096);
@@ -513,6 +521,87 @@ static void hostile(const char *options, int rounds)
 			exchange(&a, &b);
 	}
 	exchange(&a, &b);
+	rdma_guest_stop(&bad.g);
+	rdma_guest_stop(&a.g);
+	rdma_guest_stop(&b.g);
+}
+
+/* A request that is well-formed more often than not, with small numbers in most places. */
+static uint32_t random_request(struct rdma_guest *g)
+{
+	static const uint8_t bodies[] = {0, 8, 8, 16, 16, 24, 40, 40, 48, 48, 120};
+	struct bypass_rdma_request request = {
+		.command = rand() % 70,
+		.ucontext = rand() % 4 ? g->ucontext : (uint32_t)rand() % 3 - 1,
+		.udata_out = rand() % 2 ? 64 : rand() % 300,
+		.udata_in = rand() % 3 ? 0 : 8,
+	};
+	uint32_t *words = (uint32_t *)(g->guest.ram + g->request);
+	uint32_t size;
+
+	size = sizeof(request) + request.udata_in + bodies[rand() % sizeof(bodies)] +
+	       (rand() % 4 ? 0 : 8 * (rand() % 4));
+	for (uint32_t i = 0; i < (size + 3) / 4; i++) {
+		int kind = rand() % 8;
+
+		words[i] = kind < 6    ? (uint32_t)rand() % 5
+			   : kind == 6 ? (uint32_t)rand() % 0x10000
+				       : (uint32_t)rand() * 5;
+	}
+	memcpy(words, &request, rand() % 50 ? sizeof(request) : rand() % sizeof(request));
+	return rand() % 50 ? size : (uint32_t)rand() % 5000;
+}
+
+static void break_queue(struct rdma_guest *g)
+{
+	struct guest_queue *q = &g->queues[rand() % g->dev->n_queues];
+
+	for (uint64_t i = 0; i < q->ring.num * sizeof(struct vring_desc); i++)
+		((uint8_t *)q->ring.desc)[i] = rand();
+	for (int i = 0; i < 8; i++)
+		guest_avail(q, rand() % 300);
+	q->ring.avail->idx += rand() % 2 ? 0 : rand();
+	guest_kick(q);
+	usleep(2000);
+	g->dev->ops->reset(g->dev);
+	for (unsigned int i = 0; i < g->dev->n_queues; i++)
+		guest_queue_free(&g->queues[i]);
+	g->guest.next = GUEST_PAGE;
+	rdma_guest_start(g, g->dev);
+	if (rdma_guest_set_doorbell(g) ||
+	    rdma_guest_create(g, BYPASS_RDMA_ALLOC_UCONTEXT, &g->ucontext))
+		guest_die("a device that was reset");
+}
+
+static void storm(const char *options, int seconds)
+{
+	static struct side a, b, bad;
+	struct bypass_rdma_stats stats;
+	uint8_t gid[16], index;
+	time_t end = time(NULL) + seconds;
+
+	open_slice(&a, options, 64 << 20);
+	open_slice(&b, options, 64 << 20);
+	open_slice(&bad, options, 64 << 20);
+	create_buffer(&a);
+	create_buffer(&b);
+	index = find_gid(&a, gid);
+	create_queues(&a);
+	create_queues(&b);
+	connect_to(&a, &b, gid, index);
+	connect_to(&b, &a, gid, index);
+	for (int i = 0; time(NULL) < end; i++) {
+		rdma_guest_raw(&bad.g, random_request(&bad.g), rand() % 20 ? 65536 : rand() % 200);
+		rdma_guest_ring(&bad.g, 64 + rand() % 16 * 8, rand() % 64);
+		if (i % 5000 == 4999)
+			break_queue(&bad.g);
+		if (i % 5000 == 1000)
+			exchange(&a, &b);
+	}
+	bypass_rdma_stats(bad.g.dev, &stats);
+	printf("# %" PRIu64 " commands, %" PRIu64 " refused\n", stats.commands, stats.refused);
+	check(stats.commands > stats.refused && stats.refused > 1000, "some did something, most "
+								      "not");
 	rdma_guest_stop(&bad.g);
 	rdma_guest_stop(&a.g);
 	rdma_guest_stop(&b.g);
@@ -530,6 +619,8 @@ int main(int argc, char **argv)
 		wait_for_loss(argv[2]);
 	else if (argc == 4 && !strcmp(argv[1], "hostile"))
 		hostile(argv[2], atoi(argv[3]));
+	else if (argc == 4 && !strcmp(argv[1], "storm"))
+		storm(argv[2], atoi(argv[3]));
 	else
 		return 64;
 	return 0;
