@@ -10,8 +10,6 @@
 . "${0%/*}/rdma-lab"
 . "${0%/*}/rdma-programs"
 
-check_error "rxe for a guest that is not trusted" "trust" bypass-vmm --kernel /guest/vmlinuz \
-	--rdma rxe0
 carve_networks 1
 make_client 10.7.0.2 $host
 vmm_guest guest --slice "${vfs[0]}"
