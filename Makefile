@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# make            libraries, tools and examples, under build/
+# make            libraries, tools and examples, under build/; V=1 shows the commands
 # make demo       a guest with its own VFs, in an emulated host, with figures
 # make check      every test; TAP out (make check-e2e: the scenarios alone, SCENARIOS= some)
 # make lint       formatting and static analysis
@@ -65,24 +65,32 @@ UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(UNIT_SRC))
 
 all: $(LIBS) $(TOOLS) $(EXAMPLES)
 
+# One line a target; all of each command with V=1, and nothing with -s.
+ifeq ($(V),)
+.SILENT:
+say = $(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,echo '  ')
+else
+say = :
+endif
+
 $(O)/obj/%.o: %.c Makefile
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(COMPILE) -c -o $@ $<
 
 $(O)/lib/libbypass.a: $(LIBBYPASS_OBJ)
 $(O)/lib/libvmm-glue.a: $(GLUE_OBJ)
 $(O)/lib/%.a:
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	@rm -f $@
 	$(AR) rcs $@ $^
 
 $(O)/lib/libbypass.so.$(VERSION): $(LIBBYPASS_OBJ) libbypass/libbypass.map
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,libbypass.so.$(SOMAJOR) \
 		-Wl,--version-script=libbypass/libbypass.map $(NO_UNDEFINED) -o $@ $(LIBBYPASS_OBJ) $(PKG_LIBS)
 
 $(O)/lib/libvmm-glue.so.$(VERSION): $(GLUE_OBJ) vmm-glue/vmm-glue.map $(O)/lib/libbypass.so
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,libvmm-glue.so.$(SOMAJOR) \
 		-Wl,--version-script=vmm-glue/vmm-glue.map $(NO_UNDEFINED) -o $@ $(GLUE_OBJ) \
 		-L$(O)/lib -lbypass
@@ -95,11 +103,11 @@ STATIC := $(O)/lib/libvmm-glue.a $(O)/lib/libbypass.a
 link = $(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(PKG_LIBS)
 
 $(O)/bin/bypass: $(call obj,$(TOOL_SRC)) $(STATIC)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(link) $(TOOL_LIBS)
 
 $(O)/bin/bypass-vmm: $(call obj,$(VMM_SRC)) $(STATIC)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(link)
 
 # The measuring guest: its own code, and the measuring code that the host runs too, as one
@@ -110,7 +118,7 @@ GUEST_CFLAGS := -std=gnu17 $(WARN) $(CFLAGS) -ffreestanding -fno-pic -fno-stack-
 OBJCOPY ?= objcopy
 
 $(O)/guest/%.o: % Makefile
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(CC) -Ilibbypass/include $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
 
 $(O)/guest/bench.elf: $(GUEST_OBJ) $(BENCH)/guest/guest.ld
@@ -121,22 +129,22 @@ $(O)/guest/bench.bin: $(O)/guest/bench.elf
 	$(OBJCOPY) -O binary $< $@
 
 $(O)/obj/$(BENCH)/image.o: $(BENCH)/image.S $(O)/guest/bench.bin
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(CC) -DBENCH_GUEST_IMAGE='"$(O)/guest/bench.bin"' -c -o $@ $<
 
 BENCH_OBJ := $(call obj,$(BENCH_SRC)) $(O)/obj/$(BENCH)/image.o
 
 $(O)/bin/bypass-bench: $(BENCH_OBJ) $(STATIC)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(link)
 
 $(EXAMPLES): $(O)/examples/%: $(O)/obj/examples/%.o $(STATIC)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(link)
 
 # A unit test may look inside: it is linked with the static libraries.
 $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(link) -lcmocka
 
 # Those of the bench are linked with all of it but its main().
@@ -149,7 +157,7 @@ FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/*.c
 FUZZ_SECONDS ?= 20
 
 $(FUZZERS): $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(STATIC)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(link) -fsanitize=fuzzer
 
 fuzzers: $(FUZZERS)
@@ -166,7 +174,7 @@ fuzz:
 # A program that a scenario needs is tests/e2e/NAME.c, and is linked in the same way.
 E2E := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
 $(E2E): $(O)/tests/e2e/%: $(O)/obj/tests/e2e/%.o $(STATIC)
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	$(link)
 
 e2e: $(E2E)
@@ -185,7 +193,7 @@ MAN = $(wildcard libbypass/man/*.[1-8] libbypass/tool/man/*.[1-8]) $(LIBRARY_MAN
 $(O)/man/libbypass.3: libbypass/man/libbypass.3.in $(wildcard libbypass/include/bypass/*.h)
 $(O)/man/vmm-glue.3: vmm-glue/man/vmm-glue.3.in $(wildcard vmm-glue/include/bypass/*.h)
 $(LIBRARY_MAN): libbypass/man/from-headers.awk
-	@mkdir -p $(@D)
+	@mkdir -p $(@D) && $(say) $@
 	awk -f libbypass/man/from-headers.awk $(filter %.h,$^) >$@.body
 	sed -e 's/@VERSION@/$(VERSION)/' -e '/^@BODY@$$/{r $@.body' -e 'd}' $(filter %.in,$^) >$@
 	@rm $@.body
