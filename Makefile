@@ -3,6 +3,7 @@
 # make            libraries, tools and examples, under build/; V=1 shows the commands
 # make demo       a guest with its own VFs, in an emulated host, with figures
 # make check      every test; TAP out (make check-e2e: the scenarios alone, SCENARIOS= some)
+# make bench      what each way of doing I/O costs on this machine; build/bench/ has it all
 # make lint       formatting and static analysis
 # make fuzz       the fuzzers, a short while each (FUZZ_SECONDS=)
 # make install    PREFIX=, DESTDIR=
@@ -271,6 +272,6 @@ lint:
 clean:
 	rm -rf $(O)
 
-.PHONY: all man unit fuzz fuzzers e2e install setup check check-e2e lint clean FORCE
+.PHONY: all man unit fuzz fuzzers e2e install setup check check-e2e bench lint clean FORCE
 .SECONDARY:
 -include $(shell find $(O)/obj $(O)/guest -name '*.d' 2>/dev/null)

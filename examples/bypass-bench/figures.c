@@ -91,18 +91,19 @@ static void add_exits(struct bench_figures_list *list, const struct bench_plan *
 	set_bar(figure, 10, true, "I/O exits per million bypass operations");
 }
 
-static void add_control(struct bench_figures_list *list, const struct bench_control *control)
+static void add_control(struct bench_figures_list *list, const struct bench_control *control,
+			bool noisy)
 {
 	struct bench_figure *figure;
 
-	figure = add(list, BENCH_TIME, control->create_ms, false, "control.create.ms");
+	figure = add(list, BENCH_TIME, control->create_ms, noisy, "control.create.ms");
 	set_bar(figure, 5, true, "VM with one slice to its first completion, p50 [ms]");
 	for (unsigned int i = 0; i < BENCH_PAGES; i++) {
 		const struct bench_mapping *mapping = &control->mappings[i];
 
 		if (mapping->why_not[0])
 			continue;
-		figure = add(list, BENCH_RATIO, mapping->ratio, false, "control.map.%s",
+		figure = add(list, BENCH_RATIO, mapping->ratio, noisy, "control.map.%s",
 			     i == BENCH_PAGES_4K ? "4k" : bench_pages_names[i]);
 		if (i != BENCH_PAGES_4K)
 			set_bar(figure, 2, true,
@@ -113,7 +114,7 @@ static void add_control(struct bench_figures_list *list, const struct bench_cont
 }
 
 void bench_figures_take(struct bench_figures_list *list, const struct bench_plan *plan,
-			const struct bench_control *control)
+			const struct bench_control *control, double others)
 {
 	const struct bench_cell *inline48 = bench_plan_find(plan, BENCH_BYPASS, 48, 1);
 	const struct bench_cell *bypass = bench_plan_find(plan, BENCH_BYPASS, 64, 1);
@@ -129,8 +130,7 @@ void bench_figures_take(struct bench_figures_list *list, const struct bench_plan
 	add_against(list, plan, bench_plan_find(plan, BENCH_KICK, 64, 1), bypass, 50, false,
 		    "ioeventfd and a sleeping thread / bypass");
 	add_against(list, plan, bench_plan_find(plan, BENCH_EXIT, 64, 1), bypass, 0, false, NULL);
-	if (control)
-		add_control(list, control);
+	add_control(list, control, others > BENCH_NOISY_OTHERS);
 }
 
 bool bench_figure_reaches(const struct bench_figure *figure)

@@ -47,9 +47,12 @@ struct bench_figures_list {
 	unsigned int n;
 };
 
-/* Takes them from a run with a guest; @control may be NULL. */
+/* Others had more than this share of the CPUs: what is measured once is noisy. */
+#define BENCH_NOISY_OTHERS 0.10
+
+/* Takes them from a run with a guest; @others: share of the CPUs that others had meanwhile. */
 void bench_figures_take(struct bench_figures_list *list, const struct bench_plan *plan,
-			const struct bench_control *control);
+			const struct bench_control *control, double others);
 
 /* Does it reach its bar? */
 bool bench_figure_reaches(const struct bench_figure *figure);

@@ -168,12 +168,12 @@ static int measure(struct bench_run *run, const struct options *options)
 	if (bench_plan_make(&run->plan, &run->lab, options->rounds) ||
 	    bench_plan_run(&run->plan, isatty(STDERR_FILENO)))
 		return failed();
+	if (run->lab.has_guest && bench_control_run(&run->control, &run->lab))
+		return failed();
 	bench_machine_load(run->lab.requester_cpu, run->lab.device_cpu, &run->after);
-	if (run->lab.has_guest) {
-		if (bench_control_run(&run->control, &run->lab))
-			return failed();
-		bench_figures_take(&run->figures, &run->plan, &run->control);
-	}
+	if (run->lab.has_guest)
+		bench_figures_take(&run->figures, &run->plan, &run->control,
+				   bench_load_others(&run->before, &run->after));
 	if (!options->json || strcmp(options->json, "-"))
 		bench_report(run);
 	if (options->json && bench_report_json(run, options->json))

@@ -5,7 +5,6 @@
  * reach, as the DMA of hardware needs it; an IOMMU's own tables are not in it.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/kvm.h>
 #include <linux/memfd.h>
 #include <stdio.h>
@@ -97,15 +96,6 @@ static void release(struct memory *memory)
 		close(memory->fd);
 }
 
-static int open_vm(int *kvm, int *vm)
-{
-	*kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	*vm = *kvm < 0 ? -1 : ioctl(*kvm, KVM_CREATE_VM, 0);
-	if (*vm >= 0 && !ioctl(*vm, KVM_CREATE_IRQCHIP, 0))
-		return 0;
-	return bypass_fail(errno, "no VM: %s", strerror(errno));
-}
-
 static void close_vm(int kvm, int vm)
 {
 	if (vm >= 0)
@@ -120,7 +110,7 @@ static int map_bare(const struct memory *memory, double *ms)
 		.memory_size = SIZE,
 		.userspace_addr = (uint64_t)(uintptr_t)memory->hva,
 	};
-	int kvm, vm, ret = open_vm(&kvm, &vm);
+	int kvm, vm, ret = bench_kvm_open(&kvm, &vm);
 	double begin = bench_now_ms();
 
 	if (!ret && (mlock(memory->hva, SIZE) || ioctl(vm, KVM_SET_USER_MEMORY_REGION, &slot)))
@@ -144,6 +134,7 @@ static int map_into_slice(const struct memory *memory, double *ms)
 	const struct bypass_vm_config config = {
 		.first_slot = FIRST_SLOT,
 		.first_gsi = FIRST_GSI,
+		.split_irqchip = true,
 		.mmio32 = {BENCH_MMIO, BENCH_MMIO_SIZE},
 	};
 	const struct bypass_loop_config loop = {
@@ -152,7 +143,7 @@ static int map_into_slice(const struct memory *memory, double *ms)
 		.size = SIZE, .hva = memory->hva, .fd = memory->fd};
 	struct bypass_slice *slice = NULL;
 	struct bypass_vm *glue = NULL;
-	int kvm, vm, ret = open_vm(&kvm, &vm);
+	int kvm, vm, ret = bench_kvm_open(&kvm, &vm);
 	double begin;
 
 	if (!ret)

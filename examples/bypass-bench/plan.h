@@ -19,6 +19,7 @@
  * @p99: 99 % are not longer
  * @p999: 99.9 % are not longer
  * @per_op: median time of an operation: the inverse of the rate
+ * @server: CPU time of the device's thread for an operation
  * @all: the same, to go through
  */
 struct bench_figures {
@@ -29,8 +30,9 @@ struct bench_figures {
 			double p99;
 			double p999;
 			double per_op;
+			double server;
 		};
-		double all[5];
+		double all[6];
 	};
 };
 

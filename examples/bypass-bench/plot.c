@@ -92,7 +92,8 @@ static int write_data(const struct bench_run *run, const char *directory)
 	return 0;
 }
 
-static const char style[] = "set border 3; set tics nomirror out; set grid lc rgb '#dddddd'\n"
+static const char style[] = "set border 3; set tics nomirror out; set grid lt 1 lw 0.5 lc rgb "
+			    "'#cccccc'\n"
 			    "set key outside right top Left reverse samplen 2 spacing 1.2\n"
 			    "native = \"dt (4,3) lw 1.5\"; guest = \"lw 2.5\"\n"
 			    "array colour[7] = ['#777777', '#0072b2', '#009e73', '#56b4e9', "
@@ -105,7 +106,7 @@ static const char style[] = "set border 3; set tics nomirror out; set grid lc rg
 static const char distribution_plot[] =
 	"set title 'Latency distribution, 64 B payload' font ',15'\n"
 	"set xlabel 'half round trip [µs]'; set ylabel 'share of operations that take longer'\n"
-	"set logscale xy; set format y '%g'; set yrange [1e-5:1]; set xrange [0.01:*]\n"
+	"set logscale xy; set format xy '%g'; set yrange [1e-5:1]; set xrange [0.01:*]\n"
 	"plot for [i=1:7] 'distribution.dat' index 2*i-1 using 1:2 with lines lw 2.5 "
 	"lc rgb colour[i] title title[i].', guest', "
 	"for [i=1:7] '' index 2*i-2 using 1:2 with lines dt (4,3) lw 1.5 lc rgb colour[i] "

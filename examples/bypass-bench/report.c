@@ -65,6 +65,11 @@ static void print_machine(const struct bench_run *run)
 		       noisy, run->plan.n_cells, BENCH_NOISY_DRIFT * 100, BENCH_NOISY_TAIL);
 }
 
+static void print_ratio(double ratio)
+{
+	printf(ratio < 10 ? " %5.2f" : " %5.0f", ratio);
+}
+
 static void print_latency_row(const struct bench_run *run, const struct bench_cell *cell)
 {
 	const struct bench_result *result =
@@ -73,10 +78,10 @@ static void print_latency_row(const struct bench_run *run, const struct bench_ce
 
 	printf("%-19s%8u%10.3f%10.3f%10.3f%10.3f", path_titles[cell->path], cell->size,
 	       median->min / 2e3, median->p50 / 2e3, median->p99 / 2e3, median->p999 / 2e3);
-	if (run->lab.has_guest && cell->ratio.p50 < 100)
-		printf("%6.2f%6.2f", cell->ratio.p50, cell->ratio.p99);
-	else if (run->lab.has_guest)
-		printf("%6.0f%6.0f", cell->ratio.p50, cell->ratio.p99);
+	if (run->lab.has_guest) {
+		print_ratio(cell->ratio.p50);
+		print_ratio(cell->ratio.p99);
+	}
 	puts(cell->noisy ? "~" : "");
 }
 
@@ -206,9 +211,9 @@ void bench_report(const struct bench_run *run)
 {
 	print_machine(run);
 	print_latency(run);
-	print_models(run);
 	if (!run->lab.has_guest)
 		return;
+	print_models(run);
 	print_causes(run);
 	print_control(run);
 	print_bars(run);

@@ -45,7 +45,7 @@ void bench_ram_free(struct bench_ram *ram)
 	close(ram->fd);
 }
 
-static int open_kvm(struct bench_vm *vm)
+static int open_kvm(int *kvm)
 {
 	static const struct {
 		int cap;
@@ -58,8 +58,8 @@ static int open_kvm(struct bench_vm *vm)
 		{KVM_CAP_IMMEDIATE_EXIT, "KVM_CAP_IMMEDIATE_EXIT"},
 	};
 
-	vm->kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
-	if (vm->kvm < 0)
+	*kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+	if (*kvm < 0)
 		return bypass_fail(errno, "/dev/kvm: %s%s", strerror(errno),
 				   errno == ENOENT   ? ": load kvm-intel or kvm-amd; is "
 						       "virtualisation "
@@ -67,7 +67,7 @@ static int open_kvm(struct bench_vm *vm)
 				   : errno == EACCES ? ": be root, or a member of its group"
 						     : "");
 	for (unsigned int i = 0; i < sizeof(needs) / sizeof(*needs); i++)
-		if (ioctl(vm->kvm, KVM_CHECK_EXTENSION, needs[i].cap) <= 0)
+		if (ioctl(*kvm, KVM_CHECK_EXTENSION, needs[i].cap) <= 0)
 			return bypass_fail(EOPNOTSUPP,
 					   "this KVM has no %s, without which the paths cannot be "
 					   "measured; a newer kernel has it",
@@ -84,27 +84,30 @@ static int kvm_failed(const char *what)
  * Local APICs only: the guest uses no other. PIC and IOAPIC would register on KVM's
  * I/O bus, and the next memory slot would wait for an RCU grace period, 4 ms or so.
  */
-static int create_irqchip(const struct bench_vm *vm)
+int bench_kvm_open(int *kvm, int *vm)
 {
 	struct kvm_enable_cap cap = {.cap = KVM_CAP_SPLIT_IRQCHIP, .args = {IOAPIC_PINS}};
+	int ret;
 
-	return ioctl(vm->fd, KVM_ENABLE_CAP, &cap);
+	*vm = -1;
+	ret = open_kvm(kvm);
+	if (ret)
+		return ret;
+	*vm = ioctl(*kvm, KVM_CREATE_VM, 0);
+	if (*vm < 0)
+		return kvm_failed("cannot create a VM");
+	return ioctl(*vm, KVM_ENABLE_CAP, &cap) ? kvm_failed("cannot create local APICs") : 0;
 }
 
-static int create_vm(struct bench_vm *vm)
+static int create_vcpu(struct bench_vm *vm)
 {
 	uint64_t identity = IDENTITY_MAP;
 	int size;
 
-	vm->fd = ioctl(vm->kvm, KVM_CREATE_VM, 0);
-	if (vm->fd < 0)
-		return kvm_failed("cannot create a VM");
 	if (ioctl(vm->fd, KVM_CHECK_EXTENSION, KVM_CAP_SET_IDENTITY_MAP_ADDR) > 0 &&
 	    (ioctl(vm->fd, KVM_SET_IDENTITY_MAP_ADDR, &identity) ||
 	     ioctl(vm->fd, KVM_SET_TSS_ADDR, IDENTITY_MAP + 4096)))
 		return kvm_failed("cannot set the addresses that VMX needs");
-	if (create_irqchip(vm))
-		return kvm_failed("cannot create local APICs");
 	vm->vcpu = ioctl(vm->fd, KVM_CREATE_VCPU, 0);
 	if (vm->vcpu < 0)
 		return kvm_failed("cannot create a vCPU");
@@ -146,9 +149,9 @@ int bench_vm_open(struct bench_vm *vm, const struct bench_ram *ram, struct bypas
 	int ret;
 
 	*vm = (struct bench_vm){.kvm = -1, .fd = -1, .vcpu = -1, .ram = ram};
-	ret = open_kvm(vm);
+	ret = bench_kvm_open(&vm->kvm, &vm->fd);
 	if (!ret)
-		ret = create_vm(vm);
+		ret = create_vcpu(vm);
 	if (!ret)
 		ret = plug(vm, ring, trap);
 	if (!ret)

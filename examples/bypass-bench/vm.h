@@ -54,6 +54,9 @@ struct bench_vm {
 	uint64_t exits;
 };
 
+/* Opens KVM and makes a VM with local APICs; on failure too, what is not -1 is to be closed. */
+int bench_kvm_open(int *kvm, int *vm);
+
 int bench_ram_alloc(struct bench_ram *ram);
 void bench_ram_free(struct bench_ram *ram);
 
