@@ -508,6 +508,7 @@ static void hostile(const char *options, int rounds)
 		if (i % 100 == 0) {
 			/* Its last queue pair is in error: another, connected to itself. */
 			rdma_guest_destroy(&bad.g, BYPASS_RDMA_DEALLOC_UCONTEXT, bad.g.ucontext);
+			bad.g.ucontext = BYPASS_RDMA_NONE;
 			rdma_guest_create(&bad.g, BYPASS_RDMA_ALLOC_UCONTEXT, &bad.g.ucontext);
 			rdma_guest_create(&bad.g, BYPASS_RDMA_ALLOC_PD, &bad.pd);
 			create_queues(&bad);
