@@ -147,7 +147,7 @@ struct bypass_rdma_config {
  *	UNSUPPORTED	the HCA, its driver or the slice cannot
  *	FAULT		a guest-physical address that is not RAM
  *	PERMISSION	not granted to this slice
- *	TOO_BIG		more runs in a registration than the host may map (vm.max_map_count)
+ *	TOO_BIG		more runs in a registration than the host may map
  *	NO_SPACE	the window is full
  *	NO_DEVICE	the HCA was removed
  *	IO		everything else

@@ -18,46 +18,46 @@ struct shape {
 	uint16_t body;
 	uint16_t reply;
 	bool maps; /* may return mappings */
-	bool tail; /* has a list of run pages */
+	bool runs; /* has a list of run pages */
 };
 
 #define SIZE(type) sizeof(struct bypass_rdma_##type)
 #define HANDLE	   SIZE(handle)
+#define COMMAND(code, handler, body, reply, ...)                                                   \
+	[BYPASS_RDMA_##code] = {rdma_##handler, #code, body, reply, __VA_ARGS__}
 
-/* clang-format off */
 static const struct shape shapes[] = {
-	[BYPASS_RDMA_QUERY_DEVICE] = { rdma_query_device, "query device", 0, SIZE(device), 0, 0 },
-	[BYPASS_RDMA_QUERY_PORT] = { rdma_query_port, "query port", SIZE(port_query), SIZE(port), 0, 0 },
-	[BYPASS_RDMA_QUERY_GIDS] = { rdma_query_gids, "query GIDs", SIZE(port_query), SIZE(gids), 0, 0 },
-	[BYPASS_RDMA_QUERY_PKEYS] = { rdma_query_pkeys, "query P_Keys", SIZE(port_query), SIZE(pkeys), 0, 0 },
-	[BYPASS_RDMA_SET_DOORBELL] = { rdma_set_doorbell, "set doorbell", SIZE(set_doorbell), 0, 0, 0 },
-	[BYPASS_RDMA_ALLOC_UCONTEXT] = { rdma_alloc_ucontext, "alloc ucontext", 0, HANDLE, 1, 0 },
-	[BYPASS_RDMA_DEALLOC_UCONTEXT] = { rdma_dealloc_ucontext, "dealloc ucontext", HANDLE, 0, 0, 0 },
-	[BYPASS_RDMA_RELEASE_MMAP] = { rdma_release_mmap, "release mmap", SIZE(release_mmap), 0, 0, 0 },
-	[BYPASS_RDMA_ALLOC_PD] = { rdma_alloc_pd, "alloc PD", 0, HANDLE, 0, 0 },
-	[BYPASS_RDMA_DEALLOC_PD] = { rdma_destroy, "dealloc PD", HANDLE, 0, 0, 0 },
-	[BYPASS_RDMA_REG_MR] = { rdma_reg_mr, "reg MR", SIZE(reg_mr), SIZE(mr), 0, 1 },
-	[BYPASS_RDMA_REREG_MR] = { rdma_rereg_mr, "rereg MR", SIZE(rereg_mr), SIZE(mr), 0, 1 },
-	[BYPASS_RDMA_DEREG_MR] = { rdma_destroy, "dereg MR", HANDLE, 0, 0, 0 },
-	[BYPASS_RDMA_ALLOC_MW] = { rdma_alloc_mw, "alloc MW", SIZE(alloc_mw), SIZE(mr), 0, 0 },
-	[BYPASS_RDMA_DEALLOC_MW] = { rdma_destroy, "dealloc MW", HANDLE, 0, 0, 0 },
-	[BYPASS_RDMA_CREATE_CQ] = { rdma_create_cq, "create CQ", SIZE(create_cq), SIZE(cq), 1, 0 },
-	[BYPASS_RDMA_RESIZE_CQ] = { rdma_resize_cq, "resize CQ", SIZE(resize_cq), SIZE(cq), 1, 0 },
-	[BYPASS_RDMA_DESTROY_CQ] = { rdma_destroy, "destroy CQ", HANDLE, 0, 0, 0 },
-	[BYPASS_RDMA_CREATE_SRQ] = { rdma_create_srq, "create SRQ", SIZE(create_srq), SIZE(srq), 1, 0 },
-	[BYPASS_RDMA_MODIFY_SRQ] = { rdma_modify_srq, "modify SRQ", SIZE(modify_srq), 0, 1, 0 },
-	[BYPASS_RDMA_QUERY_SRQ] = { rdma_query_srq, "query SRQ", HANDLE, SIZE(srq), 0, 0 },
-	[BYPASS_RDMA_DESTROY_SRQ] = { rdma_destroy, "destroy SRQ", HANDLE, 0, 0, 0 },
-	[BYPASS_RDMA_CREATE_QP] = { rdma_create_qp, "create QP", SIZE(create_qp), SIZE(qp), 1, 0 },
-	[BYPASS_RDMA_MODIFY_QP] = { rdma_modify_qp, "modify QP", SIZE(modify_qp), 0, 0, 0 },
-	[BYPASS_RDMA_QUERY_QP] = { rdma_query_qp, "query QP", SIZE(query_qp), SIZE(qp_state), 0, 0 },
-	[BYPASS_RDMA_DESTROY_QP] = { rdma_destroy, "destroy QP", HANDLE, 0, 0, 0 },
-	[BYPASS_RDMA_CREATE_AH] = { rdma_create_ah, "create AH", SIZE(create_ah), HANDLE, 0, 0 },
-	[BYPASS_RDMA_DESTROY_AH] = { rdma_destroy, "destroy AH", HANDLE, 0, 0, 0 },
-	[BYPASS_RDMA_ATTACH_MCAST] = { rdma_attach_mcast, "attach multicast", SIZE(mcast), 0, 0, 0 },
-	[BYPASS_RDMA_DETACH_MCAST] = { rdma_detach_mcast, "detach multicast", SIZE(mcast), 0, 0, 0 },
+	COMMAND(QUERY_DEVICE, query_device, 0, SIZE(device), 0),
+	COMMAND(QUERY_PORT, query_port, SIZE(port_query), SIZE(port), 0),
+	COMMAND(QUERY_GIDS, query_gids, SIZE(port_query), SIZE(gids), 0),
+	COMMAND(QUERY_PKEYS, query_pkeys, SIZE(port_query), SIZE(pkeys), 0),
+	COMMAND(SET_DOORBELL, set_doorbell, SIZE(set_doorbell), 0, 0),
+	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, .maps = true),
+	COMMAND(DEALLOC_UCONTEXT, dealloc_ucontext, HANDLE, 0, 0),
+	COMMAND(RELEASE_MMAP, release_mmap, SIZE(release_mmap), 0, 0),
+	COMMAND(ALLOC_PD, alloc_pd, 0, HANDLE, 0),
+	COMMAND(DEALLOC_PD, destroy, HANDLE, 0, 0),
+	COMMAND(REG_MR, reg_mr, SIZE(reg_mr), SIZE(mr), .runs = true),
+	COMMAND(REREG_MR, rereg_mr, SIZE(rereg_mr), SIZE(mr), .runs = true),
+	COMMAND(DEREG_MR, destroy, HANDLE, 0, 0),
+	COMMAND(ALLOC_MW, alloc_mw, SIZE(alloc_mw), SIZE(mr), 0),
+	COMMAND(DEALLOC_MW, destroy, HANDLE, 0, 0),
+	COMMAND(CREATE_CQ, create_cq, SIZE(create_cq), SIZE(cq), .maps = true),
+	COMMAND(RESIZE_CQ, resize_cq, SIZE(resize_cq), SIZE(cq), .maps = true),
+	COMMAND(DESTROY_CQ, destroy, HANDLE, 0, 0),
+	COMMAND(CREATE_SRQ, create_srq, SIZE(create_srq), SIZE(srq), .maps = true),
+	COMMAND(MODIFY_SRQ, modify_srq, SIZE(modify_srq), 0, .maps = true),
+	COMMAND(QUERY_SRQ, query_srq, HANDLE, SIZE(srq), 0),
+	COMMAND(DESTROY_SRQ, destroy, HANDLE, 0, 0),
+	COMMAND(CREATE_QP, create_qp, SIZE(create_qp), SIZE(qp), .maps = true),
+	COMMAND(MODIFY_QP, modify_qp, SIZE(modify_qp), 0, 0),
+	COMMAND(QUERY_QP, query_qp, SIZE(query_qp), SIZE(qp_state), 0),
+	COMMAND(DESTROY_QP, destroy, HANDLE, 0, 0),
+	COMMAND(CREATE_AH, create_ah, SIZE(create_ah), HANDLE, 0),
+	COMMAND(DESTROY_AH, destroy, HANDLE, 0, 0),
+	COMMAND(ATTACH_MCAST, attach_mcast, SIZE(mcast), 0, 0),
+	COMMAND(DETACH_MCAST, detach_mcast, SIZE(mcast), 0, 0),
 };
-/* clang-format on */
 
 static const struct shape *find_shape(uint32_t code)
 {
@@ -109,7 +109,7 @@ static int parse(struct rdma_slice *s, struct rdma_command *c, uint32_t size, ui
 		return bypass_fail(EPROTO, "Blobs of %u and %u bytes: the most is %u",
 				   c->udata_in_size, c->udata_room, BYPASS_RDMA_UDATA_MAX);
 	fixed = sizeof(*request) + (*shape)->body + c->udata_in_size;
-	if (size < fixed || (size > fixed && !(*shape)->tail))
+	if (size < fixed || (size > fixed && !(*shape)->runs))
 		return bypass_fail(EPROTO, "A request of %u bytes where %u are right", size, fixed);
 	needed = sizeof(struct bypass_rdma_response) + (*shape)->reply + c->udata_room;
 	if ((*shape)->maps)

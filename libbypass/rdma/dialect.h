@@ -10,7 +10,7 @@
  *
  * What an mlx5 dialect will have to say (rdma/mlx5-abi.h), next to rxe's rules:
  *
- *	command		in							out
+ *	command		in						out
  *	ALLOC_UCONTEXT	req_v2: counts and flags only			resp: UAR geometry
  *	ALLOC_PD	-						pdn
  *	CREATE_CQ	buf_addr*, db_addr*, cqe_size, flags,		cqn

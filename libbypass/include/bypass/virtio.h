@@ -62,8 +62,9 @@ struct bypass_virtio_queue {
  * struct bypass_virtio_carrier - what a transport does for its device
  * @config_changed: raise the configuration change notification; the device calls it
  *	without locks held, from any of its threads
- * @needs_reset: NULL: the transport cannot. Else set DEVICE_NEEDS_RESET and notify: the device is lost (its HCA was
- *	removed) or the driver broke the rules beyond repair. From any thread
+ * @needs_reset: NULL: the transport cannot. Else set DEVICE_NEEDS_RESET and notify: the
+ *	device is lost (its HCA was removed) or the driver broke the rules beyond repair.
+ *	From any thread
  * @shm_map: NULL: the guest sees the window's hva. Else (out of process): make
  *	[@offset, @offset + @size) of the window show @fd from @fd_offset on, and
  *	return when the guest can see it. Called by one thread of the device at a
