@@ -26,6 +26,9 @@ static bool parse_mac(const char *text, struct bypass_vf_settings *settings)
 	unsigned int byte[6];
 	int end = -1;
 
+	/* %x takes blanks and signs as well. */
+	if (strspn(text, "0123456789abcdefABCDEF:") != strlen(text))
+		return false;
 	sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%n", &byte[0], &byte[1], &byte[2], &byte[3], &byte[4],
 	       &byte[5], &end);
 	if (end < 0 || text[end] || (byte[0] & 1)) /* no multicast address */

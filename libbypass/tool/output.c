@@ -153,11 +153,10 @@ bool parse_size(const char *text, uint64_t *bytes)
 	if (end == text || text[0] == '-' || !*bytes)
 		return false;
 	unit = *end ? strchr(units, *end) : NULL;
-	if (unit) {
-		*bytes <<= 10 * (unit - units + 1);
-		end++;
-	}
-	return !*end;
+	for (int i = unit ? unit - units + 1 : 0; i > 0; i--)
+		if (__builtin_mul_overflow(*bytes, 1024, bytes))
+			return false;
+	return !end[unit ? 1 : 0];
 }
 
 void print_json(struct json_object *document)

@@ -65,6 +65,30 @@ narrow() { [ "$(COLUMNS=80 bypass list --all | wc -L)" -le 80 ]; }
 check "the table fits 80 columns" narrow
 
 check "no root is needed" setpriv --reuid 65534 --clear-groups bypass list
+wrong() { # WHAT PATTERN ARGUMENT...: status 2, and nothing is done
+	local what=$1 pattern=$2 status=0
+	shift 2
+	bypass "$@" >out 2>&1 || status=$?
+	grep -qe "$pattern" out || status="$status, no '$pattern'"
+	[ "$status" = 2 ] || fail "$what: status $status: $(cat out)"
+	echo "ok: $what"
+}
+for mac in 01:00:00:00:00:01 02:00:00:00:00 02:00:00:00:00:01:02 "02:00:00:00:00: 1" \
+	02:00:00:00:00:01,02:00:00:00:00:02 ''; do
+	wrong "MAC address '$mac' for one VF" "--mac takes" carve "$igb" --vfs 1 --mac "$mac"
+done
+for vlan in 0 4095 x 5,6; do
+	wrong "VLAN '$vlan' for one VF" "--vlan takes" carve "$igb" --vfs 1 --vlan "$vlan"
+done
+wrong "trust" "--trust takes" carve "$igb" --vfs 1 --trust maybe
+wrong "no VFs" "--vfs takes" carve "$igb" --vfs 0
+wrong "a MAC address without VFs" "go with --vfs" carve "$igb" --mac 02:00:00:00:00:01
+wrong "nothing to carve" "which one function" carve
+wrong "nothing to release" "what to release" release
+wrong "all and one" "takes no names" release --all "$igb"
+wrong "a size past all sizes" "takes a size" doctor --mem 99999999999T
+wrong "a command that is not there" "no command 'crave'" crave
+check "nothing was made" test "$(cat "/sys/bus/pci/devices/$igb/sriov_numvfs")" = 0
 check_error "a wrong option" "unrecognized option" bypass list --wrong
 check_error "a wrong address" "is not a PCI address.*bypass list" bypass carve 01:00
 check_error "an address with nothing there" "no PCI function 0000:7f:00.0" bypass carve 7f:00.0
