@@ -130,13 +130,17 @@ static void cell_numa(struct json_object *row, char *text, size_t size)
 
 static void cell_state(struct json_object *row, char *text, size_t size)
 {
+	snprintf(text, size, "%s", get_text(row, "state"));
+}
+
+/* Below the table, which has no room for it. */
+static void print_holder(struct json_object *row)
+{
 	struct json_object *holder = json_object_object_get(row, "holder");
 
 	if (holder)
-		snprintf(text, size, "in use by %s (%d)", get_text(holder, "name"),
-			 (int)get_number(holder, "pid"));
-	else
-		snprintf(text, size, "%s", get_text(row, "state"));
+		printf("%s is in use by %s (%d).\n", get_text(row, "address"),
+		       get_text(holder, "name"), (int)get_number(holder, "pid"));
 }
 
 static void show(struct json_object *functions)
@@ -149,13 +153,15 @@ static void show(struct json_object *functions)
 		{.title = "VFS", .cell = cell_vfs, .right = true},
 		{.title = "GROUP", .cell = cell_group},
 		{.title = "NUMA", .cell = cell_numa, .right = true},
-		{.title = "STATE", .cell = cell_state, .shrinks = true},
+		{.title = "STATE", .cell = cell_state},
 	};
 
 	if (json_object_array_length(functions))
 		print_table(functions, columns, sizeof(columns) / sizeof(columns[0]));
 	else
 		puts("No PCI function that a guest could have; --all shows bridges too.");
+	for (size_t i = 0; i < json_object_array_length(functions); i++)
+		print_holder(json_object_array_get_idx(functions, i));
 }
 
 static int list_functions(struct json_object *array, bool all)

@@ -63,9 +63,9 @@ rdma_agrees() {
 		"$(cat /sys/class/infiniband/rxe0/ports/1/gids/0)" ]
 }
 check "list --rdma: link, network device, function and GIDs" rdma_agrees
-no_colour() { ! script -qc "NO_COLOR=1 bypass list" /dev/null | grep -q $'\033\[[0-9]*m'; }
-colour() { script -qc "TERM=linux bypass list" /dev/null | grep -q $'\033\[1m'; }
+no_colour() { ! script -qc "NO_COLOR=1 bypass list" /dev/null | grep $'\033\[[0-9]*m'; }
+colour() { script -qc "TERM=linux bypass list" /dev/null | grep $'\033\[1m'; }
 check "colour on a terminal" colour
 check "none with NO_COLOR" no_colour
-plain() { ! bypass list | grep -q $'\033'; }
+plain() { ! bypass list | grep $'\033'; }
 check "none elsewhere" plain

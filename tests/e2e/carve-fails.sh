@@ -24,15 +24,6 @@ check_error "a whole function that cannot be bound" "could not bind $nvme to vfi
 	bypass carve "$nvme"
 check "it is back with its driver" host_restored
 
-# A ledger that cannot be written any more: nothing is done that is not in it.
-bypass status >/dev/null
-mount -t tmpfs -o size=16k,mode=700 none /run/bypass
-at_exit "umount /run/bypass 2>/dev/null || true"
-check_error "no room for the ledger" "cannot write the ledger .*No space left" \
-	sh -c "bypass carve $nvme --vfs 4 2>&1 | tr '\n' ' '; exit 1"
-check "everything was undone" host_restored
-umount /run/bypass
-
 # The undo cannot be done either: the ledger keeps it, and release does it later.
 probe=/sys/bus/pci/drivers/nvme/bind
 mount --bind /dev/full $probe
@@ -47,3 +38,12 @@ check_error "nor can it be carved" "left half done .*bypass release $nvme" bypas
 umount $probe $bind
 check "release makes it good once the reason is gone" bypass release "$nvme"
 check "everything was undone" host_restored
+
+# A ledger that cannot be written any more: nothing is done that is not in it.
+bypass status >/dev/null
+mount -t tmpfs -o size=16k,mode=700 none /run/bypass
+at_exit "umount /run/bypass 2>/dev/null || true"
+check_error "no room for the ledger" "cannot write the ledger .*No space left" \
+	sh -c "bypass carve $nvme --vfs 4 2>&1 | tr '\n' ' '; exit 1"
+check "everything was undone" host_restored
+umount /run/bypass

@@ -45,7 +45,7 @@ check "a function for a guest" bypass carve "$edu"
 group=$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
 sleep 1000 9<>"/dev/vfio/$group" &
 ails driver "in use by process $! \(sleep\)" "$edu"
-listed() { bypass list | grep "$edu.*in use by sleep ($!)"; }
+listed() { bypass list | grep "$edu is in use by sleep ($!)"; }
 check "list says so too" listed
 check_error "and release" "in use by process $! \(sleep\)" bypass release "$edu"
 mends driver "$edu"
