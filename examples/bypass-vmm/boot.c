@@ -28,7 +28,9 @@
 #define E820_RAM       1
 #define E820_RESERVED  2
 #define SECTOR	       512
-#define DEFAULT_ARGS   "console=ttyS0"
+
+/* A kernel on hardware-reduced ACPI leaves reboot to EFI, which is not there, unless it is told. */
+#define DEFAULT_ARGS "console=ttyS0 reboot=acpi"
 
 /* A file that is to be copied into the guest. */
 struct image {

@@ -108,7 +108,8 @@ static void *run_cpu(void *opaque)
 
 	snprintf(name, sizeof(name), "vcpu%u", cpu->id);
 	pthread_setname_np(pthread_self(), name);
-	while (!cpu->vmm->stopping) {
+	/* One that has ended the machine must not go on: it would try other ways to reboot. */
+	while (!cpu->vmm->stopping && cpu->vmm->event == EVENT_NONE) {
 		if (!ioctl(cpu->fd, KVM_RUN, 0)) {
 			serve(cpu);
 		} else if (errno == EINTR) {

@@ -31,7 +31,7 @@ static const char help[] =
 	"\n"
 	"  --kernel FILE      a bzImage, such as /boot/vmlinuz\n"
 	"  --initrd FILE      its initial file system\n"
-	"  --append TEXT      more kernel arguments (console=ttyS0 is always there)\n"
+	"  --append TEXT      more kernel arguments, after console=ttyS0 reboot=acpi\n"
 	"  --cpus N           virtual CPUs, 1 to 64 (1)\n"
 	"  --mem SIZE         memory, such as 512M or 4G, in steps of 2M (512M)\n"
 	"  --hugepages        take it from the kernel's pool of 2 MiB pages\n"

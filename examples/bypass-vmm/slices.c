@@ -123,16 +123,7 @@ static void config_access(struct slices *slices, uint32_t devfn, uint32_t offset
 		memset(data, 0xff, size);
 }
 
-/**
- * slices_mmio() - an access to memory that is not RAM (KVM_EXIT_MMIO)
- * @slices: the slices
- * @gpa: guest-physical address
- * @data: read or written
- * @size: 1 to 8
- * @write: direction
- *
- * Return: false when neither config space nor a BAR lies there.
- */
+/* KVM_EXIT_MMIO. Returns false when neither config space nor a BAR lies there. */
 bool slices_mmio(struct slices *slices, uint64_t gpa, void *data, uint32_t size, bool write)
 {
 	uint64_t at = gpa - ECAM_BASE;
@@ -147,16 +138,7 @@ bool slices_mmio(struct slices *slices, uint64_t gpa, void *data, uint32_t size,
 	return true;
 }
 
-/**
- * slices_pio() - an access to an I/O port (KVM_EXIT_IO)
- * @slices: the slices
- * @port: port number
- * @data: read or written
- * @size: 1, 2 or 4
- * @write: direction
- *
- * Return: false when neither config space nor a BAR lies there.
- */
+/* KVM_EXIT_IO, one access. Returns false when neither config space nor a BAR lies there. */
 bool slices_pio(struct slices *slices, uint16_t port, void *data, uint32_t size, bool write)
 {
 	uint32_t address = slices->config_address;
