@@ -249,6 +249,7 @@ static bool wants_reset(const struct function *fn, uint32_t offset, const uint8_
 void config_write(struct function *fn, uint32_t offset, const uint8_t *data, uint32_t size)
 {
 	uint16_t power = fn->pm ? config_get(fn, fn->pm + PCI_PM_CTRL, 2) : 0;
+	uint16_t before = config_get(fn, PCI_COMMAND, 2);
 	bool command = touches(offset, size, PCI_COMMAND, 2);
 	uint32_t at = offset, left = size;
 	const uint8_t *from = data;
@@ -271,7 +272,7 @@ void config_write(struct function *fn, uint32_t offset, const uint8_t *data, uin
 		function_reset(fn);
 		return;
 	}
-	if (command)
+	if ((before ^ config_get(fn, PCI_COMMAND, 2)) & PCI_COMMAND_MASTER)
 		config_command(fn);
 	if (command || touches(offset, size, PCI_BASE_ADDRESS_0, 4 * BYPASS_BARS) ||
 	    (fn->pm && touches(offset, size, fn->pm + PCI_PM_CTRL, 2)))

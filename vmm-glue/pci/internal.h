@@ -66,6 +66,7 @@ struct vector {
  * @count: their number
  * @trigger: of INTx: the eventfd that the slice signals
  * @resample: of INTx: the one that KVM signals
+ * @open: of INTx: KVM listens to @trigger
  */
 struct interrupts {
 	enum bypass_irq mode;
@@ -73,6 +74,7 @@ struct interrupts {
 	unsigned int count;
 	int trigger;
 	int resample;
+	bool open;
 };
 
 /**
@@ -202,6 +204,7 @@ void irq_vector_update(struct function *fn, unsigned int first, unsigned int end
 
 /* intx.c */
 int intx_start(struct function *fn);
+void intx_update(struct function *fn);
 void intx_stop(struct function *fn);
 
 /* msi.c */

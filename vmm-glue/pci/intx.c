@@ -28,31 +28,51 @@ int intx_start(struct function *fn)
 	struct interrupts *irq = &fn->irq;
 	int err;
 
+	irq->open = false;
 	irq->trigger = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	irq->resample = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (irq->trigger < 0 || irq->resample < 0) {
 		err = bypass_fail(errno, "no eventfd for INTx: %s", strerror(errno));
 		goto close;
 	}
-	err = glue_irqfd(&fn->vm->machine, irq->trigger, fn->intx_gsi, irq->resample, true);
-	if (err)
-		goto close;
 	/* The kernel takes a resampler only when the line has its trigger. */
 	err = slice->ops->vectors(slice, BYPASS_IRQ_INTX, 0, 1, &irq->trigger);
 	if (err)
-		goto irqfd;
+		goto close;
 	err = slice->ops->resample(slice, irq->resample);
 	if (err)
 		goto trigger;
+	intx_update(fn);
 	return 0;
 
 trigger:
 	slice->ops->vectors(slice, BYPASS_IRQ_INTX, 0, 0, NULL);
-irqfd:
-	glue_irqfd(&fn->vm->machine, irq->trigger, fn->intx_gsi, -1, false);
 close:
 	fds_close(irq);
 	return err;
+}
+
+/*
+ * The guest disables INTx in its command register, or enables it: some drivers do so with
+ * each interrupt. KVM alone is told: it lowers the pin with its last irqfd, and what fires
+ * meanwhile waits in the eventfd. But an acknowledgement in between is lost with the irqfd,
+ * so that the line may be masked at the device still: unmask it, and a device that has
+ * more to say is heard again.
+ */
+void intx_update(struct function *fn)
+{
+	bool open = !(config_get(fn, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
+	struct interrupts *irq = &fn->irq;
+
+	if (open == irq->open)
+		return;
+	if (glue_irqfd(&fn->vm->machine, irq->trigger, fn->intx_gsi, irq->resample, open)) {
+		function_remark(fn, "INTx is lost: %s", bypass_error());
+		return;
+	}
+	irq->open = open;
+	if (open)
+		eventfd_write(irq->resample, 1);
 }
 
 void intx_stop(struct function *fn)
@@ -61,7 +81,7 @@ void intx_stop(struct function *fn)
 
 	slice->ops->resample(slice, -1);
 	slice->ops->vectors(slice, BYPASS_IRQ_INTX, 0, 0, NULL);
-	/* KVM lowers the pin with its last resampling irqfd. */
-	glue_irqfd(&fn->vm->machine, fn->irq.trigger, fn->intx_gsi, -1, false);
+	if (fn->irq.open)
+		glue_irqfd(&fn->vm->machine, fn->irq.trigger, fn->intx_gsi, -1, false);
 	fds_close(&fn->irq);
 }

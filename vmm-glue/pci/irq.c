@@ -208,10 +208,7 @@ static enum bypass_irq irq_wanted(const struct function *fn)
 		return BYPASS_IRQ_MSIX;
 	if (fn->msi && config_get(fn, fn->msi + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE)
 		return BYPASS_IRQ_MSI;
-	if (config_get(fn, PCI_INTERRUPT_PIN, 1) &&
-	    !(config_get(fn, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE))
-		return BYPASS_IRQ_INTX;
-	return BYPASS_IRQS;
+	return config_get(fn, PCI_INTERRUPT_PIN, 1) ? BYPASS_IRQ_INTX : BYPASS_IRQS;
 }
 
 /* The guest has changed these vectors, of the type that is enabled. */
@@ -231,7 +228,9 @@ void irq_update(struct function *fn)
 	if (mode != fn->irq.mode || (mode == BYPASS_IRQ_MSI && fn->irq.count != msi_count(fn))) {
 		irq_stop(fn);
 		irq_start(fn, mode);
-	} else if (mode == BYPASS_IRQ_MSI || mode == BYPASS_IRQ_MSIX) {
+	} else if (mode == BYPASS_IRQ_INTX) {
+		intx_update(fn);
+	} else if (mode != BYPASS_IRQS) {
 		irq_vector_update(fn, 0, fn->irq.count);
 	}
 }
