@@ -18,9 +18,11 @@ void loop_raise(struct loop *loop)
 
 	if (!atomic_load_explicit(&loop->connected, memory_order_acquire))
 		return;
+	/* Counted first: who has seen the interrupt must find it counted. */
+	atomic_fetch_add_explicit(&loop->interrupts, 1, memory_order_relaxed);
 	/* Fails only when the counter is full: then an interrupt is pending anyway. */
-	if (write(loop->raise_fd, &one, sizeof(one)) == sizeof(one))
-		atomic_fetch_add_explicit(&loop->interrupts, 1, memory_order_relaxed);
+	if (write(loop->raise_fd, &one, sizeof(one)) != sizeof(one))
+		atomic_fetch_sub_explicit(&loop->interrupts, 1, memory_order_relaxed);
 }
 
 static int64_t serve_in_data(struct loop *loop, const struct bypass_loop_entry *req)

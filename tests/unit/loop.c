@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -438,6 +439,8 @@ static void test_served_by_a_process(void **state)
 	if (!pid) {
 		uint64_t kicks;
 
+		/* Not to stay behind when the test fails. */
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		while (read(bypass_loop_kick_fd(f.slice), &kicks, sizeof(kicks)) > 0)
 			bypass_loop_poll(f.slice, 8);
 		_exit(1);
