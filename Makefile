@@ -253,6 +253,11 @@ endif
 setup:
 	@tests/setup
 
+# The emulated host builds the project for itself.
+demo:
+	@tests/setup build
+	@tests/testbed/run examples/demo/demo.sh
+
 PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
 
 check:
@@ -272,6 +277,6 @@ lint:
 clean:
 	rm -rf $(O)
 
-.PHONY: all man unit fuzz fuzzers e2e install setup check check-e2e bench lint clean FORCE
+.PHONY: all man unit fuzz fuzzers e2e install setup demo check check-e2e bench lint clean FORCE
 .SECONDARY:
 -include $(shell find $(O)/obj $(O)/guest -name '*.d' 2>/dev/null)
