@@ -23,8 +23,9 @@ struct shape {
 
 #define SIZE(type) sizeof(struct bypass_rdma_##type)
 #define HANDLE	   SIZE(handle)
-#define COMMAND(code, handler, body, reply, ...)                                                   \
-	[BYPASS_RDMA_##code] = {rdma_##handler, #code, body, reply, __VA_ARGS__}
+#define COMMAND(code, does, size, answer, ...)                                                     \
+	[BYPASS_RDMA_##code] = {                                                                   \
+		.handler = rdma_##does, .name = #code, .body = size, .reply = answer, __VA_ARGS__}
 
 static const struct shape shapes[] = {
 	COMMAND(QUERY_DEVICE, query_device, 0, SIZE(device), 0),
