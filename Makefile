@@ -189,7 +189,8 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 HEADERS := $(wildcard libbypass/include/bypass/*.h vmm-glue/include/bypass/*.h)
 # Pages that are written, and those made of what the public headers say.
 LIBRARY_MAN := $(O)/man/libbypass.3 $(O)/man/vmm-glue.3
-MAN = $(wildcard libbypass/man/*.[1-8] libbypass/tool/man/*.[1-8] examples/*/*.1) $(LIBRARY_MAN)
+MAN = $(wildcard libbypass/man/*.[1-8] libbypass/tool/man/*.[1-8] guest-driver/man/*.[1-8] \
+	examples/*/*.1) $(LIBRARY_MAN)
 
 $(O)/man/libbypass.3: libbypass/man/libbypass.3.in $(wildcard libbypass/include/bypass/*.h)
 $(O)/man/vmm-glue.3: vmm-glue/man/vmm-glue.3.in $(wildcard vmm-glue/include/bypass/*.h)
