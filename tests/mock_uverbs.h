@@ -50,8 +50,9 @@ static struct {
 	uint64_t next_offset; /* for mmap of cmd_fd */
 	unsigned int post_sends, arms;
 	uint32_t last_posted, last_armed;
-	int fail;	  /* errno of the next command that creates something, or 0 */
-	uint64_t reg_sum; /* of all bytes of the last region, or 0: do not look */
+	int fail;	     /* errno of the next command that creates something, or 0 */
+	enum mock_kind busy; /* objects of this kind are in use: none can be destroyed */
+	uint64_t reg_sum;    /* of all bytes of the last region, or 0: do not look */
 	bool reg_look;
 	uint64_t probe_at[3]; /* offsets in the next region, and … */
 	uint8_t probe[3];     /* … the bytes that were there; while reg_look */
@@ -84,7 +85,7 @@ static inline uint32_t mock_new(enum mock_kind kind, uint64_t user_handle)
 static inline int mock_end(const uint32_t *handle, enum mock_kind kind)
 {
 	mock_need(*handle, kind);
-	if (mock.mcasts[*handle])
+	if (mock.mcasts[*handle] || kind == mock.busy)
 		return EBUSY;
 	mock.kind[*handle] = MOCK_NONE;
 	return 0;

@@ -29,9 +29,9 @@ static const struct {
 	[RDMA_AH] = {BYPASS_RDMA_DESTROY_AH, IB_USER_VERBS_CMD_DESTROY_AH, false},
 };
 
-/* None is destroyed before what uses it. */
-static const enum rdma_kind order[] = {RDMA_AH, RDMA_QP, RDMA_SRQ, RDMA_CQ,
-				       RDMA_MW, RDMA_MR, RDMA_PD};
+/* None is destroyed before what uses it; a memory window that is bound uses its queue pair. */
+static const enum rdma_kind order[] = {RDMA_AH, RDMA_MW, RDMA_QP, RDMA_SRQ,
+				       RDMA_CQ, RDMA_MR, RDMA_PD};
 
 static int destroy_on_host(struct rdma_slice *s, enum rdma_kind kind, uint32_t host)
 {
@@ -96,30 +96,41 @@ int rdma_destroy(struct rdma_slice *s, struct rdma_command *c)
 void rdma_destroy_new(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
 	destroy_on_host(s, kind, s->tables[kind].objects[handle].host);
-	forget(s, kind, handle);
 	rdma_window_drop(s, kind, handle);
+	forget(s, kind, handle);
+}
+
+/*
+ * What the host keeps, because an object of another process uses it, still counts: it is the
+ * guest's kernel's from then on, and goes at the reset at the latest.
+ */
+static void destroy_left(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
+{
+	struct rdma_object *object = &s->tables[kind].objects[handle];
+	int err;
+
+	while (object->mcasts && !rdma_detach(s, object, object->mcasts->gid, object->mcasts->lid))
+		;
+	err = destroy_on_host(s, kind, object->host);
+	if (!err || s->lost) {
+		forget(s, kind, handle);
+		return;
+	}
+	object->ucontext = BYPASS_RDMA_NONE;
+	bypass_log(BYPASS_LOG_DEBUG, "%s keeps one of the guest's %s: %s", s->hca.name,
+		   s->tables[kind].what, strerror(-err));
 }
 
 void rdma_destroy_all(struct rdma_slice *s, uint32_t ucontext)
 {
-	int err;
-
 	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
-		struct rdma_table *table = &s->tables[order[k]];
+		const struct rdma_table *table = &s->tables[order[k]];
 
 		for (uint32_t i = 0; i < table->size && table->live; i++) {
-			struct rdma_object *object = &table->objects[i];
+			const struct rdma_object *object = &table->objects[i];
 
-			if (!object->live || (ucontext != RDMA_ALL && object->ucontext != ucontext))
-				continue;
-			while (object->mcasts &&
-			       !rdma_detach(s, object, object->mcasts->gid, object->mcasts->lid))
-				;
-			err = destroy_on_host(s, order[k], object->host);
-			if (err && !s->lost)
-				bypass_log(BYPASS_LOG_WARN, "%s keeps one of the guest's %s: %s",
-					   s->hca.name, table->what, strerror(-err));
-			forget(s, order[k], i);
+			if (object->live && (ucontext == RDMA_ALL || object->ucontext == ucontext))
+				destroy_left(s, order[k], i);
 		}
 	}
 	rdma_window_sweep(s, ucontext);

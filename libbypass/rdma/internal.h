@@ -157,7 +157,7 @@ int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t s
 void rdma_window_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* The guest has no more use for an orphan. */
 int rdma_window_release(struct rdma_slice *s, uint64_t offset, uint64_t size);
-/* Take back what an object has. */
+/* Take back what an object has; not the orphans of one that had its handle before. */
 void rdma_window_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* Take back what belongs to a ucontext (RDMA_ALL: everything), orphan or not. */
 void rdma_window_sweep(struct rdma_slice *s, uint32_t ucontext);

@@ -160,7 +160,7 @@ void rdma_window_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle
 	struct rdma_mapping **link = &s->window.mappings;
 
 	while (*link) {
-		if ((*link)->kind == kind && (*link)->handle == handle)
+		if (!(*link)->orphan && (*link)->kind == kind && (*link)->handle == handle)
 			remove_mapping(s, link);
 		else
 			link = &(*link)->next;

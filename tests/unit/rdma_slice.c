@@ -356,6 +356,52 @@ static void test_ucontext(void **state)
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, t->pd), 0);
 }
 
+/* What the host keeps of a process that is gone counts still, and can still be destroyed. */
+static void test_kept(void **state)
+{
+	struct test *t = *state;
+	uint32_t first = t->g.ucontext, pd;
+
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_UCONTEXT, &t->g.ucontext), 0);
+	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &pd), 0);
+	mock.busy = MOCK_PD;
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_UCONTEXT, t->g.ucontext), 0);
+	mock.busy = MOCK_NONE;
+	t->g.ucontext = first;
+	/* Two PDs, and the process that is left. */
+	assert_int_equal(mock_objects(), 2);
+	assert_int_equal(stats(t).objects, 3);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, pd), 0);
+	assert_int_equal(mock_objects(), 1);
+}
+
+/* A handle comes again while pages of the object that had it are still mapped. */
+static void test_orphans(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_mmap kept[2];
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+		assert_int_equal(qp.handle, i);
+		assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle), 0);
+		for (int m = 0; i && m < 2; m++)
+			assert_int_equal(release(t, t->g.mmaps[m].window, MOCK_QUEUE), 0);
+		if (!i)
+			memcpy(kept, t->g.mmaps, sizeof(kept));
+	}
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(create_cq(t, 0, &cq), 0);
+	/* There is room for one queue of two: the first one's is taken back, and only that. */
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), BYPASS_RDMA_E_NO_SPACE);
+	assert_int_equal(stats(t).window_bytes, 7 * MOCK_QUEUE);
+	for (int m = 0; m < 2; m++)
+		assert_int_equal(release(t, kept[m].window, MOCK_QUEUE), 0);
+}
+
 static void test_qkey(void **state)
 {
 	struct test *t = *state;
@@ -568,7 +614,7 @@ int main(void)
 		TEST(test_resize),	   TEST(test_hidden_pointer), TEST(test_ucontext),
 		TEST(test_qkey),	   TEST(test_doorbell),	      TEST(test_events),
 		TEST(test_lost),	   TEST(test_reset),	      TEST(test_broken_queue),
-		TEST(test_out_of_process),
+		TEST(test_out_of_process), TEST(test_kept),	      TEST(test_orphans),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
