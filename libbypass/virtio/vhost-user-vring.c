@@ -4,6 +4,7 @@
  * there, and stopped by being asked where they stand.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <bypass/error.h>
@@ -47,8 +48,12 @@ static int start(struct vu *vu, struct vu_vring *vring)
 		ret = vu_memory_gpa(vu, vring->addr.avail, &q->avail);
 	if (!ret)
 		ret = vu_memory_gpa(vu, vring->addr.used, &q->used);
-	if (!ret)
-		ret = vu->dev->ops->queue_start(vu->dev, vring - vu->vrings, q);
+	if (ret)
+		return ret;
+	/* A ring that runs already may wait for the front end, which waits for this one. */
+	vu_backend_cancel(vu, true);
+	ret = vu->dev->ops->queue_start(vu->dev, vring - vu->vrings, q);
+	vu_backend_cancel(vu, false);
 	vring->started = !ret;
 	return ret;
 }
@@ -142,6 +147,9 @@ static int set_fd(struct vu *vu, struct vu_message *msg)
 	/* An error descriptor is of no use to us: we have nothing to say there. */
 	if (msg->header.request == VU_SET_VRING_ERR)
 		return 0;
+	/* Whatever it is: neither a read nor a write of ours shall ever wait for the front end. */
+	if (fd >= 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
+		return bypass_fail(EPROTO, "the VMM's descriptor for a queue is no eventfd: %m");
 	msg->n_fds = 0; /* the ring's now */
 	if (msg->header.request == VU_SET_VRING_KICK)
 		return set_kick(vu, vring, fd);

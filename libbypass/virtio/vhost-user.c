@@ -25,7 +25,9 @@
 static void reset(struct vu *vu)
 {
 	vu_vrings_stop(vu);
+	vu_backend_cancel(vu, true);
 	vu->dev->ops->reset(vu->dev);
+	vu_backend_cancel(vu, false);
 	vu->accepted = false;
 }
 

@@ -76,10 +76,23 @@ static void fake_config_write(struct bypass_virtio_device *dev, uint32_t offset,
 	(void)dev, (void)offset, (void)data, (void)size;
 }
 
+/* The thread of the device that asks for a page of the window; queues and resets wait for it. */
+static pthread_t mapper;
+static bool mapping;
+static int map_result;
+
+static void await_mapper(void)
+{
+	if (mapping)
+		pthread_join(mapper, NULL);
+	mapping = false;
+}
+
 static int fake_start(struct bypass_virtio_device *dev, unsigned int index,
 		      const struct bypass_virtio_queue *queue)
 {
 	(void)dev;
+	await_mapper();
 	fake.queue[index] = *queue;
 	fake.running++;
 	return 0;
@@ -93,17 +106,10 @@ static int fake_call(struct bypass_virtio_device *dev, unsigned int index, int f
 	return 0;
 }
 
-/* The thread of the device that asks for a page of the window; queue_stop waits for it. */
-static pthread_t mapper;
-static bool mapping;
-static int map_result;
-
 static int fake_stop(struct bypass_virtio_device *dev, unsigned int index)
 {
 	(void)dev, (void)index;
-	if (mapping)
-		pthread_join(mapper, NULL);
-	mapping = false;
+	await_mapper();
 	fake.running--;
 	return 7;
 }
@@ -111,6 +117,7 @@ static int fake_stop(struct bypass_virtio_device *dev, unsigned int index)
 static void fake_reset(struct bypass_virtio_device *dev)
 {
 	(void)dev;
+	await_mapper();
 	fake.resets++;
 }
 
@@ -469,6 +476,8 @@ static void test_stop_while_mapping(void **state)
 	assert_int_equal(map_result, -ECANCELED);
 	receive_request(VU_BACKEND_SHMEM_UNMAP, &map);
 	assert_int_equal(map.offset, 0x2000);
+	/* That was the last ring: the device is reset before this is answered. */
+	assert_int_equal(tell(VU_SET_OWNER, NULL, 0, -1), 0);
 
 	start_mapping();
 	receive_request(VU_BACKEND_SHMEM_MAP, &map);
@@ -479,6 +488,47 @@ static void test_stop_while_mapping(void **state)
 	assert_int_equal(map_result, 0);
 	assert_int_equal(hang_up(), 0);
 	close(kick), close(ram);
+}
+
+/* Likewise when it starts another ring, or resets the device. */
+static void test_change_while_mapping(void **state)
+{
+	int kick = eventfd(0, EFD_CLOEXEC), ram = make_ram();
+	struct vu_shmem_map map;
+
+	(void)state;
+	negotiate(PROTOCOL);
+	assert_int_equal(add_ram(ram), 0);
+	start_mapping();
+	receive_request(VU_BACKEND_SHMEM_MAP, &map);
+	start_ring(1, kick);
+	assert_int_equal(map_result, -ECANCELED);
+	receive_request(VU_BACKEND_SHMEM_UNMAP, &map);
+	start_mapping();
+	receive_request(VU_BACKEND_SHMEM_MAP, &map);
+	map_result = 0;
+	assert_int_equal(tell(VU_RESET_DEVICE, NULL, 0, -1), 0);
+	assert_int_equal(map_result, -ECANCELED);
+	receive_request(VU_BACKEND_SHMEM_UNMAP, &map);
+	assert_int_equal(hang_up(), 0);
+	close(kick), close(ram);
+}
+
+/* A front end may give any descriptor: the device shall not wait in a read or write of it. */
+static void test_descriptors_do_not_block(void **state)
+{
+	int pipes[2], ram = make_ram();
+
+	(void)state;
+	assert_int_equal(pipe(pipes), 0);
+	negotiate(PROTOCOL);
+	assert_int_equal(add_ram(ram), 0);
+	start_ring(0, pipes[0]);
+	assert_int_equal(tell_u64(VU_SET_VRING_CALL, 0, pipes[1]), 0);
+	assert_true(fcntl(fake.queue[0].kick_fd, F_GETFL) & O_NONBLOCK);
+	assert_true(fcntl(fake.queue[0].call_fd, F_GETFL) & O_NONBLOCK);
+	assert_int_equal(hang_up(), 0);
+	close(pipes[0]), close(pipes[1]), close(ram);
 }
 
 /* What a broken front end may send: each ends the service with -EPROTO, and with nothing worse. */
@@ -542,6 +592,8 @@ int main(void)
 		cmocka_unit_test_setup(test_memory_table, set_up),
 		cmocka_unit_test_setup(test_shm_map, set_up),
 		cmocka_unit_test_setup(test_stop_while_mapping, set_up),
+		cmocka_unit_test_setup(test_change_while_mapping, set_up),
+		cmocka_unit_test_setup(test_descriptors_do_not_block, set_up),
 		cmocka_unit_test_setup(test_breaches, set_up),
 		cmocka_unit_test_setup(test_rings_outside_ram, set_up),
 	};
