@@ -5,7 +5,7 @@
 # guest: traffic between two of them, scattered registrations and their limits, and the HCA's
 # removal.
 #
-# timeout: 300
+# timeout: 240
 
 . "${0%/*}/checks"
 
@@ -26,10 +26,6 @@ check_error "an unknown option" "known are trust-guest" rdma-core traffic rxe0,t
 
 rdma-core traffic rxe0,trust-guest
 rdma-core traffic rxe0
-rdma-core hostile rxe0 1000 >hostile.log || fail "$(tail hostile.log)"
-tail -n 1 hostile.log
-rdma-core storm rxe0 30 >storm.log || fail "$(tail storm.log)"
-tail -n 2 storm.log
 check "nothing is left" unchanged
 check "a slice by its network device" rdma-core churn "$netdev,trust-guest" 10
 
