@@ -303,8 +303,8 @@ static int open_eventfds(struct loop *loop)
 	if (loop->kick_fd < 0 || loop->mute_fd < 0 || loop->raise_fd < 0)
 		return bypass_fail(errno, "%s: no eventfd for its doorbell and vector: %s",
 				   loop->config.name, strerror(errno));
-	loop->kick =
-		(struct bypass_kick){.offset = BYPASS_LOOP_KICK, .size = 4, .fd = loop->kick_fd};
+	/* Of any width: KVM need not decode the store then. */
+	loop->kick = (struct bypass_kick){.offset = BYPASS_LOOP_KICK, .fd = loop->kick_fd};
 	return 0;
 }
 

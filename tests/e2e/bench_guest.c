@@ -222,7 +222,7 @@ static void one_of_two(void)
 	struct bench_cost cost;
 
 	open_lab();
-	for (unsigned int i = 0; i < 20; i++) {
+	for (unsigned int i = 0; i < 8; i++) {
 		const struct bench_job job = {.path = i % 2 ? BENCH_BYPASS : BENCH_VIRTQ,
 					      .size = 64 << i % 5,
 					      .depth = 8,

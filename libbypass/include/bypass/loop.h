@@ -35,7 +35,7 @@ extern "C" {
 
 #define BYPASS_LOOP_WINDOW_BAR	 0
 #define BYPASS_LOOP_DOORBELL_BAR 2
-#define BYPASS_LOOP_KICK	 0x0 /* 32 bits: wakes a server that sleeps */
+#define BYPASS_LOOP_KICK	 0x0 /* any width: wakes a server that sleeps */
 #define BYPASS_LOOP_TRAP	 0x8 /* 32 bits: a slice with a trap serves its requests here */
 
 /**
