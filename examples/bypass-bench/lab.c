@@ -92,6 +92,7 @@ int bench_lab_open(struct bench_lab *lab)
 	memset(lab, 0, sizeof(*lab));
 	lab->native.vector = -1;
 	lab->timeout_s = TIMEOUT_S;
+	sched_getaffinity(0, sizeof(lab->allowed), &lab->allowed);
 	bench_machine_cpus(&lab->requester_cpu, &lab->device_cpu);
 	bench_machine_pin(lab->requester_cpu);
 	bench_machine_clock(&lab->cycle_ns, &lab->tick);
@@ -146,6 +147,7 @@ void bench_lab_close(struct bench_lab *lab)
 	if (lab->native.side.source)
 		munmap(lab->native.side.source, 2 * BENCH_MAX_SIZE);
 	bench_ram_free(&lab->ram);
+	sched_setaffinity(0, sizeof(lab->allowed), &lab->allowed);
 }
 
 static uint64_t resident(void *start, uint64_t size)

@@ -6,6 +6,8 @@
 #ifndef BENCH_LAB_H
 #define BENCH_LAB_H
 
+#include <sched.h>
+
 #include "measure.h"
 #include "native.h"
 #include "server.h"
@@ -46,6 +48,7 @@ enum bench_numbers {
 
 /**
  * struct bench_lab - all of it
+ * @allowed: where the calling thread could run before it was pinned
  * @requester_cpu: where both the native side and the guest run
  * @device_cpu: where the device's thread runs; the same when there is but one
  * @cycle_ns: length of a TSC cycle
@@ -64,6 +67,7 @@ enum bench_numbers {
  * @stats: KVM's counters
  */
 struct bench_lab {
+	cpu_set_t allowed;
 	int requester_cpu;
 	int device_cpu;
 	double cycle_ns;
@@ -115,6 +119,7 @@ const struct bench_job *bench_lab_run(struct bench_lab *lab, enum bench_which wh
 uint64_t bench_lab_resident(const struct bench_lab *lab, enum bench_which which,
 			    enum bench_path path);
 
+/* Puts back where the calling thread may run, too. */
 void bench_lab_close(struct bench_lab *lab);
 
 /* What a path is called. */
