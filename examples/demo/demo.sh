@@ -84,7 +84,8 @@ print_table() {
 		I/Os: packets sent and received; reads and writes of 64 KiB. Interrupts: as the guest
 		counts them. Exits to user space: trace point kvm_userspace_exit, between two marks that
 		the guest writes; it prints nothing meanwhile. Wake-ups: of the VMM's threads that are no
-		vCPUs. virtio devices are served by QEMU itself (user network, a raw disk).
+		vCPUs; QEMU's for timers of its own are among them. virtio devices are served by QEMU
+		itself (user network, a raw disk).
 
 	END
 }
