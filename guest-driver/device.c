@@ -330,5 +330,10 @@ int bypass_device_setup(struct bypass_dev *dev)
 			return err;
 	}
 	make_name(dev, name, sizeof(name));
-	return ib_register_device(ibdev, name, NULL); /* no DMA device: the host does it */
+	err = ib_register_device(ibdev, name, NULL); /* no DMA device: the host does it */
+	if (err)
+		return err;
+	smp_store_release(&dev->registered, true);
+	schedule_work(&dev->event_work); /* for those that came meanwhile */
+	return 0;
 }

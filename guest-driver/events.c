@@ -150,12 +150,15 @@ static void tell(struct bypass_dev *dev, u32 type, u32 handle)
 	}
 }
 
-static void read_events(struct work_struct *work)
+/* The core has no tables yet of a device that is not registered: until then events wait. */
+void bypass_read_events(struct work_struct *work)
 {
 	struct bypass_dev *dev = container_of(work, struct bypass_dev, event_work);
 	struct bypass_rdma_event *message;
 	u32 used;
 
+	if (!smp_load_acquire(&dev->registered))
+		return;
 	do {
 		virtqueue_disable_cb(dev->events);
 		while ((message = virtqueue_get_buf(dev->events, &used))) {
@@ -181,7 +184,6 @@ int bypass_events_setup(struct bypass_dev *dev)
 {
 	unsigned int i;
 
-	INIT_WORK(&dev->event_work, read_events);
 	dev->event_buffers = kcalloc(virtqueue_get_vring_size(dev->events),
 				     sizeof(*dev->event_buffers), GFP_KERNEL);
 	if (!dev->event_buffers)

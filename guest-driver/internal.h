@@ -59,6 +59,7 @@ struct bypass_port {
  * @config: the host's description, checked
  * @window: shared memory region 0, guest-physical
  * @gone: no command will be answered any more; they fail with -EIO at once
+ * @registered: the core knows the device, and may be told of events
  * @lost_once: bit 0: bypass_lost() has been here
  * @doorbell: shared with the host, NULL where the HCA needs none
  * @control: control queue; @control_lock guards it
@@ -82,6 +83,7 @@ struct bypass_dev {
 	struct bypass_rdma_config config;
 	struct virtio_shm_region window;
 	bool gone;
+	bool registered;
 	unsigned long lost_once;
 	struct bypass_rdma_doorbell *doorbell;
 	struct virtqueue *control;
@@ -249,6 +251,7 @@ int bypass_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
 /* events.c */
 int bypass_publish(struct xarray *table, u32 handle, u32 limit, void *object);
 void bypass_unpublish(struct xarray *table, u32 handle, void *object);
+void bypass_read_events(struct work_struct *work);
 int bypass_events_setup(struct bypass_dev *dev);
 void bypass_events_start(struct bypass_dev *dev);
 void bypass_events_free(struct bypass_dev *dev);

@@ -178,6 +178,7 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	init_waitqueue_head(&dev->control_room);
 	mutex_init(&dev->port_lock);
 	INIT_DELAYED_WORK(&dev->watch, bypass_watch);
+	INIT_WORK(&dev->event_work, bypass_read_events);
 	xa_init_flags(&dev->cqs, XA_FLAGS_LOCK_IRQ);
 	xa_init_flags(&dev->qps, XA_FLAGS_LOCK_IRQ);
 	xa_init_flags(&dev->srqs, XA_FLAGS_LOCK_IRQ);
@@ -191,6 +192,8 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 /* Undoes make_dev() and what was done since, as far as it was. The device has been reset. */
 static void free_dev(struct bypass_dev *dev)
 {
+	/* Not before: a process that was opening the device may have set it off again. */
+	cancel_delayed_work_sync(&dev->watch);
 	if (dev->releases)
 		destroy_workqueue(dev->releases);
 	if (dev->control) {
@@ -213,9 +216,7 @@ static void stop(struct bypass_dev *dev)
 	WRITE_ONCE(dev->gone, true);
 	wake_up_all(&dev->control_room);
 	virtio_reset_device(dev->vdev);
-	if (dev->event_buffers)
-		cancel_work_sync(&dev->event_work);
-	cancel_delayed_work_sync(&dev->watch);
+	cancel_work_sync(&dev->event_work);
 }
 
 static int start(struct bypass_dev *dev)
