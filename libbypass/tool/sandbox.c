@@ -7,11 +7,15 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
+#include <sched.h>
 #include <seccomp.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+#include <rdma/rdma_user_ioctl_cmds.h>
 
 #include <bypass/error.h>
 
@@ -50,8 +54,6 @@ static const int allowed[] = {
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(memfd_create),
 	SCMP_SYS(ftruncate),
-	/* verbs: the kernel checks each request against the descriptor it comes on */
-	SCMP_SYS(ioctl),
 	/* guest memory and our own */
 	SCMP_SYS(mmap),
 	SCMP_SYS(munmap),
@@ -61,8 +63,6 @@ static const int allowed[] = {
 	SCMP_SYS(brk),
 	SCMP_SYS(mincore),
 	/* threads and time */
-	SCMP_SYS(clone),
-	SCMP_SYS(clone3),
 	SCMP_SYS(futex),
 	SCMP_SYS(set_robust_list),
 	SCMP_SYS(rseq),
@@ -109,6 +109,28 @@ static int become(const char *name)
 	return 0;
 }
 
+/* Calls of which only a part is needed. */
+static int add_narrow_rules(scmp_filter_ctx filter)
+{
+	const uint32_t thread = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
+	int ret;
+
+	ret = seccomp_rule_add(
+		filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
+		SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+	/* Verbs: the kernel checks each request against the descriptor that it comes on. */
+	if (!ret)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+				       SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, RDMA_VERBS_IOCTL));
+	/* Threads, but no processes, and so no namespaces. Of clone3 a filter sees no flags. */
+	if (!ret)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
+				       SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
+	if (!ret)
+		ret = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+	return ret;
+}
+
 static int add_rules(scmp_filter_ctx filter)
 {
 	/* Calls that may not exist on an architecture are skipped by libseccomp itself. */
@@ -118,9 +140,7 @@ static int add_rules(scmp_filter_ctx filter)
 		if (ret < 0)
 			return ret;
 	}
-	return seccomp_rule_add(
-		filter, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
-		SCMP_A2(SCMP_CMP_MASKED_EQ, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY));
+	return add_narrow_rules(filter);
 }
 
 static int filter_calls(void)
