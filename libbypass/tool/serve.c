@@ -80,7 +80,8 @@ static int give_to_group(const char *path, const char *name)
 		return 0;
 	if (!group)
 		return bypass_fail(ENOENT, "there is no group '%s'", name);
-	if (chown(path, -1, group->gr_gid) || chmod(path, 0660))
+	/* Not through a link that somebody may have put into its place. */
+	if (lchown(path, -1, group->gr_gid))
 		return bypass_fail(errno, "cannot give %s to group %s: %s", path, name,
 				   strerror(errno));
 	return 0;
@@ -107,7 +108,7 @@ static int open_socket(struct service *service)
 	service->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (service->listener < 0)
 		return bypass_fail(errno, "cannot make a socket: %s", strerror(errno));
-	mask = umask(0177);
+	mask = umask(service->group ? 0117 : 0177);
 	ret = bind(service->listener, (struct sockaddr *)&addr, sizeof(addr));
 	umask(mask);
 	if (ret || listen(service->listener, 1))
