@@ -299,9 +299,10 @@ static int freeze(struct virtio_device *vdev)
 
 static const unsigned int features[] = {BYPASS_RDMA_F_DOORBELL};
 
-/* The second one is for the module's parameter. */
+/* The place before the end is for the module's parameter. */
 static struct virtio_device_id id_table[] = {
 	{BYPASS_RDMA_VIRTIO_ID, VIRTIO_DEV_ANY_ID},
+	{BYPASS_RDMA_VIRTIO_ID_NAMED, VIRTIO_DEV_ANY_ID},
 	{0},
 	{0},
 };
