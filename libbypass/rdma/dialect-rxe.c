@@ -161,7 +161,8 @@ static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
 		if (r->ring.qp_type != IB_UVERBS_QPT_UD)
 			return true;
 		wr->wr.ud.pkey_index = 0;
-		return wr->wr.ud.ah_num;
+		/* An HCA would not send a privileged Q_Key that a request names; this driver does. */
+		return wr->wr.ud.ah_num && !(wr->wr.ud.remote_qkey & RDMA_QKEY_PRIVILEGED);
 	default:
 		return true;
 	}

@@ -40,6 +40,9 @@ struct ibv_context;
 #define RDMA_QUEUE_SIZE	 256
 #define RDMA_ALL	 0xfffffffeu /* in place of a ucontext: whichever */
 
+/* Q_Keys with the high bit set are the privileged programs' of a host, not a guest's. */
+#define RDMA_QKEY_PRIVILEGED 0x80000000u
+
 /* ------------------------------------------------------------------ uverbs.c */
 
 /* The provider's part of a uverbs command: what the driver reads, and what it may write. */

@@ -17,9 +17,6 @@
 #define ATTRIBUTES ((1u << 21) - 1)
 #define ATTR_QKEY  (1u << 6)
 
-/* Q_Keys with the high bit set are the privileged programs' of a host, not a guest's. */
-#define QKEY_PRIVILEGED 0x80000000u
-
 static int check_caps(struct rdma_slice *s, const struct bypass_rdma_create_qp *body)
 {
 	uint32_t wr = le32toh(s->limits.max_qp_wr);
@@ -210,7 +207,7 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 	if (in.attr_mask & ~ATTRIBUTES)
 		return bypass_fail(EOPNOTSUPP, "Attributes %#x of a queue pair cannot be set",
 				   in.attr_mask & ~ATTRIBUTES);
-	if ((in.attr_mask & ATTR_QKEY) && (in.qkey & QKEY_PRIVILEGED))
+	if ((in.attr_mask & ATTR_QKEY) && (in.qkey & RDMA_QKEY_PRIVILEGED))
 		return bypass_fail(
 			EPERM, "Q_Key %#x is reserved for the host's privileged programs", in.qkey);
 	err = rdma_blob_in(s, c, &blob);

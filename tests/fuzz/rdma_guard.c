@@ -84,6 +84,8 @@ static void check_send(const struct rxe_send_wqe *wqe, uint32_t qp_type)
 		need(opcode == IB_UVERBS_WR_SEND || opcode == IB_UVERBS_WR_SEND_WITH_IMM);
 	if (qp_type == IB_UVERBS_QPT_UD && !wqe->wr.wr.ud.ah_num)
 		need(!wqe->wr.wr.ud.av.network_type && wqe->dma.num_sge == 1);
+	if (qp_type == IB_UVERBS_QPT_UD)
+		need(!(wqe->wr.wr.ud.remote_qkey & RDMA_QKEY_PRIVILEGED));
 	need(opcode != IB_UVERBS_WR_LOCAL_INV);
 	need(!wqe->state && !wqe->status && !wqe->mask && !wqe->ssn && !wqe->has_rd_atomic);
 	if (wqe->wr.send_flags & 8)

@@ -287,9 +287,16 @@ static void test_ud(void **state)
 	wqe->wr.opcode = IB_UVERBS_WR_SEND;
 	wqe->wr.wr.ud.av.network_type = RXE_NETWORK_TYPE_IPV4;
 	assert_true(spoilt(post(t)));
+	/* The Q_Key of every host's queue pair 1. */
+	wqe = next_send(t);
+	wqe->wr.opcode = IB_UVERBS_WR_SEND;
+	wqe->wr.wr.ud.ah_num = 12;
+	wqe->wr.wr.ud.remote_qkey = 0x80010000;
+	assert_true(spoilt(post(t)));
 	wqe = next_send(t);
 	wqe->wr.opcode = IB_UVERBS_WR_SEND_WITH_IMM;
 	wqe->wr.wr.ud.ah_num = 12;
+	wqe->wr.wr.ud.remote_qkey = 0x11111111;
 	wqe->wr.wr.ud.pkey_index = 999;
 	wqe = post(t);
 	assert_int_equal(wqe->wr.wr.ud.ah_num, 12);
