@@ -178,7 +178,8 @@ int rdma_control_serve(struct rdma_slice *s)
 	uint32_t size = 0, room;
 	int n, err;
 
-	if (!bypass_virtqueue_started(vq))
+	/* That it broke was said once, however often the guest kicks it since. */
+	if (!bypass_virtqueue_started(vq) || vq->broken)
 		return 0;
 	pthread_rwlock_rdlock(&s->memory_lock);
 	n = bypass_virtqueue_pop(vq, s->memory, &chain);
@@ -200,5 +201,6 @@ int rdma_control_serve(struct rdma_slice *s)
 	err = bypass_virtqueue_push(vq, s->memory, &chain, size);
 	bypass_virtqueue_signal(vq, s->memory);
 	pthread_rwlock_unlock(&s->memory_lock);
+	vq->broken = err;
 	return err ? err : 1;
 }
