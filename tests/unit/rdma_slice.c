@@ -3,7 +3,6 @@
  * A context slice on an HCA that is not there, driven through its virtqueues: what it
  * hands on, what it refuses, and that nothing is left.
  */
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -605,76 +604,17 @@ static void test_out_of_process(void **state)
 	assert_int_equal(shown.offset, 0);
 }
 
-/* --- a transport that has a message of its own to deliver first */
-
-static sem_t maps_now, called;
-static bool waited_in_vain;
-
-static int shm_map_waits(void *transport, uint64_t offset, uint64_t size, int fd,
-			 uint64_t fd_offset, bool writable)
-{
-	struct timespec end;
-
-	(void)transport, (void)offset, (void)size, (void)fd, (void)fd_offset, (void)writable;
-	clock_gettime(CLOCK_REALTIME, &end);
-	end.tv_sec += 5;
-	sem_post(&maps_now);
-	waited_in_vain = sem_timedwait(&called, &end);
-	return 0;
-}
-
-static void *change_call(void *opaque)
-{
-	struct test *t = opaque;
-
-	sem_wait(&maps_now);
-	t->g.dev->ops->queue_call(t->g.dev, BYPASS_RDMA_QUEUE_EVENT, -1);
-	sem_post(&called);
-	return NULL;
-}
-
-/* A VMM that maps a page may first have the guest's masking of an interrupt to tell. */
-static void test_call_while_mapping(void **state)
-{
-	static const struct bypass_virtio_carrier carrier = {.shm_map = shm_map_waits,
-							     .shm_unmap = shm_unmap};
-	struct test *t = *state;
-	struct bypass_rdma_cq cq;
-	pthread_t vmm;
-
-	sem_init(&maps_now, 0, 0);
-	sem_init(&called, 0, 0);
-	assert_int_equal(t->g.dev->ops->attach(t->g.dev, &carrier, NULL), 0);
-	assert_int_equal(pthread_create(&vmm, NULL, change_call, t), 0);
-	assert_int_equal(create_cq(t, 0, &cq), 0);
-	pthread_join(vmm, NULL);
-	assert_false(waited_in_vain);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_messages),
-		TEST(test_blob),
-		TEST(test_config),
-		TEST(test_gids),
-		TEST(test_quota),
-		TEST(test_mappings),
-		TEST(test_resize),
-		TEST(test_hidden_pointer),
-		TEST(test_ucontext),
-		TEST(test_qkey),
-		TEST(test_doorbell),
-		TEST(test_events),
-		TEST(test_lost),
-		TEST(test_reset),
-		TEST(test_broken_queue),
-		TEST(test_out_of_process),
-		TEST(test_kept),
-		TEST(test_orphans),
-		TEST(test_call_while_mapping),
+		TEST(test_messages),	   TEST(test_blob),	      TEST(test_config),
+		TEST(test_gids),	   TEST(test_quota),	      TEST(test_mappings),
+		TEST(test_resize),	   TEST(test_hidden_pointer), TEST(test_ucontext),
+		TEST(test_qkey),	   TEST(test_doorbell),	      TEST(test_events),
+		TEST(test_lost),	   TEST(test_reset),	      TEST(test_broken_queue),
+		TEST(test_out_of_process), TEST(test_kept),	      TEST(test_orphans),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
