@@ -14,6 +14,12 @@ interface=$(ls "/sys/bus/pci/devices/$igb/net")
 modprobe -r vfio-pci 2>/dev/null || true
 check_error "without vfio-pci it says what to load" "modprobe vfio-pci" bypass carve "$edu"
 modprobe vfio-pci
+
+# A driver that gets its function back makes a new interface: one that was up and down again
+# before looks different.
+echo "$igb" >"/sys/bus/pci/devices/$igb/driver/unbind"
+echo "$igb" >/sys/bus/pci/drivers/igb/bind
+wait_for 10 test -e "/sys/bus/pci/devices/$igb/net/$interface"
 remember_host
 
 carve_igb() {
