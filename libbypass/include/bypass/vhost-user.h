@@ -20,9 +20,10 @@ struct bypass_virtio_device;
  * @stop_fd: ends the service when it becomes readable (an eventfd or a signalfd); -1: none
  *
  * Runs in the calling thread until the front end goes. Everything the front end sends is
- * checked; it can end the service, never harm it. A device with a window needs a front end
- * that maps shared memory on the back end's demand (VHOST_USER_PROTOCOL_F_SHMEM), which
- * QEMU does from 11.1 on.
+ * checked; it can end the service, and by truncating the file behind memory that it told
+ * of, even the process (SIGBUS): serve one guest a process. A device with a window needs a
+ * front end that maps shared memory on the back end's demand (VHOST_USER_PROTOCOL_F_SHMEM),
+ * which QEMU does from 11.1 on.
  *
  * Protocol: QEMU's docs/interop/vhost-user.
  *
