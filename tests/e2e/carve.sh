@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 240
+# timeout: 300
 #
 # Carving and releasing: VFs of a network adapter, of an NVMe controller, whole functions; and
 # the host as it was after each.

@@ -4,7 +4,7 @@
 # The emulated host itself: its devices, its groups, the project's installation, and a stock guest
 # made by mkguest, booted with KVM by the host's own QEMU, on both guest kernels.
 #
-# timeout: 180
+# timeout: 300
 
 . "${0%/*}/checks"
 
