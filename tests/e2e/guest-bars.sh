@@ -3,7 +3,7 @@
 #
 # A guest that moves its BARs: edu's (one window) and an NVMe VF's (windows around the MSI-X table).
 #
-# timeout: 150
+# timeout: 300
 
 . "${0%/*}/checks"
 . "${0%/*}/carving"

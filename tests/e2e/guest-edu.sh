@@ -3,7 +3,7 @@
 #
 # An edu device in a guest: MMIO, DMA both ways, MSI and INTx (with resample) with exact counts.
 #
-# timeout: 120
+# timeout: 300
 
 . "${0%/*}/checks"
 . "${0%/*}/carving"

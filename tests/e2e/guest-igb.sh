@@ -3,7 +3,7 @@
 #
 # A guest's traffic over an igb VF: pings to and from the host's PF, and a file each way.
 #
-# timeout: 180
+# timeout: 300
 
 . "${0%/*}/checks"
 . "${0%/*}/carving"

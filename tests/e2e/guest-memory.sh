@@ -4,7 +4,7 @@
 # A guest of 3.5 GiB has RAM below and above the hole under 4 GiB; an NVMe VF reaches both.
 #
 # testbed: --mem 6G
-# timeout: 180
+# timeout: 300
 
 . "${0%/*}/checks"
 . "${0%/*}/carving"

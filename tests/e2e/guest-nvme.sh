@@ -4,7 +4,7 @@
 # Two guests at once, each with an NVMe VF and a namespace of its own: what each wrote is what it
 # reads back, and what the host then finds there.
 #
-# timeout: 180
+# timeout: 300
 
 . "${0%/*}/checks"
 . "${0%/*}/carving"

@@ -4,7 +4,7 @@
 # A guest reboots twice, the second time with I/O under way. Its slices are reset, it boots again
 # in the same VMM, and finds on its namespace what it wrote before.
 #
-# timeout: 180
+# timeout: 300
 
 . "${0%/*}/checks"
 . "${0%/*}/carving"

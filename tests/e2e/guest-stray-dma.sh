@@ -4,7 +4,7 @@
 # A guest has its device write where it has no memory: the IOMMU refuses and the host says so, the
 # device goes on, and so does the other slice.
 #
-# timeout: 120
+# timeout: 300
 
 . "${0%/*}/checks"
 . "${0%/*}/carving"

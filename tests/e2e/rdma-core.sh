@@ -5,7 +5,7 @@
 # guest: traffic between two of them, scattered registrations and their limits, and the HCA's
 # removal.
 #
-# timeout: 240
+# timeout: 300
 
 . "${0%/*}/checks"
 

@@ -4,7 +4,7 @@
 # bypass-vmm itself, without slices: wrong usage, console both ways, reboot, signals, a guest that
 # crashes, statistics, and the terminal as it was.
 #
-# timeout: 200
+# timeout: 300
 
 . "${0%/*}/checks"
 . "${0%/*}/guests"
