@@ -255,6 +255,15 @@ setup:
 	@tests/setup
 
 # The emulated host builds the project for itself.
+# Two minutes on CPUs that are otherwise idle; the figures with all samples, and pictures.
+bench:
+	tests/setup bench
+	$(MAKE) -s $(PARALLEL) $(O)/bin/bypass-bench
+	mkdir -p $(O)/bench
+	$(O)/bin/bypass-bench --json=$(O)/bench/bench.json --plot $(O)/bench >$(O)/bench/tables.txt || \
+		{ cat $(O)/bench/tables.txt; exit 1; }
+	cat $(O)/bench/tables.txt
+
 demo:
 	@tests/setup build
 	@tests/testbed/run examples/demo/demo.sh

@@ -4,6 +4,7 @@
  * bytes, columns are called as in perftest.
  */
 #include <stdio.h>
+#include <string.h>
 
 #include "report.h"
 
@@ -101,11 +102,12 @@ static void print_rate(const struct bench_run *run, enum bench_path path, enum b
 		       uint32_t depth)
 {
 	const struct bench_cell *cell = bench_plan_find(&run->plan, path, 64, depth);
+	int width = depth == 1 ? 7 : 8;
 
 	if (cell && cell->sides[which].median.per_op > 0)
-		printf("%8.3f", 1e3 / cell->sides[which].median.per_op);
+		printf("%*.3f", width, 1e3 / cell->sides[which].median.per_op);
 	else
-		printf("%8s", "-");
+		printf("%*s", width, "-");
 }
 
 static void print_bandwidth(const struct bench_run *run, enum bench_path path,
@@ -114,17 +116,17 @@ static void print_bandwidth(const struct bench_run *run, enum bench_path path,
 	const struct bench_cell *cell = bench_plan_find(&run->plan, path, 65536, 8);
 
 	if (cell && cell->sides[which].median.per_op > 0)
-		printf("%7.0f", 65536 * 1e9 / cell->sides[which].median.per_op / (1 << 20));
+		printf("%6.0f", 65536 * 1e9 / cell->sides[which].median.per_op / (1 << 20));
 	else
-		printf("%7s", "-");
+		printf("%6s", "-");
 }
 
 static void print_models(const struct bench_run *run)
 {
 	puts("\nVirtualisation models, 64 B operations (MiB/sec: 64 KiB at depth 8)");
-	printf("%-24s%7s%24s%7s%7s%6s%6s\n", "", "CPU", "MsgRate[Mpps] at depth ", "MiB", "latency",
+	printf("%-23s%8s%23s%6s%8s%6s%6s\n", "", "CPU", "MsgRate[Mpps] at depth", "MiB", "latency",
 	       "lost", "exits");
-	printf("%-24s%7s%8s%8s%8s%7s%7s%6s%6s\n", "model", "[us/op]", "1", "8", "32", "/sec",
+	printf("%-23s%8s%7s%8s%8s%6s%8s%6s%6s\n", "model", "[us/op]", "1", "8", "32", "/sec",
 	       "[us]", "[KiB]", "/op");
 	for (unsigned int i = 0; i < sizeof(models) / sizeof(*models); i++) {
 		const struct bench_cell *cell = bench_plan_find(&run->plan, models[i].path, 64, 1);
@@ -132,19 +134,27 @@ static void print_models(const struct bench_run *run)
 
 		if (!cell || !cell->sides[which].operations)
 			continue;
-		printf("%-24s%7.2f", models[i].title, bench_cell_cpu(cell, which) / 1e3);
+		printf("%-23s%8.2f", models[i].title, bench_cell_cpu(cell, which) / 1e3);
 		print_rate(run, models[i].path, which, 1);
 		print_rate(run, models[i].path, which, 8);
 		print_rate(run, models[i].path, which, 32);
 		print_bandwidth(run, models[i].path, which);
-		printf("%7.2f%6llu", cell->sides[which].median.p50 / 2e3,
+		printf("%8.2f%6llu", cell->sides[which].median.p50 / 2e3,
 		       (unsigned long long)run->plan.memory[models[i].path] >> 10);
 		if (which == BENCH_GUEST)
-			printf("%6.2f", bench_cell_exits(cell));
+			printf("%5.2f", bench_cell_exits(cell));
 		else
-			printf("%6s", "-");
+			printf("%5s", "-");
 		puts(cell->noisy ? "~" : "");
 	}
+}
+
+/* One cause, on the next line where this one is full; the column after it. */
+static int print_cause(int column, const char *name, double count)
+{
+	if (column + strlen(name) + 7 > 80)
+		column = printf("\n%11s", "") - 1;
+	return column + printf(" %s %.2f", name, count);
 }
 
 /* Observability: what of each operation the host gets to see. */
@@ -154,20 +164,22 @@ static void print_causes(const struct bench_run *run)
 	for (unsigned int path = BENCH_BYPASS; path < BENCH_PATHS; path++) {
 		const struct bench_cell *cell = bench_plan_find(&run->plan, path, 64, 1);
 		const struct bench_result *guest;
+		int column;
 
 		if (!cell)
 			continue;
 		guest = &cell->sides[BENCH_GUEST];
-		printf("  %-9s", bench_path_names[path]);
+		column = printf("  %-9s", bench_path_names[path]);
 		for (unsigned int i = BENCH_IO_EXITS; i < BENCH_COUNTERS; i++) {
 			double count =
 				(double)guest->cost.counters.value[i] / (double)guest->operations;
 
 			if (count >= 0.005 && i != BENCH_IRQ_EXITS)
-				printf(" %s %.2f", bench_counter_names[i], count);
+				column = print_cause(column, bench_counter_names[i], count);
 		}
-		printf(" to user space %.2f\n",
-		       (double)guest->cost.user_exits / (double)guest->operations);
+		print_cause(column, "to user space",
+			    (double)guest->cost.user_exits / (double)guest->operations);
+		puts("");
 	}
 }
 
@@ -176,7 +188,7 @@ static void print_control(const struct bench_run *run)
 	const struct bench_control *control = &run->control;
 
 	puts("\nControl path");
-	printf("  VM with one slice, created to first completion  %8.2f ms (longest %.2f)\n",
+	printf("  VM with one slice, created to first completion%8.2f ms (longest %.2f)\n",
 	       control->create_ms, control->create_max_ms);
 	for (unsigned int i = 0; i < BENCH_PAGES; i++) {
 		const struct bench_mapping *mapping = &control->mappings[i];
@@ -185,10 +197,10 @@ static void print_control(const struct bench_run *run)
 		if (mapping->why_not[0])
 			printf(" not measured: %s\n", mapping->why_not);
 		else
-			printf("                %8.2f ms (bare %.2f, x%.2f)\n", mapping->slice_ms,
+			printf("              %8.2f ms (bare %.2f, x%.2f)\n", mapping->slice_ms,
 			       mapping->bare_ms, mapping->ratio);
 	}
-	printf("  move a window of 32 MiB                         %8.1f us\n", control->remap_us);
+	printf("  move a window of 32 MiB                       %8.1f us\n", control->remap_us);
 	printf("  enable the interrupt vector                     %8.1f us\n", control->vector_us);
 }
 
