@@ -84,13 +84,14 @@ static void open_polled(struct fixture *f)
 }
 
 /* Publishes a request as the next one. */
-static void post(struct fixture *f, struct bypass_loop_entry request)
+static void post(struct fixture *f, const struct bypass_loop_entry *request)
 {
 	struct bypass_loop_entry *entry = &f->requests[f->next % ENTRIES];
+	struct bypass_loop_entry copy = *request;
 
-	request.tag = ~f->next;
-	request.seq = ++f->next;
-	*entry = request;
+	copy.tag = ~f->next;
+	copy.seq = ++f->next;
+	*entry = copy;
 }
 
 /* The completion of the request that was posted last. */
@@ -114,7 +115,7 @@ static void test_inline(void **state)
 	for (unsigned int i = 0; i < 5 * ENTRIES; i++) {
 		const struct bypass_loop_entry *done;
 
-		post(&f, request);
+		post(&f, &request);
 		assert_int_equal(bypass_loop_poll(f.slice, 8), 1);
 		done = completion(&f);
 		assert_int_equal(done->status, 0);
@@ -135,7 +136,7 @@ static void test_budget(void **state)
 	(void)state;
 	open_polled(&f);
 	for (unsigned int i = 0; i < 10; i++)
-		post(&f, (struct bypass_loop_entry){.length = 8});
+		post(&f, &(struct bypass_loop_entry){.length = 8});
 	assert_int_equal(bypass_loop_poll(f.slice, 4), 4);
 	assert_int_equal(bypass_loop_poll(f.slice, 100), 6);
 	assert_int_equal(f.served, 10);
@@ -152,7 +153,7 @@ static void test_in_data(void **state)
 	request.place = (struct bypass_loop_place){
 		.request = 0, .response = f.header->data_size - PAGE, .room = PAGE};
 	memset(f.data, 7, PAGE);
-	post(&f, request);
+	post(&f, &request);
 	assert_int_equal(bypass_loop_poll(f.slice, 1), 1);
 	assert_int_equal(completion(&f)->status, 0);
 	assert_int_equal(completion(&f)->length, PAGE);
@@ -161,7 +162,7 @@ static void test_in_data(void **state)
 	bypass_slice_close(f.slice);
 }
 
-static void expect_status(struct fixture *f, struct bypass_loop_entry request, int status)
+static void expect_status(struct fixture *f, const struct bypass_loop_entry *request, int status)
 {
 	unsigned int before = f->served;
 
@@ -201,15 +202,15 @@ static void test_lies(void **state)
 		for (unsigned int memory = 0; memory < 2; memory++)
 			expect_status(
 				&f,
-				(struct bypass_loop_entry){.flags = memory ? BYPASS_LOOP_IN_MEMORY
-									   : BYPASS_LOOP_IN_DATA,
-							   .length = outside[i].length,
-							   .place = outside[i].place},
+				&(struct bypass_loop_entry){.flags = memory ? BYPASS_LOOP_IN_MEMORY
+									    : BYPASS_LOOP_IN_DATA,
+							    .length = outside[i].length,
+							    .place = outside[i].place},
 				EFAULT);
-	expect_status(&f, (struct bypass_loop_entry){.length = BYPASS_LOOP_INLINE + 1}, EMSGSIZE);
-	expect_status(&f, (struct bypass_loop_entry){.length = UINT32_MAX}, EMSGSIZE);
+	expect_status(&f, &(struct bypass_loop_entry){.length = BYPASS_LOOP_INLINE + 1}, EMSGSIZE);
+	expect_status(&f, &(struct bypass_loop_entry){.length = UINT32_MAX}, EMSGSIZE);
 	expect_status(&f,
-		      (struct bypass_loop_entry){
+		      &(struct bypass_loop_entry){
 			      .flags = BYPASS_LOOP_IN_DATA | BYPASS_LOOP_IN_MEMORY, .length = 8},
 		      EINVAL);
 	bypass_slice_close(f.slice);
@@ -223,7 +224,7 @@ static void test_header_is_not_believed(void **state)
 	(void)state;
 	open_polled(&f);
 	memset(f.header, 0xff, sizeof(*f.header));
-	post(&f, (struct bypass_loop_entry){.length = 8});
+	post(&f, &(struct bypass_loop_entry){.length = 8});
 	assert_int_equal(bypass_loop_poll(f.slice, 8), 1);
 	assert_int_equal(completion(&f)->status, 0);
 	bypass_slice_close(f.slice);
@@ -236,7 +237,7 @@ static void test_serve_fails(void **state)
 	(void)state;
 	open_polled(&f);
 	f.answer = -EIO;
-	post(&f, (struct bypass_loop_entry){.length = 8});
+	post(&f, &(struct bypass_loop_entry){.length = 8});
 	assert_int_equal(bypass_loop_poll(f.slice, 8), 1);
 	assert_int_equal(completion(&f)->status, EIO);
 	bypass_slice_close(f.slice);
@@ -257,25 +258,25 @@ static void test_vector(void **state)
 
 	(void)state;
 	open_polled(&f);
-	post(&f, request); /* not connected: nobody hears it, and it does not count */
+	post(&f, &request); /* not connected: nobody hears it, and it does not count */
 	bypass_loop_poll(f.slice, 8);
 	assert_int_equal(f.slice->ops->interrupts(f.slice), 0);
 
 	assert_int_equal(f.slice->ops->vectors(f.slice, BYPASS_IRQ_MSIX, 0, 1, &fd), 0);
-	post(&f, request);
+	post(&f, &request);
 	bypass_loop_poll(f.slice, 8);
 	assert_int_equal(taken(fd), 1);
-	post(&f, (struct bypass_loop_entry){.length = 8}); /* does not ask for it */
+	post(&f, &(struct bypass_loop_entry){.length = 8}); /* does not ask for it */
 	bypass_loop_poll(f.slice, 8);
 	assert_int_equal(taken(fd), 0);
-	post(&f, request);
-	post(&f, request); /* two in one go: one interrupt */
+	post(&f, &request);
+	post(&f, &request); /* two in one go: one interrupt */
 	bypass_loop_poll(f.slice, 8);
 	assert_int_equal(taken(fd), 1);
 	assert_int_equal(f.slice->ops->interrupts(f.slice), 2);
 
 	assert_int_equal(f.slice->ops->vectors(f.slice, BYPASS_IRQ_MSIX, 0, 1, &none), 0);
-	post(&f, request);
+	post(&f, &request);
 	bypass_loop_poll(f.slice, 8);
 	assert_int_equal(taken(fd), 0);
 	assert_int_equal(f.slice->ops->vectors(f.slice, BYPASS_IRQ_MSIX, 0, 0, NULL), 0);
@@ -312,14 +313,14 @@ static void test_reset(void **state)
 	open_polled(&f);
 	f.slice->ops->vectors(f.slice, BYPASS_IRQ_MSIX, 0, 1, &fd);
 	for (unsigned int i = 0; i < 3; i++)
-		post(&f, (struct bypass_loop_entry){.length = 8});
+		post(&f, &(struct bypass_loop_entry){.length = 8});
 	bypass_loop_poll(f.slice, 1);
 	assert_int_equal(f.slice->ops->reset(f.slice), 0);
 	/* What was posted before is forgotten, and a new driver starts where it is told. */
 	assert_int_equal(bypass_loop_poll(f.slice, 8), 0);
 	assert_int_not_equal(f.header->start, 0);
 	f.next = f.header->start;
-	post(&f, (struct bypass_loop_entry){.flags = BYPASS_LOOP_INTERRUPT, .length = 8});
+	post(&f, &(struct bypass_loop_entry){.flags = BYPASS_LOOP_INTERRUPT, .length = 8});
 	assert_int_equal(bypass_loop_poll(f.slice, 8), 1);
 	assert_int_equal(completion(&f)->status, 0);
 	assert_int_equal(taken(fd), 0); /* vectors are off */
@@ -336,8 +337,8 @@ static void test_trap(void **state)
 	open_slice(&f, true, false);
 	assert_int_equal(bypass_loop_poll(f.slice, 8), -EBUSY);
 	assert_non_null(strstr(bypass_error(), "trap"));
-	post(&f, (struct bypass_loop_entry){.length = 8});
-	post(&f, (struct bypass_loop_entry){.length = 8});
+	post(&f, &(struct bypass_loop_entry){.length = 8});
+	post(&f, &(struct bypass_loop_entry){.length = 8});
 	f.slice->ops->bar_write(f.slice, BYPASS_LOOP_DOORBELL_BAR, BYPASS_LOOP_KICK, &value, 4);
 	assert_int_equal(f.served, 0);
 	f.slice->ops->bar_write(f.slice, BYPASS_LOOP_DOORBELL_BAR, BYPASS_LOOP_TRAP, &value, 4);
@@ -346,7 +347,7 @@ static void test_trap(void **state)
 	bypass_slice_close(f.slice);
 
 	open_polled(&f); /* without a trap the store does nothing */
-	post(&f, (struct bypass_loop_entry){.length = 8});
+	post(&f, &(struct bypass_loop_entry){.length = 8});
 	f.slice->ops->bar_write(f.slice, BYPASS_LOOP_DOORBELL_BAR, BYPASS_LOOP_TRAP, &value, 4);
 	assert_int_equal(f.served, 0);
 	bypass_slice_close(f.slice);
@@ -365,7 +366,7 @@ static void test_guest_memory(void **state)
 	ram = bypass_memory_hva(mem, 0, RAM);
 	request.place =
 		(struct bypass_loop_place){.request = 0, .response = RAM - PAGE, .room = PAGE};
-	expect_status(&f, request, EFAULT); /* not within reach yet */
+	expect_status(&f, &request, EFAULT); /* not within reach yet */
 
 	if (f.slice->ops->memory(f.slice, mem)) {
 		assert_non_null(strstr(bypass_error(), "limit"));
@@ -376,17 +377,17 @@ static void test_guest_memory(void **state)
 	}
 	assert_int_equal(f.slice->ops->dma_bytes(f.slice), RAM);
 	ram[0] = 41;
-	post(&f, request);
+	post(&f, &request);
 	assert_int_equal(bypass_loop_poll(f.slice, 1), 1);
 	assert_int_equal(completion(&f)->status, 0);
 	assert_int_equal(ram[RAM - PAGE], 42);
 	request.place.response++;
-	expect_status(&f, request, EFAULT);
+	expect_status(&f, &request, EFAULT);
 	request.place.response--;
 
 	assert_int_equal(f.slice->ops->memory(f.slice, NULL), 0);
 	assert_int_equal(f.slice->ops->dma_bytes(f.slice), 0);
-	expect_status(&f, request, EFAULT);
+	expect_status(&f, &request, EFAULT);
 	bypass_slice_close(f.slice);
 	bypass_memory_free(mem);
 }
@@ -449,7 +450,7 @@ static void test_served_by_a_process(void **state)
 		struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 		uint64_t one = 1;
 
-		post(&f, (struct bypass_loop_entry){.flags = BYPASS_LOOP_INTERRUPT, .length = 8});
+		post(&f, &(struct bypass_loop_entry){.flags = BYPASS_LOOP_INTERRUPT, .length = 8});
 		assert_int_equal(write(bypass_loop_kick_fd(f.slice), &one, sizeof(one)), 8);
 		assert_int_equal(poll(&pollfd, 1, 10000), 1);
 		assert_int_equal(taken(fd), 1);
