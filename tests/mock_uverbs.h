@@ -50,9 +50,11 @@ static struct {
 	uint64_t next_offset; /* for mmap of cmd_fd */
 	unsigned int post_sends, arms;
 	uint32_t last_posted, last_armed;
-	int fail;	     /* errno of the next command that creates something, or 0 */
-	enum mock_kind busy; /* objects of this kind are in use: none can be destroyed */
-	uint64_t reg_sum;    /* of all bytes of the last region, or 0: do not look */
+	const uint32_t *watch; /* what to look at when a send is posted, or NULL … */
+	uint32_t watched;      /* … and what it was */
+	int fail;	       /* errno of the next command that creates something, or 0 */
+	enum mock_kind busy;   /* objects of this kind are in use: none can be destroyed */
+	uint64_t reg_sum;      /* of all bytes of the last region, or 0: do not look */
 	bool reg_look;
 	uint64_t probe_at[3]; /* offsets in the next region, and … */
 	uint8_t probe[3];     /* … the bytes that were there; while reg_look */
@@ -310,6 +312,8 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 		return 0;
 	case IB_USER_VERBS_CMD_POST_SEND:
 		mock.last_posted = ((const struct ib_uverbs_post_send *)c->in)->qp_handle;
+		if (mock.watch)
+			mock.watched = __atomic_load_n(mock.watch, __ATOMIC_ACQUIRE);
 		__atomic_fetch_add(&mock.post_sends, 1, __ATOMIC_SEQ_CST);
 		return mock.kind[mock.last_posted] == MOCK_QP ? 0 : EINVAL;
 	case IB_USER_VERBS_CMD_REQ_NOTIFY_CQ:

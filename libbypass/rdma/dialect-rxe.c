@@ -98,6 +98,7 @@ struct rxe_ring {
 	uint32_t size;
 	uint32_t mask;	/* number of elements less one … */
 	uint32_t shift; /* … and log2 of an element's size, as the driver said at first */
+	uint32_t end;	/* index behind the last element that was in the copy at a look */
 	uint32_t taken; /* index of the next element to take from the copy */
 	uint32_t put;	/* index of the next element to fill in the driver's */
 	union {
@@ -226,14 +227,20 @@ static void *element(struct rxe_ring *r, struct rxe_queue_buf *queue, uint32_t i
 	return queue->data + ((size_t)index << r->shift);
 }
 
+static void rxe_look(struct rdma_ring *ring)
+{
+	struct rxe_ring *r = to_rxe(ring);
+
+	r->end = __atomic_load_n(&r->copy->producer_index, __ATOMIC_ACQUIRE) & r->mask;
+}
+
 static unsigned int rxe_move(struct rdma_ring *ring, bool *left)
 {
 	struct rxe_ring *r = to_rxe(ring);
-	uint32_t end = __atomic_load_n(&r->copy->producer_index, __ATOMIC_ACQUIRE) & r->mask;
 	uint32_t done = __atomic_load_n(&r->real->consumer_index, __ATOMIC_ACQUIRE) & r->mask;
 	unsigned int moved = 0;
 
-	for (; r->taken != end; moved++) {
+	for (; r->taken != r->end; moved++) {
 		if (((r->put + 1) & r->mask) == done) {
 			*left = true;
 			break;
@@ -318,7 +325,7 @@ static int rxe_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t
 		return err;
 	}
 	r->put = r->real->producer_index & r->mask;
-	r->taken = r->put;
+	r->taken = r->end = r->put;
 	memcpy(r->copy, r->real, sizeof(*r->copy));
 	*ring = &r->ring;
 	*fd = r->fd;
@@ -327,6 +334,7 @@ static int rxe_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t
 
 static const struct rdma_guard guard = {
 	.open = rxe_open,
+	.look = rxe_look,
 	.move = rxe_move,
 	.close = rxe_close,
 };

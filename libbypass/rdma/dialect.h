@@ -87,9 +87,11 @@ struct rdma_guard {
 	 */
 	int (*open)(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
 		    uint32_t size, struct rdma_ring **ring, int *fd);
+	/* Note how far the guest has filled it. */
+	void (*look)(struct rdma_ring *ring);
 	/*
-	 * Move what is there, and return how much that was; @left: the driver's queue had
-	 * no room for all of it.
+	 * Move what was there at the last look, and return how much that was; @left: the
+	 * driver's queue had no room for all of it.
 	 */
 	unsigned int (*move)(struct rdma_ring *ring, bool *left);
 	void (*close)(struct rdma_ring *ring);

@@ -43,24 +43,50 @@ void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle
 	pthread_mutex_unlock(&s->ring_lock);
 }
 
-bool rdma_guard_move(struct rdma_slice *s, bool *any)
+/* Look into all rings of one kind. */
+static void look(struct rdma_slice *s, enum rdma_map_kind map)
+{
+	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
+		if (ring->map == map)
+			s->dialect->guard->look(ring);
+	}
+}
+
+static bool move(struct rdma_slice *s, enum rdma_map_kind map, bool *any)
 {
 	bool again = false;
 
-	*any = false;
-
-	pthread_mutex_lock(&s->ring_lock);
 	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
 		bool left = false;
-		unsigned int moved = s->dialect->guard->move(ring, &left);
+		unsigned int moved;
 
+		if (ring->map != map)
+			continue;
+		moved = s->dialect->guard->move(ring, &left);
 		rdma_count(&s->stats.copied, moved);
 		*any |= moved;
-		if (moved && ring->map == RDMA_MAP_SEND)
+		if (moved && map == RDMA_MAP_SEND)
 			rdma_post_send(s, ring->handle);
 		/* Nobody rings for a receive: it has to be looked for. */
-		again |= left || ring->map == RDMA_MAP_RECEIVE;
+		again |= left || map == RDMA_MAP_RECEIVE;
 	}
+	return again;
+}
+
+/*
+ * A receive that was posted before a send must be there before it: sends are looked at
+ * first, and moved last.
+ */
+bool rdma_guard_move(struct rdma_slice *s, bool *any)
+{
+	bool again;
+
+	*any = false;
+	pthread_mutex_lock(&s->ring_lock);
+	look(s, RDMA_MAP_SEND);
+	look(s, RDMA_MAP_RECEIVE);
+	again = move(s, RDMA_MAP_RECEIVE, any);
+	again |= move(s, RDMA_MAP_SEND, any);
 	pthread_mutex_unlock(&s->ring_lock);
 	return again;
 }

@@ -333,6 +333,26 @@ static void test_receive(void **state)
 	assert_int_equal(wqe->dma.sge[0].lkey, 0);
 }
 
+/* What is received into was posted before what is sent, by an older queue pair or a newer one. */
+static void test_order(void **state)
+{
+	struct test *older = *state, newer;
+
+	create(older, IB_UVERBS_QPT_UD);
+	newer = *older;
+	create(&newer, IB_UVERBS_QPT_UD);
+	for (uint32_t i = 1; i <= MOCK_MASK; i++) {
+		struct test *from = i % 2 ? &newer : older, *to = i % 2 ? older : &newer;
+		uint32_t index = (to->receive->producer_index + 1) & MOCK_MASK;
+
+		mock.watch = &to->real_receive->producer_index;
+		__atomic_store_n(&to->receive->producer_index, index, __ATOMIC_RELEASE);
+		post(from);
+		assert_int_equal(mock.watched, index);
+	}
+	mock.watch = NULL;
+}
+
 static void test_full(void **state)
 {
 	struct test *t = *state;
@@ -377,8 +397,9 @@ static void test_wild_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sound), TEST(test_inline),  TEST(test_unsound), TEST(test_windows),
-		TEST(test_ud),	  TEST(test_receive), TEST(test_full),	  TEST(test_wild_header),
+		TEST(test_sound),   TEST(test_inline), TEST(test_unsound),
+		TEST(test_windows), TEST(test_ud),     TEST(test_receive),
+		TEST(test_order),   TEST(test_full),   TEST(test_wild_header),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
