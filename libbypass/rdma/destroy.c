@@ -62,8 +62,6 @@ static void forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 		atomic_store(&s->qp_hosts[handle], 0);
 	if (kind == RDMA_CQ)
 		atomic_store(&s->cq_hosts[handle], 0);
-	if (kind == RDMA_MW)
-		atomic_store(&s->mw_keys[handle], 0);
 	s->pinned -= object->pinned;
 	rdma_count(&s->stats.pinned_bytes, -object->pinned);
 	rdma_count(&s->stats.objects, -1);

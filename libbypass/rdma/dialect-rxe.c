@@ -79,19 +79,19 @@ static const struct rdma_blob_rule rules[] = {
 
 #define MESSAGE_MAX (1ull << 31)
 
-#define OPCODE(name) (1u << IB_UVERBS_WR_##name)
-#define OPCODES_UD   (OPCODE(SEND) | OPCODE(SEND_WITH_IMM))
-#define OPCODES_UC                                                                                 \
-	(OPCODES_UD | OPCODE(SEND_WITH_INV) | OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM) |   \
-	 OPCODE(BIND_MW) | OPCODE(LOCAL_INV))
+/*
+ * Nothing that invalidates: the driver does not ask whose the memory window is, and takes one
+ * that is not bound for one that is.
+ */
+#define OPCODE(name)   (1u << IB_UVERBS_WR_##name)
+#define OPCODES_UD     (OPCODE(SEND) | OPCODE(SEND_WITH_IMM))
+#define OPCODES_INLINE (OPCODES_UD | OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM))
+#define OPCODES_UC     (OPCODES_INLINE | OPCODE(BIND_MW))
 #define OPCODES_ATOMIC (OPCODE(ATOMIC_CMP_AND_SWP) | OPCODE(ATOMIC_FETCH_AND_ADD))
 #define OPCODES_RC     (OPCODES_UC | OPCODES_ATOMIC | OPCODE(RDMA_READ))
-#define OPCODES_INLINE                                                                             \
-	(OPCODES_UD | OPCODE(SEND_WITH_INV) | OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM))
 
 struct rxe_ring {
 	struct rdma_ring ring;
-	struct rdma_slice *slice;
 	struct rxe_queue_buf *real; /* the driver's */
 	struct rxe_queue_buf *copy; /* the guest's: every byte of it may change at any time */
 	int fd;			    /* of the copy */
@@ -138,22 +138,10 @@ static bool check_inline(struct rxe_dma_info *dma, uint32_t room)
 	return true;
 }
 
-/* Memory windows are named by the key's upper bits; the driver does not ask whose they are. */
-static bool owns_window(struct rdma_slice *s, uint32_t rkey)
-{
-	for (uint32_t i = 0; i < s->tables[RDMA_MW].size; i++) {
-		if (atomic_load_explicit(&s->mw_keys[i], memory_order_relaxed) == (rkey >> 8) + 1)
-			return true;
-	}
-	return false;
-}
-
 /* What the driver believes of each operation; the keys themselves it does check. */
 static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
 {
 	switch (wr->opcode) {
-	case IB_UVERBS_WR_LOCAL_INV:
-		return owns_window(r->slice, wr->ex.invalidate_rkey);
 	case IB_UVERBS_WR_BIND_MW:
 		return wr->wr.mw.addr + wr->wr.mw.length >= wr->wr.mw.addr;
 	case IB_UVERBS_WR_SEND:
@@ -302,7 +290,6 @@ static int rxe_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t
 	if (!r)
 		return bypass_fail(ENOMEM, "No memory for a guarded queue");
 	r->ring = *like;
-	r->slice = s;
 	r->size = size;
 	r->fd = -1;
 	r->real = map_shared(s->hca.cmd_fd, offset, size);
@@ -337,6 +324,8 @@ static const struct rdma_guard guard = {
 	.look = rxe_look,
 	.move = rxe_move,
 	.close = rxe_close,
+	.no_windows = "rxe follows a null pointer when somebody invalidates a window that is not "
+		      "bound",
 };
 
 const struct rdma_dialect rdma_dialect_rxe = {

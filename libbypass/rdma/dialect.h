@@ -95,6 +95,7 @@ struct rdma_guard {
 	 */
 	unsigned int (*move)(struct rdma_ring *ring, bool *left);
 	void (*close)(struct rdma_ring *ring);
+	const char *no_windows; /* why there is no memory window of type 2; NULL: there is */
 };
 
 struct rdma_dialect {

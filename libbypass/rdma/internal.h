@@ -316,7 +316,6 @@ struct rdma_slice {
 	/* Read by the doorbell thread with no lock: uverbs handle + 1, or 0. */
 	_Atomic uint32_t *qp_hosts;
 	_Atomic uint32_t *cq_hosts;
-	_Atomic uint32_t *mw_keys; /* rkey without its low byte, + 1; or 0 */
 
 	pthread_mutex_t ring_lock; /* of rings; taken last */
 	struct rdma_ring *rings;

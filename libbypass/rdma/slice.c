@@ -81,6 +81,8 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	(IB_UVERBS_DEVICE_RAW_MULTI | IB_UVERBS_DEVICE_XRC | IB_UVERBS_DEVICE_RAW_IP_CSUM |        \
 	 IB_UVERBS_DEVICE_MANAGED_FLOW_STEERING)
 
+#define CAPS_WINDOW_2 (IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2A | IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2B)
+
 /* What QUERY_DEVICE will say. */
 static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
 {
@@ -90,6 +92,8 @@ static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_dev
 
 	if (s->guarded)
 		caps &= ~(uint64_t)IB_UVERBS_DEVICE_SRQ_RESIZE;
+	if (s->guarded && s->dialect->guard && s->dialect->guard->no_windows)
+		caps &= ~(uint64_t)CAPS_WINDOW_2;
 	s->limits = (struct bypass_rdma_device){
 		.fw_ver = htole64(hca->fw_ver),
 		.max_mr_size = htole64(mr),
@@ -171,12 +175,10 @@ static int make_tables(struct rdma_slice *s)
 		return err;
 	s->qp_hosts = calloc(q->qps, sizeof(*s->qp_hosts));
 	s->cq_hosts = calloc(q->cqs, sizeof(*s->cq_hosts));
-	s->mw_keys = calloc(q->mws + 1, sizeof(*s->mw_keys));
 	s->command = malloc(sizeof(*s->command));
 	s->response = malloc(BYPASS_RDMA_RESPONSE_MAX);
 	s->memory = bypass_memory_new();
-	if (!s->memory || !s->qp_hosts || !s->cq_hosts || !s->mw_keys || !s->command ||
-	    !s->response)
+	if (!s->memory || !s->qp_hosts || !s->cq_hosts || !s->command || !s->response)
 		return bypass_fail(ENOMEM, "No memory for a slice of %s", s->hca.name);
 	return 0;
 }
@@ -273,7 +275,6 @@ void rdma_slice_free(struct rdma_slice *s)
 	pthread_rwlock_destroy(&s->memory_lock);
 	free((void *)s->qp_hosts);
 	free((void *)s->cq_hosts);
-	free((void *)s->mw_keys);
 	free(s->command);
 	free(s->response);
 	free(s);

@@ -86,7 +86,7 @@ static void check_send(const struct rxe_send_wqe *wqe, uint32_t qp_type)
 		need(!wqe->wr.wr.ud.av.network_type && wqe->dma.num_sge == 1);
 	if (qp_type == IB_UVERBS_QPT_UD)
 		need(!(wqe->wr.wr.ud.remote_qkey & RDMA_QKEY_PRIVILEGED));
-	need(opcode != IB_UVERBS_WR_LOCAL_INV);
+	need(opcode != IB_UVERBS_WR_LOCAL_INV && opcode != IB_UVERBS_WR_SEND_WITH_INV);
 	need(!wqe->state && !wqe->status && !wqe->mask && !wqe->ssn && !wqe->has_rd_atomic);
 	if (wqe->wr.send_flags & 8)
 		need(wqe->dma.length <= room && !wqe->dma.num_sge && !wqe->dma.cur_sge);
