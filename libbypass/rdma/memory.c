@@ -138,6 +138,7 @@ static int add_run_page(struct rdma_slice *s, struct layout *l, uint64_t page, u
 		return bypass_fail(EFAULT, "List of runs at %#llx is not a page of guest RAM",
 				   (unsigned long long)page);
 	memcpy(runs, hva, n * sizeof(runs[0]));
+	atomic_signal_fence(memory_order_seq_cst);
 	for (uint32_t i = 0; i < n; i++) {
 		uint64_t gpa = le64toh(runs[i].gpa), size = le64toh(runs[i].size);
 
