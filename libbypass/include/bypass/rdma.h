@@ -132,7 +132,8 @@ struct bypass_rdma_options {
  *	srqs, qps, ahs, mcasts, depth, pinned, window). Numbers may end in K, M, G or T
  * @options: filled; what the text does not name is 0
  *
- * Return: 0, or -EINVAL with a text that points at the word and lists the known ones.
+ * Return: 0, -EINVAL with a text that points at the word and lists the known ones, or
+ * -ENOMEM.
  */
 int bypass_rdma_parse(const char *text, struct bypass_rdma_options *options);
 
