@@ -49,43 +49,33 @@ void bypass_unpack_ah(struct bypass_dev *dev, struct rdma_ah_attr *to,
 
 int bypass_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *init, struct ib_udata *udata)
 {
-	struct bypass_ah *ah = to_ah(ibah);
 	struct bypass_rdma_create_ah request = {
-		.pd = cpu_to_le32(to_pd(ibah->pd)->handle),
+		.pd = cpu_to_le32(to_pd(ibah->pd)->object.handle),
 	};
 	struct bypass_rdma_handle response;
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_CREATE_AH,
 		.undo = BYPASS_RDMA_DESTROY_AH,
-		.ucontext = bypass_caller(udata),
 		.request = &request,
 		.request_size = sizeof(request),
 		.response = &response,
 		.response_size = sizeof(response),
 		.udata = udata,
 	};
-	int err;
 
 	bypass_pack_ah(&request.attr, init->ah_attr);
-	err = bypass_execute(to_dev(ibah->device), &command);
-	if (err)
-		return err;
-	ah->owner = command.ucontext;
-	ah->handle = le32_to_cpu(response.handle);
-	return 0;
+	return bypass_create(to_dev(ibah->device), &to_ah(ibah)->object, 0, &command);
 }
 
 /* Processes destroy theirs where one may sleep, and the kernel has none. */
 int bypass_destroy_ah(struct ib_ah *ibah, u32 flags)
 {
-	struct bypass_ah *ah = to_ah(ibah);
-
-	return bypass_destroy(to_dev(ibah->device), BYPASS_RDMA_DESTROY_AH, ah->owner, ah->handle);
+	return bypass_destroy(to_dev(ibah->device), &to_ah(ibah)->object, BYPASS_RDMA_DESTROY_AH);
 }
 
 static int mcast(struct ib_qp *ibqp, u32 number, const union ib_gid *gid, u16 lid)
 {
-	struct bypass_qp *qp = to_qp(ibqp);
+	const struct bypass_object *qp = &to_qp(ibqp)->object;
 	struct bypass_rdma_mcast request = {
 		.qp = cpu_to_le32(qp->handle),
 		.lid = cpu_to_le32(lid),

@@ -41,7 +41,7 @@ void bypass_dealloc_ucontext(struct ib_ucontext *ibuc)
 	atomic_dec(&dev->contexts);
 	bypass_mmaps_remove(&ucontext->mmaps);
 	flush_workqueue(dev->releases);
-	bypass_destroy(dev, BYPASS_RDMA_DEALLOC_UCONTEXT, NULL, ucontext->handle);
+	bypass_destroy_handle(dev, BYPASS_RDMA_DEALLOC_UCONTEXT, NULL, ucontext->handle);
 }
 
 /*
@@ -54,28 +54,19 @@ void bypass_disassociate(struct ib_ucontext *ibuc)
 
 int bypass_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
 {
-	struct bypass_pd *pd = to_pd(ibpd);
 	struct bypass_rdma_handle response;
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_ALLOC_PD,
 		.undo = BYPASS_RDMA_DEALLOC_PD,
-		.ucontext = bypass_caller(udata),
 		.response = &response,
 		.response_size = sizeof(response),
 		.udata = udata,
 	};
-	int err = bypass_execute(to_dev(ibpd->device), &command);
 
-	if (err)
-		return err;
-	pd->owner = command.ucontext;
-	pd->handle = le32_to_cpu(response.handle);
-	return 0;
+	return bypass_create(to_dev(ibpd->device), &to_pd(ibpd)->object, 0, &command);
 }
 
 int bypass_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
 {
-	struct bypass_pd *pd = to_pd(ibpd);
-
-	return bypass_destroy(to_dev(ibpd->device), BYPASS_RDMA_DEALLOC_PD, pd->owner, pd->handle);
+	return bypass_destroy(to_dev(ibpd->device), &to_pd(ibpd)->object, BYPASS_RDMA_DEALLOC_PD);
 }

@@ -8,7 +8,6 @@
 int bypass_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr, BYPASS_CQ_ATTRS *attrs)
 {
 	struct bypass_dev *dev = to_dev(ibcq->device);
-	struct ib_udata *udata = bypass_cq_udata(attrs);
 	struct bypass_cq *cq = to_cq(ibcq);
 	struct bypass_rdma_create_cq request = {
 		.cqe = cpu_to_le32(attr->cqe),
@@ -19,33 +18,26 @@ int bypass_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr, BYP
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_CREATE_CQ,
 		.undo = BYPASS_RDMA_DESTROY_CQ,
-		.ucontext = bypass_caller(udata),
 		.request = &request,
 		.request_size = sizeof(request),
 		.response = &response,
 		.response_size = sizeof(response),
-		.udata = udata,
-		.mmaps = &cq->mmaps,
+		.udata = bypass_cq_udata(attrs),
 	};
-	int err = bypass_execute(dev, &command);
+	int err;
 
+	mutex_init(&cq->arming);
+	cq->object.table = &dev->cqs;
+	err = bypass_create(dev, &cq->object, le32_to_cpu(dev->config.max_cq), &command);
 	if (err)
 		return err;
-	mutex_init(&cq->arming);
-	cq->owner = command.ucontext;
-	cq->handle = le32_to_cpu(response.handle);
 	ibcq->cqe = le32_to_cpu(response.cqe);
-	err = bypass_publish(&dev->cqs, cq->handle, le32_to_cpu(dev->config.max_cq), cq);
-	if (err) {
-		bypass_destroy(dev, BYPASS_RDMA_DESTROY_CQ, cq->owner, cq->handle);
-		bypass_mmaps_remove(&cq->mmaps);
-	}
-	return err;
+	return 0;
 }
 
 int bypass_resize_cq(struct ib_cq *ibcq, BYPASS_CQE cqe, struct ib_udata *udata)
 {
-	struct bypass_cq *cq = to_cq(ibcq);
+	struct bypass_object *cq = &to_cq(ibcq)->object;
 	struct bypass_rdma_resize_cq request = {
 		.handle = cpu_to_le32(cq->handle),
 		.cqe = cpu_to_le32(cqe),
@@ -73,13 +65,5 @@ int bypass_resize_cq(struct ib_cq *ibcq, BYPASS_CQE cqe, struct ib_udata *udata)
 
 int bypass_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
 {
-	struct bypass_dev *dev = to_dev(ibcq->device);
-	struct bypass_cq *cq = to_cq(ibcq);
-	int err = bypass_destroy(dev, BYPASS_RDMA_DESTROY_CQ, cq->owner, cq->handle);
-
-	if (err)
-		return err;
-	bypass_unpublish(&dev->cqs, cq->handle, cq);
-	bypass_mmaps_remove(&cq->mmaps);
-	return 0;
+	return bypass_destroy(to_dev(ibcq->device), &to_cq(ibcq)->object, BYPASS_RDMA_DESTROY_CQ);
 }

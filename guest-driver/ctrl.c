@@ -267,7 +267,7 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 		__le32 handle;
 
 		memcpy(&handle, command->response, sizeof(handle));
-		bypass_destroy(dev, command->undo, command->ucontext, le32_to_cpu(handle));
+		bypass_destroy_handle(dev, command->undo, command->ucontext, le32_to_cpu(handle));
 	}
 	if (err && command->mmaps)
 		bypass_mmaps_remove(command->mmaps);
@@ -314,7 +314,7 @@ int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command)
 }
 
 /**
- * bypass_destroy() - a command that destroys something
+ * bypass_destroy_handle() - a command that destroys something
  * @dev: the slice
  * @number: which command; its body is a handle
  * @owner: the process that created it
@@ -322,7 +322,8 @@ int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command)
  *
  * Return: as bypass_execute(), but 0 when the device is gone: so is the object.
  */
-int bypass_destroy(struct bypass_dev *dev, u32 number, struct bypass_ucontext *owner, u32 handle)
+int bypass_destroy_handle(struct bypass_dev *dev, u32 number, struct bypass_ucontext *owner,
+			  u32 handle)
 {
 	struct bypass_rdma_handle request = {.handle = cpu_to_le32(handle)};
 	struct bypass_command command = {

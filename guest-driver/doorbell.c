@@ -45,7 +45,7 @@ int bypass_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 	}
 	if (READ_ONCE(dev->gone))
 		return -EIO;
-	ring(dev, bitmap(dev, BYPASS_RDMA_SEND_OFFSET), to_qp(ibqp)->handle);
+	ring(dev, bitmap(dev, BYPASS_RDMA_SEND_OFFSET), to_qp(ibqp)->object.handle);
 	return 0;
 }
 
@@ -89,8 +89,8 @@ int bypass_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 	if (READ_ONCE(dev->gone))
 		return -EIO;
 	mutex_lock(&cq->arming);
-	ring(dev, bits, cq->handle);
-	err = wait_cleared(dev, bits, cq->handle);
+	ring(dev, bits, cq->object.handle);
+	err = wait_cleared(dev, bits, cq->object.handle);
 	mutex_unlock(&cq->arming);
 	return err;
 }

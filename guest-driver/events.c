@@ -9,30 +9,6 @@
 
 #include "internal.h"
 
-/**
- * bypass_publish() - make an object known to events
- * @table: of its kind
- * @handle: the host's
- * @limit: handles are below this
- * @object: which
- *
- * The host may give a handle away again while its last owner is still on the way out of
- * the table: the newer one takes its place.
- *
- * Return: 0, -EPROTO when the handle is none, -ENOMEM.
- */
-int bypass_publish(struct xarray *table, u32 handle, u32 limit, void *object)
-{
-	if (handle >= limit)
-		return -EPROTO;
-	return xa_err(xa_store_irq(table, handle, object, GFP_KERNEL));
-}
-
-void bypass_unpublish(struct xarray *table, u32 handle, void *object)
-{
-	xa_cmpxchg_irq(table, handle, object, NULL, GFP_KERNEL);
-}
-
 static int post(struct virtqueue *vq, void *buffer, size_t size)
 {
 	struct scatterlist sg;
@@ -41,72 +17,61 @@ static int post(struct virtqueue *vq, void *buffer, size_t size)
 	return virtqueue_add_inbuf(vq, &sg, 1, buffer, GFP_ATOMIC);
 }
 
+static void complete_cq(struct bypass_dev *dev, u32 handle)
+{
+	struct bypass_object *object;
+	unsigned long flags;
+
+	xa_lock_irqsave(&dev->cqs, flags);
+	object = xa_load(&dev->cqs, handle);
+	if (object) {
+		struct ib_cq *ibcq = &container_of(object, struct bypass_cq, object)->ibcq;
+
+		if (ibcq->comp_handler)
+			ibcq->comp_handler(ibcq, ibcq->cq_context);
+	}
+	xa_unlock_irqrestore(&dev->cqs, flags);
+}
+
 void bypass_completion_arrived(struct virtqueue *vq)
 {
 	struct bypass_dev *dev = vq->vdev->priv;
 	struct bypass_rdma_completion *message;
-	unsigned long flags;
 	u32 used;
 
 	do {
 		virtqueue_disable_cb(vq);
 		while ((message = virtqueue_get_buf(vq, &used))) {
-			u32 handle = le32_to_cpu(READ_ONCE(message->cq));
-			struct bypass_cq *cq = NULL;
-
-			xa_lock_irqsave(&dev->cqs, flags);
 			if (used >= sizeof(*message))
-				cq = xa_load(&dev->cqs, handle);
-			if (cq && cq->ibcq.comp_handler)
-				cq->ibcq.comp_handler(&cq->ibcq, cq->ibcq.cq_context);
-			xa_unlock_irqrestore(&dev->cqs, flags);
+				complete_cq(dev, le32_to_cpu(READ_ONCE(message->cq)));
 			post(vq, message, sizeof(*message));
 		}
 		virtqueue_kick(vq);
 	} while (!virtqueue_enable_cb(vq));
 }
 
-static void cq_event(struct bypass_dev *dev, struct ib_event *event, u32 handle)
-{
-	struct bypass_cq *cq;
-	unsigned long flags;
-
-	xa_lock_irqsave(&dev->cqs, flags);
-	cq = xa_load(&dev->cqs, handle);
-	if (cq && cq->ibcq.event_handler) {
-		event->element.cq = &cq->ibcq;
-		cq->ibcq.event_handler(event, cq->ibcq.cq_context);
+#define BYPASS_EVENT(type)                                                                         \
+	static void type##_event(struct bypass_dev *dev, struct ib_event *event, u32 handle)       \
+	{                                                                                          \
+		struct bypass_object *object;                                                      \
+		unsigned long flags;                                                               \
+                                                                                                   \
+		xa_lock_irqsave(&dev->type##s, flags);                                             \
+		object = xa_load(&dev->type##s, handle);                                           \
+		if (object) {                                                                      \
+			struct ib_##type *ib =                                                     \
+				&container_of(object, struct bypass_##type, object)->ib##type;     \
+                                                                                                   \
+			event->element.type = ib;                                                  \
+			if (ib->event_handler)                                                     \
+				ib->event_handler(event, ib->type##_context);                      \
+		}                                                                                  \
+		xa_unlock_irqrestore(&dev->type##s, flags);                                        \
 	}
-	xa_unlock_irqrestore(&dev->cqs, flags);
-}
-
-static void qp_event(struct bypass_dev *dev, struct ib_event *event, u32 handle)
-{
-	struct bypass_qp *qp;
-	unsigned long flags;
-
-	xa_lock_irqsave(&dev->qps, flags);
-	qp = xa_load(&dev->qps, handle);
-	if (qp && qp->ibqp.event_handler) {
-		event->element.qp = &qp->ibqp;
-		qp->ibqp.event_handler(event, qp->ibqp.qp_context);
-	}
-	xa_unlock_irqrestore(&dev->qps, flags);
-}
-
-static void srq_event(struct bypass_dev *dev, struct ib_event *event, u32 handle)
-{
-	struct bypass_srq *srq;
-	unsigned long flags;
-
-	xa_lock_irqsave(&dev->srqs, flags);
-	srq = xa_load(&dev->srqs, handle);
-	if (srq && srq->ibsrq.event_handler) {
-		event->element.srq = &srq->ibsrq;
-		srq->ibsrq.event_handler(event, srq->ibsrq.srq_context);
-	}
-	xa_unlock_irqrestore(&dev->srqs, flags);
-}
+BYPASS_EVENT(cq)
+BYPASS_EVENT(qp)
+BYPASS_EVENT(srq)
+#undef BYPASS_EVENT
 
 /* The core fetches the tables anew when it hears of it: ours must be new by then. */
 static void port_event(struct bypass_dev *dev, struct ib_event *event, u32 port)

@@ -122,51 +122,55 @@ struct bypass_ucontext {
 	u32 handle;
 };
 
+/**
+ * struct bypass_object - what the host keeps for a process
+ * @owner: the process
+ * @mmaps: what it may map of the object
+ * @table: where events find the object by its handle, NULL for kinds that have none
+ * @handle: the host's name for it
+ */
+struct bypass_object {
+	struct bypass_ucontext *owner;
+	struct bypass_mmaps mmaps;
+	struct xarray *table;
+	u32 handle;
+};
+
 struct bypass_pd {
 	struct ib_pd ibpd;
-	struct bypass_ucontext *owner;
-	u32 handle;
+	struct bypass_object object;
 };
 
 struct bypass_mr {
 	struct ib_mr ibmr;
-	struct bypass_ucontext *owner;
+	struct bypass_object object;
 	struct ib_umem *umem;
-	u32 handle;
 };
 
 struct bypass_mw {
 	struct ib_mw ibmw;
-	struct bypass_ucontext *owner;
-	u32 handle;
+	struct bypass_object object;
 };
 
 struct bypass_cq {
 	struct ib_cq ibcq;
-	struct bypass_ucontext *owner;
-	struct bypass_mmaps mmaps;
+	struct bypass_object object;
 	struct mutex arming; /* one request for a notification at a time */
-	u32 handle;
 };
 
 struct bypass_srq {
 	struct ib_srq ibsrq;
-	struct bypass_ucontext *owner;
-	struct bypass_mmaps mmaps;
-	u32 handle;
+	struct bypass_object object;
 };
 
 struct bypass_qp {
 	struct ib_qp ibqp;
-	struct bypass_ucontext *owner;
-	struct bypass_mmaps mmaps;
-	u32 handle;
+	struct bypass_object object;
 };
 
 struct bypass_ah {
 	struct ib_ah ibah;
-	struct bypass_ucontext *owner;
-	u32 handle;
+	struct bypass_object object;
 };
 
 static inline struct bypass_dev *to_dev(struct ib_device *ibdev)
@@ -226,10 +230,16 @@ struct bypass_command {
 };
 
 int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command);
-int bypass_destroy(struct bypass_dev *dev, u32 number, struct bypass_ucontext *owner, u32 handle);
+int bypass_destroy_handle(struct bypass_dev *dev, u32 number, struct bypass_ucontext *owner,
+			  u32 handle);
 void bypass_control_done(struct virtqueue *vq);
 void bypass_control_drain(struct bypass_dev *dev);
 unsigned int bypass_timeout_ms(void);
+
+/* object.c */
+int bypass_create(struct bypass_dev *dev, struct bypass_object *object, u32 limit,
+		  struct bypass_command *command);
+int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object, u32 number);
 
 /* main.c */
 void bypass_lost(struct bypass_dev *dev, const char *why);
@@ -249,8 +259,6 @@ int bypass_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 int bypass_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags);
 
 /* events.c */
-int bypass_publish(struct xarray *table, u32 handle, u32 limit, void *object);
-void bypass_unpublish(struct xarray *table, u32 handle, void *object);
 void bypass_read_events(struct work_struct *work);
 int bypass_events_setup(struct bypass_dev *dev);
 void bypass_events_start(struct bypass_dev *dev);

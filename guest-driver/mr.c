@@ -122,14 +122,13 @@ struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 
 				 BYPASS_DMAH_PARAMETER struct ib_udata *udata)
 {
 	struct bypass_rdma_reg_mr request = {
-		.pd = cpu_to_le32(to_pd(ibpd)->handle),
+		.pd = cpu_to_le32(to_pd(ibpd)->object.handle),
 		.access = cpu_to_le32(access),
 	};
 	struct bypass_rdma_mr response;
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_REG_MR,
 		.undo = BYPASS_RDMA_DEREG_MR,
-		.ucontext = bypass_caller(udata),
 		.request = &request,
 		.request_size = sizeof(request),
 		.response = &response,
@@ -154,12 +153,10 @@ struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 
 	describe(&request, &list, iova, length);
 	command.tail = list.pages;
 	command.tail_size = list.count * sizeof(*list.pages);
-	err = bypass_execute(to_dev(ibpd->device), &command);
+	err = bypass_create(to_dev(ibpd->device), &mr->object, 0, &command);
 	free_runs(&list);
 	if (err)
 		goto unpin;
-	mr->owner = command.ucontext;
-	mr->handle = le32_to_cpu(response.handle);
 	mr->ibmr.lkey = le32_to_cpu(response.lkey);
 	mr->ibmr.rkey = le32_to_cpu(response.rkey);
 	return &mr->ibmr;
@@ -175,15 +172,15 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 {
 	struct bypass_mr *mr = to_mr(ibmr);
 	struct bypass_rdma_rereg_mr request = {
-		.handle = cpu_to_le32(mr->handle),
+		.handle = cpu_to_le32(mr->object.handle),
 		.flags = cpu_to_le32(flags),
-		.reg.pd = cpu_to_le32(to_pd(ibpd)->handle),
+		.reg.pd = cpu_to_le32(to_pd(ibpd)->object.handle),
 		.reg.access = cpu_to_le32(access),
 	};
 	struct bypass_rdma_mr response;
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_REREG_MR,
-		.ucontext = mr->owner,
+		.ucontext = mr->object.owner,
 		.request = &request,
 		.request_size = sizeof(request),
 		.response = &response,
@@ -227,7 +224,7 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 int bypass_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 {
 	struct bypass_mr *mr = to_mr(ibmr);
-	int err = bypass_destroy(to_dev(ibmr->device), BYPASS_RDMA_DEREG_MR, mr->owner, mr->handle);
+	int err = bypass_destroy(to_dev(ibmr->device), &mr->object, BYPASS_RDMA_DEREG_MR);
 
 	if (err)
 		return err;
@@ -238,35 +235,29 @@ int bypass_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 
 int bypass_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata)
 {
-	struct bypass_mw *mw = to_mw(ibmw);
 	struct bypass_rdma_alloc_mw request = {
-		.pd = cpu_to_le32(to_pd(ibmw->pd)->handle),
+		.pd = cpu_to_le32(to_pd(ibmw->pd)->object.handle),
 		.type = cpu_to_le32(ibmw->type),
 	};
 	struct bypass_rdma_mr response;
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_ALLOC_MW,
 		.undo = BYPASS_RDMA_DEALLOC_MW,
-		.ucontext = bypass_caller(udata),
 		.request = &request,
 		.request_size = sizeof(request),
 		.response = &response,
 		.response_size = sizeof(response),
 		.udata = udata,
 	};
-	int err = bypass_execute(to_dev(ibmw->device), &command);
+	int err = bypass_create(to_dev(ibmw->device), &to_mw(ibmw)->object, 0, &command);
 
 	if (err)
 		return err;
-	mw->owner = command.ucontext;
-	mw->handle = le32_to_cpu(response.handle);
 	ibmw->rkey = le32_to_cpu(response.rkey);
 	return 0;
 }
 
 int bypass_dealloc_mw(struct ib_mw *ibmw)
 {
-	struct bypass_mw *mw = to_mw(ibmw);
-
-	return bypass_destroy(to_dev(ibmw->device), BYPASS_RDMA_DEALLOC_MW, mw->owner, mw->handle);
+	return bypass_destroy(to_dev(ibmw->device), &to_mw(ibmw)->object, BYPASS_RDMA_DEALLOC_MW);
 }

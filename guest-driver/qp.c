@@ -7,12 +7,12 @@
 
 static u32 srq_handle(struct ib_srq *ibsrq)
 {
-	return ibsrq ? to_srq(ibsrq)->handle : BYPASS_RDMA_NONE;
+	return ibsrq ? to_srq(ibsrq)->object.handle : BYPASS_RDMA_NONE;
 }
 
 static u32 cq_handle(struct ib_cq *ibcq)
 {
-	return ibcq ? to_cq(ibcq)->handle : BYPASS_RDMA_NONE;
+	return ibcq ? to_cq(ibcq)->object.handle : BYPASS_RDMA_NONE;
 }
 
 static void unpack_caps(struct ib_qp_cap *cap, const struct bypass_rdma_qp *from)
@@ -29,7 +29,7 @@ int bypass_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init, struct ib
 	struct bypass_dev *dev = to_dev(ibqp->device);
 	struct bypass_qp *qp = to_qp(ibqp);
 	struct bypass_rdma_create_qp request = {
-		.pd = cpu_to_le32(to_pd(ibqp->pd)->handle),
+		.pd = cpu_to_le32(to_pd(ibqp->pd)->object.handle),
 		.send_cq = cpu_to_le32(cq_handle(init->send_cq)),
 		.recv_cq = cpu_to_le32(cq_handle(init->recv_cq)),
 		.srq = cpu_to_le32(srq_handle(init->srq)),
@@ -46,31 +46,23 @@ int bypass_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init, struct ib
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_CREATE_QP,
 		.undo = BYPASS_RDMA_DESTROY_QP,
-		.ucontext = bypass_caller(udata),
 		.request = &request,
 		.request_size = sizeof(request),
 		.response = &response,
 		.response_size = sizeof(response),
 		.udata = udata,
-		.mmaps = &qp->mmaps,
 	};
 	int err;
 
 	if (init->qp_type != IB_QPT_RC && init->qp_type != IB_QPT_UC && init->qp_type != IB_QPT_UD)
 		return -EOPNOTSUPP;
-	err = bypass_execute(dev, &command);
+	qp->object.table = &dev->qps;
+	err = bypass_create(dev, &qp->object, le32_to_cpu(dev->config.max_qp), &command);
 	if (err)
 		return err;
-	qp->owner = command.ucontext;
-	qp->handle = le32_to_cpu(response.handle);
 	ibqp->qp_num = le32_to_cpu(response.qpn);
 	unpack_caps(&init->cap, &response);
-	err = bypass_publish(&dev->qps, qp->handle, le32_to_cpu(dev->config.max_qp), qp);
-	if (err) {
-		bypass_destroy(dev, BYPASS_RDMA_DESTROY_QP, qp->owner, qp->handle);
-		bypass_mmaps_remove(&qp->mmaps);
-	}
-	return err;
+	return 0;
 }
 
 static void pack_attr(struct bypass_rdma_qp_attr *to, const struct ib_qp_attr *from, int mask)
@@ -106,7 +98,7 @@ static void pack_attr(struct bypass_rdma_qp_attr *to, const struct ib_qp_attr *f
 
 int bypass_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask, struct ib_udata *udata)
 {
-	struct bypass_qp *qp = to_qp(ibqp);
+	const struct bypass_object *qp = &to_qp(ibqp)->object;
 	struct bypass_rdma_modify_qp request = {
 		.handle = cpu_to_le32(qp->handle),
 		.mask = cpu_to_le32(mask),
@@ -160,7 +152,7 @@ int bypass_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 		    struct ib_qp_init_attr *init)
 {
 	struct bypass_dev *dev = to_dev(ibqp->device);
-	struct bypass_qp *qp = to_qp(ibqp);
+	const struct bypass_object *qp = &to_qp(ibqp)->object;
 	struct bypass_rdma_query_qp request = {
 		.handle = cpu_to_le32(qp->handle),
 		.mask = cpu_to_le32(mask),
@@ -194,13 +186,5 @@ int bypass_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 
 int bypass_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 {
-	struct bypass_dev *dev = to_dev(ibqp->device);
-	struct bypass_qp *qp = to_qp(ibqp);
-	int err = bypass_destroy(dev, BYPASS_RDMA_DESTROY_QP, qp->owner, qp->handle);
-
-	if (err)
-		return err;
-	bypass_unpublish(&dev->qps, qp->handle, qp);
-	bypass_mmaps_remove(&qp->mmaps);
-	return 0;
+	return bypass_destroy(to_dev(ibqp->device), &to_qp(ibqp)->object, BYPASS_RDMA_DESTROY_QP);
 }
