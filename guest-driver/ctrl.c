@@ -55,6 +55,12 @@ static int status_to_errno(u32 status)
 	return errnos[status];
 }
 
+/* Its input has a pointer through which the host's driver would write its output. */
+static bool hides_pointer(const struct bypass_command *command)
+{
+	return command->number == BYPASS_RDMA_MODIFY_SRQ;
+}
+
 static size_t udata_in(const struct bypass_command *command)
 {
 	return command->udata ? command->udata->inlen : 0;
@@ -64,8 +70,7 @@ static size_t udata_out(const struct bypass_command *command)
 {
 	if (!command->udata)
 		return 0;
-	/* What the host's driver would write through a pointer in the input. */
-	if (command->number == BYPASS_RDMA_MODIFY_SRQ)
+	if (hides_pointer(command))
 		return BYPASS_RDMA_HIDDEN_ROOM;
 	return min_t(size_t, command->udata->outlen, BYPASS_RDMA_UDATA_MAX);
 }
@@ -218,7 +223,8 @@ static int deliver_blob(struct bypass_call *call, const struct bypass_command *c
 		return 0;
 	if (at == BYPASS_RDMA_NONE)
 		return ib_copy_to_udata(command->udata, blob, size) ? -EFAULT : 0;
-	if (at > udata_in(command) || udata_in(command) - at < sizeof(address))
+	if (!hides_pointer(command) || at > udata_in(command) ||
+	    udata_in(command) - at < sizeof(address))
 		return -EPROTO;
 	memcpy(&address, blob_in(call, command) + at, sizeof(address));
 	return copy_to_user(u64_to_user_ptr(address), blob, size) ? -EFAULT : 0;
