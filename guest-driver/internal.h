@@ -59,6 +59,7 @@ struct bypass_port {
  * @config: the host's description, checked
  * @window: shared memory region 0, guest-physical
  * @gone: no command will be answered any more; they fail with -EIO at once
+ * @reset: it has been stopped for good: no page of ours is touched any more
  * @registered: the core knows the device, and may be told of events
  * @lost_once: bit 0: bypass_lost() has been here
  * @doorbell: shared with the host, NULL where the HCA needs none
@@ -83,6 +84,7 @@ struct bypass_dev {
 	struct bypass_rdma_config config;
 	struct virtio_shm_region window;
 	bool gone;
+	struct completion reset;
 	bool registered;
 	unsigned long lost_once;
 	struct bypass_rdma_doorbell *doorbell;

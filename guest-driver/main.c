@@ -176,6 +176,7 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	dev->config = *config;
 	spin_lock_init(&dev->control_lock);
 	init_waitqueue_head(&dev->control_room);
+	init_completion(&dev->reset);
 	mutex_init(&dev->port_lock);
 	INIT_DELAYED_WORK(&dev->watch, bypass_watch);
 	INIT_WORK(&dev->event_work, bypass_read_events);
@@ -216,6 +217,7 @@ static void stop(struct bypass_dev *dev)
 	WRITE_ONCE(dev->gone, true);
 	wake_up_all(&dev->control_room);
 	virtio_reset_device(dev->vdev);
+	complete_all(&dev->reset);
 	cancel_work_sync(&dev->event_work);
 }
 

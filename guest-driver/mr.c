@@ -103,6 +103,18 @@ static struct ib_umem *pin(struct ib_device *ibdev, struct run_list *list, u64 s
 	return umem;
 }
 
+/* A host that was given up may be only slow: its HCA has the pages until the reset. */
+static void unpin(struct ib_device *ibdev, struct ib_umem *umem)
+{
+	struct bypass_dev *dev = to_dev(ibdev);
+
+	if (!umem)
+		return;
+	if (READ_ONCE(dev->gone))
+		wait_for_completion(&dev->reset);
+	ib_umem_release(umem);
+}
+
 static void describe(struct bypass_rdma_reg_mr *request, const struct run_list *list, u64 iova,
 		     u64 length)
 {
@@ -156,12 +168,12 @@ struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 
 	err = bypass_create(to_dev(ibpd->device), &mr->object, 0, &command);
 	free_runs(&list);
 	if (err)
-		goto unpin;
+		goto release;
 	mr->ibmr.lkey = le32_to_cpu(response.lkey);
 	mr->ibmr.rkey = le32_to_cpu(response.rkey);
 	return &mr->ibmr;
-unpin:
-	ib_umem_release(mr->umem);
+release:
+	unpin(ibpd->device, mr->umem);
 free:
 	kfree(mr);
 	return ERR_PTR(err);
@@ -209,11 +221,11 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 	if (umem)
 		free_runs(&list);
 	if (err) {
-		ib_umem_release(umem);
+		unpin(ibmr->device, umem);
 		return ERR_PTR(err);
 	}
 	if (umem) {
-		ib_umem_release(mr->umem);
+		unpin(ibmr->device, mr->umem);
 		mr->umem = umem;
 	}
 	ibmr->lkey = le32_to_cpu(response.lkey);
@@ -228,7 +240,7 @@ int bypass_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 
 	if (err)
 		return err;
-	ib_umem_release(mr->umem);
+	unpin(ibmr->device, mr->umem);
 	kfree(mr);
 	return 0;
 }
