@@ -185,7 +185,7 @@ static int wait_for_answer(struct bypass_dev *dev, struct bypass_call *call, uns
 		if (virtqueue_is_broken(dev->control))
 			bypass_lost(dev, "the control queue broke");
 		else if (time_after(jiffies, deadline))
-			bypass_lost(dev, "the host does not answer");
+			bypass_silent(dev, "the host does not answer");
 	}
 
 	spin_lock_irqsave(&dev->control_lock, flags);
@@ -209,7 +209,7 @@ static int submit_wait(struct bypass_dev *dev, struct bypass_call *call, unsigne
 	if (wait_event_timeout(dev->control_room, submitted(dev, call, &err),
 			       msecs_to_jiffies(patience)))
 		return err;
-	bypass_lost(dev, "the control queue stays full");
+	bypass_silent(dev, "the control queue stays full");
 	return -EIO;
 }
 

@@ -61,7 +61,7 @@ static int wait_cleared(struct bypass_dev *dev, const void *bits, u32 handle)
 		if (READ_ONCE(dev->gone))
 			return -EIO;
 		if (ktime_after(now, deadline)) {
-			bypass_lost(dev, "the host does not look at the doorbell");
+			bypass_silent(dev, "the host does not look at the doorbell");
 			return -EIO;
 		}
 		if (ktime_after(now, sleep))

@@ -245,6 +245,7 @@ int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object, u32 num
 
 /* main.c */
 void bypass_lost(struct bypass_dev *dev, const char *why);
+void bypass_silent(struct bypass_dev *dev, const char *why);
 
 /* device.c */
 int bypass_device_setup(struct bypass_dev *dev);

@@ -18,10 +18,12 @@ MODULE_PARM_DESC(virtio_id,
  * struct bypass_revival - probes a lost device anew
  * @work: does it; the device's own memory is gone in between
  * @device: the virtio device
+ * @silent: nobody would answer: take it away only
  */
 struct bypass_revival {
 	struct work_struct work;
 	struct device *device;
+	bool silent;
 };
 
 static struct workqueue_struct *revivals;
@@ -38,7 +40,10 @@ static void revive(struct work_struct *work)
 {
 	struct bypass_revival *revival = container_of(work, struct bypass_revival, work);
 
-	if (device_reprobe(revival->device))
+	/* QEMU ends itself when the configuration is read of a device whose service has gone. */
+	if (revival->silent)
+		device_release_driver(revival->device);
+	if (revival->silent || device_reprobe(revival->device))
 		dev_err(revival->device,
 			"gone for good: bind the driver again when its host is back\n");
 	free_revival(revival);
@@ -55,15 +60,7 @@ static struct bypass_revival *make_revival(struct virtio_device *vdev)
 	return revival;
 }
 
-/**
- * bypass_lost() - the host or its HCA is gone
- * @dev: the slice; from here on commands fail at once
- * @why: said to the administrator, once
- *
- * What processes hold is taken from them as on hot-unplug, and the device is probed
- * again, should its host be back. Callable from any context.
- */
-void bypass_lost(struct bypass_dev *dev, const char *why)
+static void lose(struct bypass_dev *dev, const char *why, bool silent)
 {
 	struct bypass_revival *revival;
 
@@ -73,8 +70,35 @@ void bypass_lost(struct bypass_dev *dev, const char *why)
 	WRITE_ONCE(dev->gone, true);
 	wake_up_all(&dev->control_room);
 	revival = xchg(&dev->revival, NULL);
-	if (revival)
+	if (revival) {
+		revival->silent = silent;
 		queue_work(revivals, &revival->work);
+	}
+}
+
+/**
+ * bypass_lost() - the host's HCA is gone
+ * @dev: the slice; from here on commands fail at once
+ * @why: said to the administrator, once
+ *
+ * What processes hold is taken from them as on hot-unplug, and the device is probed
+ * again, should its host be back. Callable from any context.
+ */
+void bypass_lost(struct bypass_dev *dev, const char *why)
+{
+	lose(dev, why, false);
+}
+
+/**
+ * bypass_silent() - as bypass_lost(), of a host that does not answer
+ * @dev: the slice
+ * @why: said to the administrator, once
+ *
+ * The device is not probed again: that is for the administrator, who knows when.
+ */
+void bypass_silent(struct bypass_dev *dev, const char *why)
+{
+	lose(dev, why, true);
 }
 
 static void config_changed(struct virtio_device *vdev)
