@@ -333,6 +333,7 @@ int bypass_device_setup(struct bypass_dev *dev)
 	err = ib_register_device(ibdev, name, NULL); /* no DMA device: the host does it */
 	if (err)
 		return err;
+	/* Pairs with bypass_read_events(). */
 	smp_store_release(&dev->registered, true);
 	schedule_work(&dev->event_work); /* for those that came meanwhile */
 	return 0;

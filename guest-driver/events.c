@@ -55,13 +55,11 @@ void bypass_completion_arrived(struct virtqueue *vq)
 	{                                                                                          \
 		struct bypass_object *object;                                                      \
 		unsigned long flags;                                                               \
-                                                                                                   \
 		xa_lock_irqsave(&dev->type##s, flags);                                             \
 		object = xa_load(&dev->type##s, handle);                                           \
 		if (object) {                                                                      \
 			struct ib_##type *ib =                                                     \
 				&container_of(object, struct bypass_##type, object)->ib##type;     \
-                                                                                                   \
 			event->element.type = ib;                                                  \
 			if (ib->event_handler)                                                     \
 				ib->event_handler(event, ib->type##_context);                      \
@@ -122,6 +120,7 @@ void bypass_read_events(struct work_struct *work)
 	struct bypass_rdma_event *message;
 	u32 used;
 
+	/* Pairs with bypass_device_setup(): the tables are filled. */
 	if (!smp_load_acquire(&dev->registered))
 		return;
 	do {
