@@ -6,6 +6,7 @@
  */
 #include "../unit/fake_kvm.h"
 #include "../unit/fake_slice.h"
+#include "input.h"
 
 #include <bypass/kvm.h>
 
@@ -13,25 +14,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-struct stream {
-	const uint8_t *at;
-	size_t left;
-};
-
-static uint64_t take(struct stream *s, unsigned int bytes)
-{
-	uint64_t value = 0;
-
-	if (bytes > s->left)
-		bytes = s->left;
-	memcpy(&value, s->at, bytes);
-	s->at += bytes;
-	s->left -= bytes;
-	return value;
-}
-
 /* A BAR's address, or any. */
-static uint64_t take_address(struct stream *s, struct bypass_vm *vm)
+static uint64_t take_address(struct input *s, struct bypass_vm *vm)
 {
 	unsigned int bar = take(s, 1);
 	uint64_t at = 0;
@@ -44,7 +28,7 @@ static uint64_t take_address(struct stream *s, struct bypass_vm *vm)
 	return (at & ~15ull) + take(s, 2);
 }
 
-static void step(struct stream *s, struct bypass_vm *vm, struct fake_slice *f)
+static void step(struct input *s, struct bypass_vm *vm, struct fake_slice *f)
 {
 	unsigned int what = take(s, 1), size = 1 << (what >> 6), irq;
 	uint64_t at, value = 0;
@@ -96,7 +80,7 @@ static void check_host(const struct fake_slice *f, const uint8_t *before)
 		abort();
 }
 
-static void run(struct stream *s, struct fake_slice *f)
+static void run(struct input *s, struct fake_slice *f)
 {
 	struct bypass_vm_config config = {
 		.first_slot = 8,
@@ -121,7 +105,7 @@ static void run(struct stream *s, struct fake_slice *f)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct stream s = {data, size};
+	struct input s = {data, size};
 	struct fake_slice *f = fake_slice_open();
 	unsigned int spoilt = take(&s, 1) % 8;
 

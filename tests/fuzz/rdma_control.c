@@ -11,33 +11,11 @@
  */
 #include "../mock_uverbs.h"
 #include "../rdma_guest.h"
+#include "input.h"
 
 #define RAM (64 * GUEST_PAGE)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-struct input {
-	const uint8_t *data;
-	size_t size;
-};
-
-static void take(struct input *in, void *to, size_t size)
-{
-	size_t n = size < in->size ? size : in->size;
-
-	memset(to, 0, size);
-	memcpy(to, in->data, n);
-	in->data += n;
-	in->size -= n;
-}
-
-static uint8_t byte(struct input *in)
-{
-	uint8_t value;
-
-	take(in, &value, 1);
-	return value;
-}
 
 /* Length of the bodies, as the ABI has it: so that most requests are of the right length. */
 static const uint16_t bodies[] = {
@@ -60,11 +38,11 @@ static const uint16_t bodies[] = {
 static void step(struct rdma_slice *s, struct input *in)
 {
 	static uint8_t response[BYPASS_RDMA_RESPONSE_MAX];
-	uint8_t command = byte(in), options = byte(in);
+	uint8_t command = take(in, 1), options = take(in, 1);
 	struct bypass_rdma_request request = {
 		.command = command,
 		.ucontext = options & 1 ? (options >> 1) % 4 : BYPASS_RDMA_NONE,
-		.udata_out = options & 2 ? 64 : byte(in),
+		.udata_out = options & 2 ? 64 : take(in, 1),
 		.udata_in = options & 4 ? 8 : 0,
 	};
 	uint32_t size = sizeof(request) + request.udata_in, room = BYPASS_RDMA_RESPONSE_MAX, n;
@@ -75,15 +53,15 @@ static void step(struct rdma_slice *s, struct input *in)
 	if (command == BYPASS_RDMA_REG_MR || command == BYPASS_RDMA_REREG_MR)
 		size += 8 * (options >> 5);
 	if (options == 255) {
-		take(in, &size, 2);
-		take(in, &room, 2);
+		take_bytes(in, &size, 2);
+		take_bytes(in, &room, 2);
 		size %= BYPASS_RDMA_REQUEST_MAX;
 		room &= 0xffff;
-		take(in, &request, sizeof(request));
+		take_bytes(in, &request, sizeof(request));
 	}
 	memcpy(s->command->request, &request, sizeof(request));
-	take(in, s->command->request + sizeof(request),
-	     size > sizeof(request) ? size - sizeof(request) : 0);
+	take_bytes(in, s->command->request + sizeof(request),
+		   size > sizeof(request) ? size - sizeof(request) : 0);
 	mock.fail = options & 8 && options & 16 ? ENOMEM : 0;
 	n = rdma_control_execute(s, s->command, size, response, room);
 	mock.fail = 0;
@@ -114,8 +92,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	s = rdma_slice(dev);
 	s->features = dev->features;
-	take(&in, guest.ram, GUEST_PAGE < in.size / 2 ? GUEST_PAGE : in.size / 2);
-	while (in.size)
+	take_bytes(&in, guest.ram, GUEST_PAGE < in.left / 2 ? GUEST_PAGE : in.left / 2);
+	while (in.left)
 		step(s, &in);
 
 	dev->ops->reset(dev);

@@ -7,6 +7,7 @@
  * is, a byte to fill the copy with, and the fields of each work request that decide.
  */
 #include "../mock_uverbs.h"
+#include "input.h"
 
 #define SLICE "mock0,qps=8,cqs=8,window=256K"
 
@@ -94,61 +95,49 @@ static void check_send(const struct rxe_send_wqe *wqe, uint32_t qp_type)
 		check_dma(&wqe->dma, room);
 }
 
-/* The next bytes of the input, or zeroes after its end. */
-static uint32_t take(const uint8_t **data, size_t *size, unsigned int bytes)
+static void write_dma(struct rxe_dma_info *dma, struct input *in)
 {
-	uint32_t value = 0;
-
-	if (bytes > *size)
-		bytes = *size;
-	memcpy(&value, *data, bytes);
-	*data += bytes;
-	*size -= bytes;
-	return value;
-}
-
-static void write_dma(struct rxe_dma_info *dma, const uint8_t **data, size_t *size)
-{
-	dma->num_sge = take(data, size, 1) == 255 ? take(data, size, 4) : take(data, size, 1) % 24;
-	dma->length = take(data, size, 2);
+	dma->num_sge = take(in, 1) == 255 ? take(in, 4) : take(in, 1) % 24;
+	dma->length = take(in, 2);
 	for (uint32_t i = 0; i < dma->num_sge && i < 16; i++)
-		dma->sge[i].length = take(data, size, 1) << take(data, size, 1) % 32;
+		dma->sge[i].length = take(in, 1) << take(in, 1) % 32;
 }
 
-static void write_request(int i, uint32_t slot, const uint8_t **data, size_t *size)
+static void write_request(int i, uint32_t slot, struct input *in)
 {
 	uint8_t *element = rings[i].copy->data + (slot << MOCK_SHIFT);
 	struct rxe_send_wqe *wqe = (void *)element;
 
 	if (i == 3) {
-		write_dma(&((struct rxe_recv_wqe *)element)->dma, data, size);
+		write_dma(&((struct rxe_recv_wqe *)element)->dma, in);
 		return;
 	}
-	wqe->wr.opcode = take(data, size, 1);
+	wqe->wr.opcode = take(in, 1);
 	if (wqe->wr.opcode == 255)
-		wqe->wr.opcode = take(data, size, 4);
-	wqe->wr.send_flags = take(data, size, 1);
-	wqe->wr.wr.ud.ah_num = take(data, size, 1);
-	write_dma(&wqe->dma, data, size);
+		wqe->wr.opcode = take(in, 4);
+	wqe->wr.send_flags = take(in, 1);
+	wqe->wr.wr.ud.ah_num = take(in, 1);
+	write_dma(&wqe->dma, in);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+	struct input in = {data, size};
 	uint32_t before, after, driver;
 	bool any;
 	int i;
 
 	if (!slice)
 		set_up();
-	i = take(&data, &size, 1) % 4;
+	i = take(&in, 1) % 4;
 	before = rings[i].real->producer_index;
 	need(before <= MOCK_MASK);
-	driver = take(&data, &size, 1);
+	driver = take(&in, 1);
 	rings[i].real->consumer_index = driver & 0x80 ? before : driver;
-	memset(rings[i].copy, take(&data, &size, 1), MOCK_QUEUE);
-	rings[i].copy->producer_index = take(&data, &size, 1);
+	memset(rings[i].copy, take(&in, 1), MOCK_QUEUE);
+	rings[i].copy->producer_index = take(&in, 1);
 	for (uint32_t n = 0; n <= MOCK_MASK; n++)
-		write_request(i, (before + n) & MOCK_MASK, &data, &size);
+		write_request(i, (before + n) & MOCK_MASK, &in);
 	rdma_guard_move(slice, &any);
 
 	after = rings[i].real->producer_index;

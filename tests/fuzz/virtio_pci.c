@@ -4,6 +4,7 @@
  * space. Whatever comes, the device behind is called as bypass/virtio.h promises.
  */
 #include "../unit/fake_kvm.h"
+#include "input.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -159,24 +160,7 @@ static struct bypass_slice *slice_new(void)
 	return slice;
 }
 
-struct stream {
-	const uint8_t *at;
-	size_t left;
-};
-
-static uint64_t take(struct stream *s, unsigned int bytes)
-{
-	uint64_t value = 0;
-
-	if (bytes > s->left)
-		bytes = s->left;
-	memcpy(&value, s->at, bytes);
-	s->at += bytes;
-	s->left -= bytes;
-	return value;
-}
-
-static void step(struct stream *s, struct bypass_vm *vm, uint64_t bar0, uint64_t bar1)
+static void step(struct input *s, struct bypass_vm *vm, uint64_t bar0, uint64_t bar1)
 {
 	unsigned int what = take(s, 1), size = 1 << (what >> 6);
 	bool write = !(what & 32);
@@ -215,7 +199,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.mmio32 = {0xe0000000, 0x100000},
 		.mmio64 = {0x1000000000, 0x100000},
 	};
-	struct stream s = {data, size};
+	struct input s = {data, size};
 	uint32_t bar0 = 0, bar1 = 0, decode = 2;
 	struct bypass_slice *slice;
 	struct bypass_vm *vm;

@@ -10,20 +10,12 @@
 #include <bypass/virtqueue.h>
 
 #include "../guest.h"
+#include "input.h"
 
 #define RAM  (16 * GUEST_PAGE)
 #define SIZE 16
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* One byte of the input, or 0 after its end. */
-static uint8_t byte(const uint8_t **data, size_t *size)
-{
-	if (!*size)
-		return 0;
-	(*size)--;
-	return *(*data)++;
-}
 
 static void serve(struct guest *g, struct bypass_virtqueue *vq)
 {
@@ -52,26 +44,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct bypass_virtio_queue setup = {.size = SIZE, .call_fd = -1, .kick_fd = -1};
 	struct bypass_virtqueue vq = {0};
+	struct input in = {data, size};
 	static struct guest g;
-	size_t ram;
 
 	if (!g.mem)
 		guest_init(&g, RAM);
-	setup.desc = byte(&data, &size) * 16ull;
-	setup.avail = byte(&data, &size) * 2ull;
-	setup.used = byte(&data, &size) * 4ull;
-	setup.next = byte(&data, &size);
-	ram = size < 2048 ? size : 2048;
+	setup.desc = take(&in, 1) * 16ull;
+	setup.avail = take(&in, 1) * 2ull;
+	setup.used = take(&in, 1) * 4ull;
+	setup.next = take(&in, 1);
 	memset(g.ram, 0, RAM);
-	memcpy(g.ram, data, ram);
-	data += ram;
-	size -= ram;
+	take_bytes(&in, g.ram, 2048);
 	if (bypass_virtqueue_start(&vq, g.mem, &setup, SIZE))
 		return 0;
 	do {
 		serve(&g, &vq);
 		for (int i = 0; i < 8; i++)
-			g.ram[byte(&data, &size) * 8] = byte(&data, &size);
-	} while (size && !vq.broken);
+			g.ram[take(&in, 1) * 8] = take(&in, 1);
+	} while (in.left && !vq.broken);
 	return 0;
 }
