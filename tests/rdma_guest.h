@@ -70,6 +70,14 @@ static inline void rdma_guest_stop(struct rdma_guest *g)
 	guest_free(&g->guest);
 }
 
+static inline struct bypass_rdma_stats rdma_guest_stats(const struct rdma_guest *g)
+{
+	struct bypass_rdma_stats s;
+
+	bypass_rdma_stats(g->dev, &s);
+	return s;
+}
+
 /* Put a raw request into the queue and wait; returns the length of the response. */
 static inline uint32_t rdma_guest_raw(struct rdma_guest *g, uint32_t size, uint32_t room)
 {

@@ -49,14 +49,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct bypass_rdma_stats stats(struct test *t)
-{
-	struct bypass_rdma_stats s;
-
-	bypass_rdma_stats(t->g.dev, &s);
-	return s;
-}
-
 static uint64_t sum(uint64_t so_far, const char *bytes, uint64_t n)
 {
 	for (uint64_t i = 0; i < n; i++)
@@ -95,9 +87,9 @@ static void test_layout(void **state)
 	assert_int_equal(mock.reg_length, length);
 	assert_int_equal((mock.reg_start ^ iova) % (2 << 20), 0);
 	assert_int_equal(mr.rkey, 0x200);
-	assert_int_equal(stats(t).pinned_bytes, 3 * GUEST_PAGE);
+	assert_int_equal(rdma_guest_stats(&t->g).pinned_bytes, 3 * GUEST_PAGE);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEREG_MR, mr.handle), 0);
-	assert_int_equal(stats(t).pinned_bytes, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).pinned_bytes, 0);
 }
 
 static void test_one_run(void **state)
@@ -136,7 +128,7 @@ static void test_bad_runs(void **state)
 	assert_int_equal(reg(t, 0, 257 * GUEST_PAGE, many, 257, &mr), BYPASS_RDMA_E_QUOTA);
 	assert_int_equal(reg(t, 0, 256 * GUEST_PAGE, many, 256, &mr), 0);
 	assert_int_equal(reg(t, 0, GUEST_PAGE, good, 1, &mr), BYPASS_RDMA_E_QUOTA);
-	assert_int_equal(stats(t).pinned_bytes, 1 << 20);
+	assert_int_equal(rdma_guest_stats(&t->g).pinned_bytes, 1 << 20);
 	assert_int_equal(
 		rdma_guest_register(&t->g, t->pd, IB_UVERBS_ACCESS_ON_DEMAND, 0, 1, good, 1, &mr),
 		BYPASS_RDMA_E_UNSUPPORTED);
@@ -164,7 +156,7 @@ static void test_rereg(void **state)
 	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_HANDLE);
 	body.flags = BYPASS_RDMA_REREG_TRANS;
 	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(stats(t).pinned_bytes, GUEST_PAGE);
+	assert_int_equal(rdma_guest_stats(&t->g).pinned_bytes, GUEST_PAGE);
 }
 
 static void test_all_ram_not_granted(void **state)

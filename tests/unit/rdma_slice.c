@@ -44,14 +44,6 @@ static int tear_down(void **state)
 	return 0;
 }
 
-static struct bypass_rdma_stats stats(struct test *t)
-{
-	struct bypass_rdma_stats s;
-
-	bypass_rdma_stats(t->g.dev, &s);
-	return s;
-}
-
 static uint32_t create_cq(struct test *t, uint32_t vector, struct bypass_rdma_cq *reply)
 {
 	const struct bypass_rdma_create_cq body = {.cqe = 10, .vector = vector};
@@ -151,7 +143,7 @@ static void test_messages(void **state)
 	assert_int_equal(raw(t, &r, sizeof(r), 100), BYPASS_RDMA_E_MALFORMED);
 	r.command = 1000000;
 	assert_int_equal(raw(t, &r, sizeof(r), 100), BYPASS_RDMA_E_MALFORMED);
-	assert_true(stats(t).commands >= 12 && stats(t).refused >= 9);
+	assert_true(rdma_guest_stats(&t->g).commands >= 12 && rdma_guest_stats(&t->g).refused >= 9);
 }
 
 /* rxe reads no input for a protection domain: zeroes are nothing, the rest is not understood. */
@@ -220,7 +212,7 @@ static void test_quota(void **state)
 		assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
 	/* Three queue pairs have six of the window's eight places, the CQ one. */
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), BYPASS_RDMA_E_NO_SPACE);
-	assert_int_equal(stats(t).window_bytes, 7 * MOCK_QUEUE);
+	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 7 * MOCK_QUEUE);
 	assert_int_equal(mock_objects(), 5);
 	mock.fail = ENOMEM;
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UC, cq.handle, &qp), BYPASS_RDMA_E_MEMORY);
@@ -260,7 +252,7 @@ static void test_mappings(void **state)
 	assert_int_equal(release(t, map.window, map.size), BYPASS_RDMA_E_INVALID);
 	/* Scratch now. */
 	assert_string_equal(hva, "");
-	assert_int_equal(stats(t).window_bytes, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
 }
 
 static void test_resize(void **state)
@@ -350,7 +342,7 @@ static void test_ucontext(void **state)
 	t->g.ucontext = first;
 	/* The other process keeps what is its own. */
 	assert_int_equal(mock_objects(), 1);
-	assert_int_equal(stats(t).window_bytes, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, pd),
 			 BYPASS_RDMA_E_HANDLE);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, t->pd), 0);
@@ -370,7 +362,7 @@ static void test_kept(void **state)
 	t->g.ucontext = first;
 	/* Two PDs, and the process that is left. */
 	assert_int_equal(mock_objects(), 2);
-	assert_int_equal(stats(t).objects, 3);
+	assert_int_equal(rdma_guest_stats(&t->g).objects, 3);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, pd), 0);
 	assert_int_equal(mock_objects(), 1);
 }
@@ -397,7 +389,7 @@ static void test_orphans(void **state)
 		assert_int_equal(create_cq(t, 0, &cq), 0);
 	/* There is room for one queue of two: the first one's is taken back, and only that. */
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), BYPASS_RDMA_E_NO_SPACE);
-	assert_int_equal(stats(t).window_bytes, 7 * MOCK_QUEUE);
+	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 7 * MOCK_QUEUE);
 	for (int m = 0; m < 2; m++)
 		assert_int_equal(release(t, kept[m].window, MOCK_QUEUE), 0);
 }
@@ -460,7 +452,7 @@ static void test_doorbell(void **state)
 	assert_int_equal(mock.arms, 1);
 	assert_int_equal(mock.user_handle[mock.last_armed], cq.handle);
 	assert_int_equal(mock.post_sends, 2);
-	assert_true(stats(t).kicks >= 1 && stats(t).kicks <= 8);
+	assert_true(rdma_guest_stats(&t->g).kicks >= 1 && rdma_guest_stats(&t->g).kicks <= 8);
 }
 
 static void test_events(void **state)
@@ -484,8 +476,8 @@ static void test_events(void **state)
 	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_VECTOR + 1, 5000, event));
 	assert_int_equal(event[0], 1);
 	assert_false(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_VECTOR, 0, event));
-	assert_int_equal(stats(t).events, 600);
-	assert_int_equal(stats(t).completions, 1);
+	assert_int_equal(rdma_guest_stats(&t->g).events, 600);
+	assert_int_equal(rdma_guest_stats(&t->g).completions, 1);
 	assert_true(t->g.dev->ops->interrupts(t->g.dev) > 3);
 }
 
@@ -504,7 +496,7 @@ static void test_lost(void **state)
 			 BYPASS_RDMA_E_NO_DEVICE);
 	/* A PD of before, a CQ, and their mapping: all were given back. */
 	assert_int_equal(mock_objects(), 0);
-	assert_int_equal(stats(t).window_bytes, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
 }
 
 static void test_reset(void **state)
@@ -517,7 +509,7 @@ static void test_reset(void **state)
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
 	t->g.dev->ops->reset(t->g.dev);
 	assert_int_equal(mock_objects(), 0);
-	assert_int_equal(stats(t).objects, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).objects, 0);
 	/* And it can be used anew, with fresh queues. */
 	for (unsigned int i = 0; i < t->g.dev->n_queues; i++)
 		guest_queue_free(&t->g.queues[i]);
