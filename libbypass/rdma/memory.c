@@ -229,8 +229,8 @@ static int map_piece(const struct piece *p, char *at)
 		return bypass_fail(EOPNOTSUPP, "Scattered guest memory can be registered only "
 					       "where RAM is a "
 					       "shared file (memfd)");
-	if (mmap(at, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, p->fd, p->offset) !=
-	    MAP_FAILED)
+	if (mmap(at, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, p->fd,
+		 p->offset) != MAP_FAILED)
 		return 0;
 	if (errno == EINVAL)
 		return bypass_fail(EINVAL,

@@ -127,10 +127,8 @@ static void loop(const struct device *device, size_t n)
 
 enum { QUESTION, CREATE_QP, CONNECT_QP, REGISTER_64K, REGISTER_64M, COSTS };
 static const char *const cost_names[COSTS] = {
-	[QUESTION] = "question",
-	[CREATE_QP] = "create-qp",
-	[CONNECT_QP] = "connect-qp",
-	[REGISTER_64K] = "register-64K",
+	[QUESTION] = "question",	 [CREATE_QP] = "create-qp",
+	[CONNECT_QP] = "connect-qp",	 [REGISTER_64K] = "register-64K",
 	[REGISTER_64M] = "register-64M",
 };
 
