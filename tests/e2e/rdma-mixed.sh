@@ -1,0 +1,31 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Two guests on one HCA, one under bypass-vmm and one under QEMU: stock programs between them, and 64
+# queue pairs at once.
+#
+# timeout: 600
+
+. "${0%/*}/checks"
+. "${0%/*}/rdma-lab"
+
+carve_networks 1
+make_guest one --with rdma-pairs <<END
+network 10.7.0.2
+run_programs $host || exit
+rdma-pairs rxe0 64 50
+END
+make_guest two --with rdma-pairs <<'END'
+network 10.0.2.15
+ip route add default via 10.0.2.2 # QEMU's network shows the other guest's own address
+run_programs || exit
+rdma-pairs rxe0 64 50 10.7.0.2
+END
+PORTS=18515 qemu_guest two
+vmm_guest one --slice "${vfs[0]}"
+check "from bypass-vmm to QEMU" ended one 400
+check "the other side of it" ended two 60
+grep -E '^(==|pairs)' one.log
+grep '^pairs' two.log
+end_service two
+check "nothing is left on the host" nothing_left
