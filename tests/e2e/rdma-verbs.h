@@ -17,7 +17,8 @@
 
 #include <infiniband/verbs.h>
 
-#define RW (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ)
+#define RW   (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ)
+#define QKEY 0x1234 /* of UD queue pairs */
 
 #define fail(...)                                                                                  \
 	do {                                                                                       \
@@ -86,15 +87,25 @@ static inline struct ibv_qp *make_qp(const struct device *device, struct ibv_cq 
 	return qp;
 }
 
-static inline void connect_qp(const struct device *device, struct ibv_qp *qp,
-			      const struct address *to)
+/* The steps of a connection, by the kind of queue pair; each returns an errno. */
+static inline int to_init(struct ibv_qp *qp)
 {
-	struct ibv_qp_attr init = {
+	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_INIT,
 		.port_num = 1,
 		.qp_access_flags = RW,
+		.qkey = QKEY,
 	};
-	struct ibv_qp_attr rtr = {
+
+	return ibv_modify_qp(
+		qp, &attr,
+		IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT |
+			(qp->qp_type == IBV_QPT_UD ? IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS));
+}
+
+static inline int to_rtr(const struct device *device, struct ibv_qp *qp, const struct address *to)
+{
+	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTR,
 		.path_mtu = IBV_MTU_1024,
 		.dest_qp_num = to->qpn,
@@ -109,24 +120,44 @@ static inline void connect_qp(const struct device *device, struct ibv_qp *qp,
 				.port_num = 1,
 			},
 	};
-	struct ibv_qp_attr rts = {
+	int mask = IBV_QP_STATE;
+
+	if (qp->qp_type != IBV_QPT_UD)
+		mask |= IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN;
+	if (qp->qp_type == IBV_QPT_RC)
+		mask |= IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+	return ibv_modify_qp(qp, &attr, mask);
+}
+
+static inline int to_rts(struct ibv_qp *qp)
+{
+	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
 		.timeout = 14,
 		.retry_cnt = 7,
 		.rnr_retry = 7,
 		.max_rd_atomic = 1,
 	};
+	int mask = IBV_QP_STATE | IBV_QP_SQ_PSN;
 
-	if (ibv_modify_qp(qp, &init,
-			  IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS))
+	if (qp->qp_type == IBV_QPT_RC)
+		mask |= IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
+			IBV_QP_MAX_QP_RD_ATOMIC;
+	return ibv_modify_qp(qp, &attr, mask);
+}
+
+/* @to: not needed by UD. */
+static inline void connect_qp(const struct device *device, struct ibv_qp *qp,
+			      const struct address *to)
+{
+	errno = to_init(qp);
+	if (errno)
 		fail("queue pair to INIT");
-	if (ibv_modify_qp(qp, &rtr,
-			  IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
-				  IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER))
+	errno = to_rtr(device, qp, to);
+	if (errno)
 		fail("queue pair to RTR");
-	if (ibv_modify_qp(qp, &rts,
-			  IBV_QP_STATE | IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-				  IBV_QP_SQ_PSN | IBV_QP_MAX_QP_RD_ATOMIC))
+	errno = to_rts(qp);
+	if (errno)
 		fail("queue pair to RTS");
 }
 
