@@ -14,17 +14,25 @@
 
 #include "internal.h"
 
-#define SCRATCH (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+/* Scratch at @at, or anywhere. */
+static void *map_scratch(void *at, uint64_t size)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0);
+	void *hva = mmap(at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+
+	/* A stray touch is to cost a page, not a huge one. */
+	if (hva != MAP_FAILED)
+		madvise(hva, size, MADV_NOHUGEPAGE);
+	return hva;
+}
 
 int rdma_window_init(struct rdma_window *window, uint64_t size)
 {
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, SCRATCH, -1, 0);
+	void *hva = map_scratch(NULL, size);
 
 	if (hva == MAP_FAILED)
 		return bypass_fail(errno, "Cannot reserve %llu bytes of addresses for a window: %m",
 				   (unsigned long long)size);
-	/* A stray touch is to cost a page, not a huge one. */
-	madvise(hva, size, MADV_NOHUGEPAGE);
 	*window = (struct rdma_window){.hva = hva, .size = size};
 	return 0;
 }
@@ -72,8 +80,7 @@ static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
 		return;
 	if (s->carrier && s->carrier->shm_map)
 		err = s->carrier->shm_unmap(s->transport, m->offset, m->size);
-	else if (mmap((char *)s->window.hva + m->offset, m->size, PROT_READ | PROT_WRITE,
-		      SCRATCH | MAP_FIXED, -1, 0) == MAP_FAILED)
+	else if (map_scratch((char *)s->window.hva + m->offset, m->size) == MAP_FAILED)
 		err = -errno;
 	if (err)
 		bypass_log(BYPASS_LOG_WARN, "%s: cannot take window pages %#llx + %#llx back (%d)",
@@ -177,4 +184,7 @@ void rdma_window_sweep(struct rdma_slice *s, uint32_t ucontext)
 		else
 			link = &(*link)->next;
 	}
+	/* The guest's stray touches go too, and the many pieces become one mapping again. */
+	if (ucontext == RDMA_ALL && map_scratch(s->window.hva, s->window.size) == MAP_FAILED)
+		bypass_log(BYPASS_LOG_WARN, "%s: cannot make the window anew: %m", s->dev.name);
 }

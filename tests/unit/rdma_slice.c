@@ -517,6 +517,25 @@ static void test_reset(void **state)
 	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
 }
 
+/* What the guest wrote where nothing is mapped costs the host memory until the reset, not longer. */
+static void test_stray_touches(void **state)
+{
+	struct test *t = *state;
+	unsigned char resident[64 * 1024 / GUEST_PAGE];
+	struct bypass_rdma_cq cq;
+
+	assert_int_equal(t->g.dev->window.size, 64 * 1024);
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	memset(t->g.dev->window.hva, 1, t->g.dev->window.size);
+	t->g.dev->ops->reset(t->g.dev);
+	assert_int_equal(mincore(t->g.dev->window.hva, t->g.dev->window.size, resident), 0);
+	for (size_t i = 0; i < sizeof(resident); i++)
+		assert_int_equal(resident[i] & 1, 0);
+	for (unsigned int i = 0; i < t->g.dev->n_queues; i++)
+		guest_queue_free(&t->g.queues[i]);
+	rdma_guest_start(&t->g, t->g.dev);
+}
+
 static void test_broken_queue(void **state)
 {
 	struct test *t = *state;
@@ -607,6 +626,7 @@ int main(void)
 		TEST(test_qkey),	   TEST(test_doorbell),	      TEST(test_events),
 		TEST(test_lost),	   TEST(test_reset),	      TEST(test_broken_queue),
 		TEST(test_out_of_process), TEST(test_kept),	      TEST(test_orphans),
+		TEST(test_stray_touches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
