@@ -280,6 +280,19 @@ int rdma_query_qp(struct rdma_slice *s, struct rdma_command *c)
 	return 0;
 }
 
+static struct rdma_mcast **find_mcast(struct rdma_object *qp, const uint8_t *gid)
+{
+	struct rdma_mcast **link = &qp->mcasts;
+
+	while (*link && memcmp((*link)->gid, gid, sizeof((*link)->gid)))
+		link = &(*link)->next;
+	return link;
+}
+
+/*
+ * A group has one LID. The kernel takes the same GID with another for one more attachment, of
+ * which a driver that has no LIDs knows nothing: the queue pair could not be destroyed any more.
+ */
 int rdma_attach_mcast(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_mcast *body = c->body;
@@ -290,6 +303,14 @@ int rdma_attach_mcast(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!qp)
 		return -EBADF;
+	if (le32toh(body->lid) > UINT16_MAX)
+		return bypass_fail(EINVAL, "LID %#x of a multicast group", le32toh(body->lid));
+	mcast = *find_mcast(qp, body->gid);
+	if (mcast && mcast->lid != in.mlid)
+		return bypass_fail(EINVAL, "The queue pair is attached to that group by LID %#x",
+				   mcast->lid);
+	if (mcast)
+		return 0;
 	if (s->mcasts == s->options.quota.mcasts)
 		return bypass_fail(EDQUOT,
 				   "The guest holds all %u multicast attachments of its quota",
@@ -316,13 +337,10 @@ int rdma_attach_mcast(struct rdma_slice *s, struct rdma_command *c)
 int rdma_detach(struct rdma_slice *s, struct rdma_object *qp, const uint8_t *gid, uint16_t lid)
 {
 	struct ib_uverbs_detach_mcast in = {.qp_handle = qp->host, .mlid = lid};
-	struct rdma_mcast **link = &qp->mcasts, *mcast;
+	struct rdma_mcast **link = find_mcast(qp, gid), *mcast = *link;
 	int err;
 
-	while (*link && ((*link)->lid != lid || memcmp((*link)->gid, gid, sizeof((*link)->gid))))
-		link = &(*link)->next;
-	mcast = *link;
-	if (!mcast)
+	if (!mcast || mcast->lid != lid)
 		return bypass_fail(EINVAL, "The queue pair is not attached to that group");
 	memcpy(in.gid, gid, sizeof(in.gid));
 	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_DETACH_MCAST, &in, sizeof(in), NULL, 0, NULL);

@@ -348,6 +348,38 @@ static void test_ucontext(void **state)
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, t->pd), 0);
 }
 
+static uint32_t multicast(struct test *t, uint32_t command, uint32_t qp, uint32_t lid)
+{
+	const struct bypass_rdma_mcast body = {.qp = qp, .lid = lid, .gid = {0xff, 0x0e}};
+
+	return rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = command,
+								.body = &body,
+								.body_size = sizeof(body)});
+}
+
+/* A group counts once for a queue pair: of a second attachment it could not be rid again. */
+static void test_multicast(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), 0);
+	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0x1c001),
+			 BYPASS_RDMA_E_INVALID);
+	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc001), 0);
+	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc001), 0);
+	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc002),
+			 BYPASS_RDMA_E_INVALID);
+	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc002),
+			 BYPASS_RDMA_E_INVALID);
+	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc001), 0);
+	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc001),
+			 BYPASS_RDMA_E_INVALID);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle), 0);
+}
+
 /* What the host keeps of a process that is gone counts still, and can still be destroyed. */
 static void test_kept(void **state)
 {
@@ -626,7 +658,7 @@ int main(void)
 		TEST(test_qkey),	   TEST(test_doorbell),	      TEST(test_events),
 		TEST(test_lost),	   TEST(test_reset),	      TEST(test_broken_queue),
 		TEST(test_out_of_process), TEST(test_kept),	      TEST(test_orphans),
-		TEST(test_stray_touches),
+		TEST(test_stray_touches),  TEST(test_multicast),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
