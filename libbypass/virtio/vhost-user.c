@@ -4,6 +4,7 @@
  * after the other, and plays the transport for the device.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -234,6 +235,7 @@ int bypass_vhost_user_serve(struct bypass_virtio_device *dev, int connection, in
 {
 	struct vu *vu = calloc(1, sizeof(*vu));
 	struct vu_message msg;
+	char why[512] = "";
 	int ret = -ENOMEM;
 
 	if (!vu)
@@ -260,9 +262,14 @@ int bypass_vhost_user_serve(struct bypass_virtio_device *dev, int connection, in
 		if (ret < 0)
 			break;
 	}
+	/* Whatever fails while the guest's objects are destroyed, this is the reason. */
+	if (ret < 0)
+		snprintf(why, sizeof(why), "%s", bypass_error());
 	reset(vu);
 	dev->ops->memory(dev, NULL);
 	dev->ops->attach(dev, NULL, NULL);
+	if (ret < 0)
+		bypass_fail(-ret, "%s", why);
 out:
 	vu_vrings_forget(vu);
 	vu_backend_close(vu);

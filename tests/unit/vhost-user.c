@@ -119,6 +119,7 @@ static void fake_reset(struct bypass_virtio_device *dev)
 	(void)dev;
 	await_mapper();
 	fake.resets++;
+	bypass_fail(EIO, "what a device says while it is reset");
 }
 
 static const struct bypass_virtio_ops fake_ops = {
@@ -562,6 +563,8 @@ static void test_breaches(void **state)
 		tell(breaches[i].request, (void *)breaches[i].data, breaches[i].size, -1);
 		if (hang_up() != -EPROTO)
 			fail_msg("%s: not refused (%d)", breaches[i].name, served);
+		if (strstr(served_error, "reset"))
+			fail_msg("%s: refused with '%s'", breaches[i].name, served_error);
 	}
 }
 
