@@ -185,7 +185,7 @@ static int set_state(struct vu *vu, struct vu_message *msg)
 		stop(vu, vring);
 		replace_fd(&vring->queue.kick_fd, -1);
 		msg->state.num = vring->queue.next;
-		return vu_reply(vu, msg, &msg->state, sizeof(msg->state));
+		return 0;
 	}
 }
 
@@ -205,7 +205,7 @@ static int set_addr(struct vu *vu, struct vu_message *msg)
 	return start(vu, vring);
 }
 
-/* Any message about one ring. Only GET_VRING_BASE is answered here. */
+/* Any message about one ring. For GET_VRING_BASE, @msg becomes the answer. */
 int vu_vring_message(struct vu *vu, struct vu_message *msg)
 {
 	switch (msg->header.request) {

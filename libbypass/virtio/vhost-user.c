@@ -133,14 +133,20 @@ static int shmem_config(struct vu *vu, struct vu_message *msg)
 	return vu_reply(vu, msg, &msg->shmem, sizeof(msg->shmem));
 }
 
-/* Stops a ring. With the last one the driver is gone, and with it all that it made. */
+/*
+ * Stops a ring. With the last one the driver is gone, and with it all that it made: before
+ * the answer, upon which the VMM tells the guest that the device is reset, and the guest
+ * uses the memory that it had registered for something else.
+ */
 static int get_base(struct vu *vu, struct vu_message *msg)
 {
 	int ret = vu_vring_message(vu, msg);
 
-	if (!ret && !vu_vrings_in_use(vu))
+	if (ret < 0)
+		return ret;
+	if (!vu_vrings_in_use(vu))
 		reset(vu);
-	return ret;
+	return vu_reply(vu, msg, &msg->state, sizeof(msg->state));
 }
 
 static int reply_u64(struct vu *vu, const struct vu_message *msg, uint64_t value)
