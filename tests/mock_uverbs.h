@@ -50,6 +50,8 @@ static struct {
 	uint64_t next_offset; /* for mmap of cmd_fd */
 	unsigned int post_sends, arms;
 	uint32_t last_posted, last_armed;
+	useconds_t use_us;     /* how long a send or an arming takes, and meanwhile … */
+	uint32_t used;	       /* … this is what it uses, or 0 */
 	const uint32_t *watch; /* what to look at when a send is posted, or NULL … */
 	uint32_t watched;      /* … and what it was */
 	int fail;	       /* errno of the next command that creates something, or 0 */
@@ -87,7 +89,7 @@ static inline uint32_t mock_new(enum mock_kind kind, uint64_t user_handle)
 static inline int mock_end(const uint32_t *handle, enum mock_kind kind)
 {
 	mock_need(*handle, kind);
-	if (mock.mcasts[*handle] || kind == mock.busy)
+	if (mock.mcasts[*handle] || kind == mock.busy || *handle == mock.used)
 		return EBUSY;
 	mock.kind[*handle] = MOCK_NONE;
 	return 0;
@@ -274,6 +276,18 @@ static inline int mock_query_device(const struct mock_call *c)
 	return 0;
 }
 
+/* As uverbs does while it executes a command: hold the object, but not up the other commands. */
+static inline void mock_use(uint32_t handle)
+{
+	if (!mock.use_us)
+		return;
+	__atomic_store_n(&mock.used, handle, __ATOMIC_SEQ_CST);
+	pthread_mutex_unlock(&mock.lock);
+	usleep(mock.use_us);
+	pthread_mutex_lock(&mock.lock);
+	__atomic_store_n(&mock.used, 0, __ATOMIC_SEQ_CST);
+}
+
 /* Commands that make nothing: 0 or an errno; -1 when it is another one. */
 static inline int mock_other(uint32_t command, const struct mock_call *c)
 {
@@ -314,10 +328,12 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 		mock.last_posted = ((const struct ib_uverbs_post_send *)c->in)->qp_handle;
 		if (mock.watch)
 			mock.watched = __atomic_load_n(mock.watch, __ATOMIC_ACQUIRE);
+		mock_use(mock.last_posted);
 		__atomic_fetch_add(&mock.post_sends, 1, __ATOMIC_SEQ_CST);
 		return mock.kind[mock.last_posted] == MOCK_QP ? 0 : EINVAL;
 	case IB_USER_VERBS_CMD_REQ_NOTIFY_CQ:
 		mock.last_armed = ((const struct ib_uverbs_req_notify_cq *)c->in)->cq_handle;
+		mock_use(mock.last_armed);
 		__atomic_fetch_add(&mock.arms, 1, __ATOMIC_SEQ_CST);
 		return 0;
 	}
@@ -475,7 +491,7 @@ static inline struct bypass_virtio_device *mock_open(const char *text)
 
 	mock.n_channels = 0;
 	mock.next_offset = MOCK_QUEUE;
-	mock.post_sends = mock.arms = 0;
+	mock.post_sends = mock.arms = mock.use_us = 0;
 	mock.cmd_fd = memfd_create("mock", MFD_CLOEXEC);
 	if (mock.cmd_fd < 0 || pipe2(mock.async, O_CLOEXEC | O_NONBLOCK))
 		mock_die("no descriptors");

@@ -37,14 +37,19 @@ static int destroy_on_host(struct rdma_slice *s, enum rdma_kind kind, uint32_t h
 {
 	struct ib_uverbs_destroy_qp with_events = {.qp_handle = host};
 	uint32_t events[2];
+	int err;
 
 	_Static_assert(sizeof(struct ib_uverbs_destroy_cq) == sizeof(with_events) &&
 			       sizeof(struct ib_uverbs_destroy_srq) == sizeof(with_events),
 		       "the destroy commands of CQ, SRQ and QP are alike");
-	if (ends[kind].counts_events)
-		return rdma_uverbs(&s->hca, ends[kind].uverbs, &with_events, sizeof(with_events),
-				   events, sizeof(events), NULL);
-	return rdma_uverbs(&s->hca, ends[kind].uverbs, &host, sizeof(host), NULL, 0, NULL);
+	if (!ends[kind].counts_events)
+		return rdma_uverbs(&s->hca, ends[kind].uverbs, &host, sizeof(host), NULL, 0, NULL);
+	/* Else the doorbell thread may be using it, for which uverbs would say EBUSY. */
+	pthread_mutex_lock(&s->host_lock);
+	err = rdma_uverbs(&s->hca, ends[kind].uverbs, &with_events, sizeof(with_events), events,
+			  sizeof(events), NULL);
+	pthread_mutex_unlock(&s->host_lock);
+	return err;
 }
 
 /* The tables' side: the object is gone on the host. */

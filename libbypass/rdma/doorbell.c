@@ -24,28 +24,36 @@
 
 void rdma_post_send(struct rdma_slice *s, uint32_t handle)
 {
-	uint32_t host = atomic_load(&s->qp_hosts[handle]);
 	struct ib_uverbs_post_send in = {.wqe_size = sizeof(struct ib_uverbs_send_wr)};
 	struct ib_uverbs_post_send_resp out;
+	uint32_t host;
 
-	if (!host)
-		return;
-	in.qp_handle = host - 1;
-	/* A refusal (the queue pair may not send yet) is no news to the guest: verbs say so. */
-	rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_POST_SEND, &in, sizeof(in), &out, sizeof(out), NULL);
-	rdma_count(&s->stats.post_sends, 1);
+	pthread_mutex_lock(&s->host_lock);
+	host = atomic_load(&s->qp_hosts[handle]);
+	if (host) {
+		in.qp_handle = host - 1;
+		/* A refusal (it may not send yet) is no news to the guest: verbs say so. */
+		rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_POST_SEND, &in, sizeof(in), &out,
+			    sizeof(out), NULL);
+		rdma_count(&s->stats.post_sends, 1);
+	}
+	pthread_mutex_unlock(&s->host_lock);
 }
 
 static void arm(struct rdma_slice *s, uint32_t handle, bool solicited)
 {
-	uint32_t host = atomic_load(&s->cq_hosts[handle]);
 	struct ib_uverbs_req_notify_cq in = {.solicited_only = solicited};
+	uint32_t host;
 
-	if (!host)
-		return;
-	in.cq_handle = host - 1;
-	rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_REQ_NOTIFY_CQ, &in, sizeof(in), NULL, 0, NULL);
-	rdma_count(&s->stats.arms, 1);
+	pthread_mutex_lock(&s->host_lock);
+	host = atomic_load(&s->cq_hosts[handle]);
+	if (host) {
+		in.cq_handle = host - 1;
+		rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_REQ_NOTIFY_CQ, &in, sizeof(in), NULL, 0,
+			    NULL);
+		rdma_count(&s->stats.arms, 1);
+	}
+	pthread_mutex_unlock(&s->host_lock);
 }
 
 /* Ring for the queue pairs whose bits are set. A bit is taken before its work is done. */

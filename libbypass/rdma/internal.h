@@ -11,6 +11,9 @@
  *	memory_lock	the guest's memory map, the doorbell area and the queues' call_fds;
  *			shared by whoever copies from or to guest memory or signals, for no
  *			longer than that
+ *	ring_lock	the guarded way's rings
+ *	host_lock	held while the doorbell thread uses a queue of the HCA, and while one
+ *			is destroyed: uverbs refuses to destroy what is in use
  *
  * A handler never holds memory_lock when it calls the transport's shm_map, because the
  * VMM may change the memory map, or an interrupt, before it answers.
@@ -313,11 +316,12 @@ struct rdma_slice {
 	struct bypass_memory *memory; /* the slice's own copy; never NULL */
 	uint64_t doorbell_gpa;	      /* 0: not told yet */
 
-	/* Read by the doorbell thread with no lock: uverbs handle + 1, or 0. */
+	/* Read by the doorbell thread with host_lock: uverbs handle + 1, or 0. */
+	pthread_mutex_t host_lock;
 	_Atomic uint32_t *qp_hosts;
 	_Atomic uint32_t *cq_hosts;
 
-	pthread_mutex_t ring_lock; /* of rings; taken last */
+	pthread_mutex_t ring_lock;
 	struct rdma_ring *rings;
 
 	pthread_t control_thread;

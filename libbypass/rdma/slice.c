@@ -225,6 +225,7 @@ static void make_locks(struct rdma_slice *s)
 
 	pthread_mutex_init(&s->lock, NULL);
 	pthread_mutex_init(&s->ring_lock, NULL);
+	pthread_mutex_init(&s->host_lock, NULL);
 	/* A guest that keeps both threads busy must not keep the VMM from changing its map. */
 	pthread_rwlockattr_init(&attr);
 	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
@@ -272,6 +273,7 @@ void rdma_slice_free(struct rdma_slice *s)
 		rdma_table_free(&s->tables[k]);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->ring_lock);
+	pthread_mutex_destroy(&s->host_lock);
 	pthread_rwlock_destroy(&s->memory_lock);
 	free((void *)s->qp_hosts);
 	free((void *)s->cq_hosts);

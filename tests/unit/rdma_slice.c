@@ -487,6 +487,26 @@ static void test_doorbell(void **state)
 	assert_true(rdma_guest_stats(&t->g).kicks >= 1 && rdma_guest_stats(&t->g).kicks <= 8);
 }
 
+/* What the doorbell thread is using just now can be destroyed nevertheless. */
+static void test_destroy_in_use(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+	mock.use_us = 50000;
+	rdma_guest_post_send(&t->g, qp.handle);
+	while (!__atomic_load_n(&mock.used, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle), 0);
+	rdma_guest_ring(&t->g, BYPASS_RDMA_ARM_OFFSET(t->g.config.max_qp), cq.handle);
+	while (!__atomic_load_n(&mock.used, __ATOMIC_SEQ_CST))
+		usleep(1000);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, cq.handle), 0);
+}
+
 static void test_events(void **state)
 {
 	struct test *t = *state;
@@ -658,7 +678,7 @@ int main(void)
 		TEST(test_qkey),	   TEST(test_doorbell),	      TEST(test_events),
 		TEST(test_lost),	   TEST(test_reset),	      TEST(test_broken_queue),
 		TEST(test_out_of_process), TEST(test_kept),	      TEST(test_orphans),
-		TEST(test_stray_touches),  TEST(test_multicast),
+		TEST(test_stray_touches),  TEST(test_multicast),      TEST(test_destroy_in_use),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
