@@ -31,6 +31,7 @@
 
 #define MOCK_OBJECTS  4096
 #define MOCK_CHANNELS 8
+#define MOCK_MCASTS   128
 #define MOCK_QUEUE    8192u /* bytes of every queue: a header, then … */
 #define MOCK_MASK     7u    /* … this many elements less one, of … */
 #define MOCK_SHIFT    9u    /* … this log2 of a size */
@@ -45,7 +46,8 @@ static struct {
 	int n_channels;
 	enum mock_kind kind[MOCK_OBJECTS];
 	uint64_t user_handle[MOCK_OBJECTS];
-	int mcasts[MOCK_OBJECTS];
+	struct ib_uverbs_attach_mcast mcasts[MOCK_MCASTS]; /* without a queue pair: free */
+	int stuck;					   /* errno of the next detachment, or 0 */
 	uint32_t next;
 	uint64_t next_offset; /* for mmap of cmd_fd */
 	unsigned int post_sends, arms;
@@ -86,10 +88,19 @@ static inline uint32_t mock_new(enum mock_kind kind, uint64_t user_handle)
 	return mock.next;
 }
 
+static inline unsigned int mock_attachments(uint32_t qp)
+{
+	unsigned int n = 0;
+
+	for (unsigned int i = 0; i < MOCK_MCASTS; i++)
+		n += mock.mcasts[i].qp_handle == qp;
+	return n;
+}
+
 static inline int mock_end(const uint32_t *handle, enum mock_kind kind)
 {
 	mock_need(*handle, kind);
-	if (mock.mcasts[*handle] || kind == mock.busy || *handle == mock.used)
+	if (mock_attachments(*handle) || kind == mock.busy || *handle == mock.used)
 		return EBUSY;
 	mock.kind[*handle] = MOCK_NONE;
 	return 0;
@@ -102,6 +113,16 @@ static inline unsigned int mock_objects(void)
 	for (uint32_t i = 0; i < MOCK_OBJECTS; i++)
 		n += mock.kind[i] != MOCK_NONE;
 	return n;
+}
+
+/* The first object of a kind, or 0. */
+static inline uint32_t mock_handle(enum mock_kind kind)
+{
+	for (uint32_t i = 0; i < MOCK_OBJECTS; i++) {
+		if (mock.kind[i] == kind)
+			return i;
+	}
+	return 0;
 }
 
 static inline struct mminfo mock_queue(void)
@@ -230,13 +251,45 @@ static inline int mock_modify_srq(const struct mock_call *c)
 	return 0;
 }
 
-static inline int mock_mcast(const struct mock_call *c, int n)
+/* The attachment that is @wanted, or NULL; @wanted without a queue pair: a free place. */
+static inline struct ib_uverbs_attach_mcast *
+mock_find_mcast(const struct ib_uverbs_attach_mcast *wanted)
+{
+	for (unsigned int i = 0; i < MOCK_MCASTS; i++) {
+		const struct ib_uverbs_attach_mcast *m = &mock.mcasts[i];
+
+		if (m->qp_handle == wanted->qp_handle && m->mlid == wanted->mlid &&
+		    !memcmp(m->gid, wanted->gid, sizeof(m->gid)))
+			return &mock.mcasts[i];
+	}
+	return NULL;
+}
+
+/* As uverbs does: an attachment that is there already is kept, and not counted. */
+static inline int mock_attach(const struct mock_call *c)
 {
 	const struct ib_uverbs_attach_mcast *in = c->in;
+	const struct ib_uverbs_attach_mcast none = {0};
+	struct ib_uverbs_attach_mcast *free_place = mock_find_mcast(&none);
 
 	mock_need(in->qp_handle, MOCK_QP);
-	mock.mcasts[in->qp_handle] += n;
+	if (mock_find_mcast(in))
+		return 0;
+	if (!free_place)
+		return ENOMEM;
+	*free_place = *in;
 	return 0;
+}
+
+static inline int mock_detach(const struct mock_call *c)
+{
+	struct ib_uverbs_attach_mcast *attached = mock_find_mcast(c->in);
+	int err = attached ? mock.stuck : EINVAL;
+
+	mock.stuck = 0;
+	if (!err)
+		*attached = (struct ib_uverbs_attach_mcast){0};
+	return err;
 }
 
 static inline int mock_channel(const struct mock_call *c)
@@ -312,7 +365,7 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 	case IB_USER_VERBS_CMD_DESTROY_QP:
 		return mock_end(&((const struct ib_uverbs_destroy_qp *)c->in)->qp_handle, MOCK_QP);
 	case IB_USER_VERBS_CMD_DETACH_MCAST:
-		return mock_mcast(c, -1);
+		return mock_detach(c);
 	case IB_USER_VERBS_CMD_MODIFY_QP:
 		mock_need(((const struct ib_uverbs_modify_qp *)c->in)->qp_handle, MOCK_QP);
 		return 0;
@@ -380,7 +433,7 @@ static inline int mock_create(uint32_t command, const struct mock_call *c)
 	case IB_USER_VERBS_CMD_CREATE_QP:
 		return mock_create_qp(c);
 	case IB_USER_VERBS_CMD_ATTACH_MCAST:
-		return mock_mcast(c, 1);
+		return mock_attach(c);
 	}
 	mock_die("a command that it does not know");
 	return 0;

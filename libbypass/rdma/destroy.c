@@ -110,10 +110,13 @@ void rdma_destroy_new(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle
 static void destroy_left(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
 	struct rdma_object *object = &s->tables[kind].objects[handle];
+	struct rdma_mcast *next;
 	int err;
 
-	while (object->mcasts && !rdma_detach(s, object, object->mcasts->gid, object->mcasts->lid))
-		;
+	for (struct rdma_mcast *m = object->mcasts; m; m = next) {
+		next = m->next;
+		rdma_detach(s, object, m->gid, m->lid);
+	}
 	err = destroy_on_host(s, kind, object->host);
 	if (!err || s->lost) {
 		forget(s, kind, handle);

@@ -316,26 +316,29 @@ static void test_hidden_pointer(void **state)
 	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_MALFORMED);
 }
 
+static uint32_t multicast(struct test *t, uint32_t command, uint32_t qp, uint32_t lid,
+			  uint8_t group)
+{
+	const struct bypass_rdma_mcast body = {.qp = qp, .lid = lid, .gid = {0xff, 0x0e, group}};
+
+	return rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = command,
+								.body = &body,
+								.body_size = sizeof(body)});
+}
+
 static void test_ucontext(void **state)
 {
 	struct test *t = *state;
 	uint32_t first = t->g.ucontext, pd;
 	struct bypass_rdma_cq cq;
 	struct bypass_rdma_qp qp;
-	struct bypass_rdma_mcast mcast = {.lid = 1};
 
 	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_UCONTEXT, &t->g.ucontext), 0);
 	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &pd), 0);
 	assert_int_equal(create_cq(t, 1, &cq), 0);
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), 0);
-	mcast.qp = qp.handle;
-	for (mcast.gid[0] = 0; mcast.gid[0] < 3; mcast.gid[0]++)
-		assert_int_equal(rdma_guest_call(&t->g,
-						 &(struct rdma_guest_call){
-							 .command = BYPASS_RDMA_ATTACH_MCAST,
-							 .body = &mcast,
-							 .body_size = sizeof(mcast)}),
-				 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 1, i), 0);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle),
 			 BYPASS_RDMA_E_BUSY);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_UCONTEXT, t->g.ucontext), 0);
@@ -348,15 +351,6 @@ static void test_ucontext(void **state)
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, t->pd), 0);
 }
 
-static uint32_t multicast(struct test *t, uint32_t command, uint32_t qp, uint32_t lid)
-{
-	const struct bypass_rdma_mcast body = {.qp = qp, .lid = lid, .gid = {0xff, 0x0e}};
-
-	return rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = command,
-								.body = &body,
-								.body_size = sizeof(body)});
-}
-
 /* A group counts once for a queue pair: of a second attachment it could not be rid again. */
 static void test_multicast(void **state)
 {
@@ -366,18 +360,36 @@ static void test_multicast(void **state)
 
 	assert_int_equal(create_cq(t, 0, &cq), 0);
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), 0);
-	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0x1c001),
+	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0x1c001, 0),
 			 BYPASS_RDMA_E_INVALID);
-	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc001), 0);
-	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc001), 0);
-	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc002),
+	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc001, 0), 0);
+	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc001, 0), 0);
+	assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0xc002, 0),
 			 BYPASS_RDMA_E_INVALID);
-	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc002),
+	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc002, 0),
 			 BYPASS_RDMA_E_INVALID);
-	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc001), 0);
-	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc001),
+	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc001, 0), 0);
+	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc001, 0),
 			 BYPASS_RDMA_E_INVALID);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle), 0);
+}
+
+/* A group that cannot be left keeps no other from it, and is tried again. */
+static void test_stuck_group(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), 0);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(multicast(t, BYPASS_RDMA_ATTACH_MCAST, qp.handle, 0, i), 0);
+	mock.stuck = EIO;
+	t->g.dev->ops->reset(t->g.dev);
+	assert_int_equal(mock_attachments(mock_handle(MOCK_QP)), 1);
+	t->g.dev->ops->reset(t->g.dev);
+	assert_int_equal(mock_objects(), 0);
 }
 
 /* What the host keeps of a process that is gone counts still, and can still be destroyed. */
@@ -679,6 +691,7 @@ int main(void)
 		TEST(test_lost),	   TEST(test_reset),	      TEST(test_broken_queue),
 		TEST(test_out_of_process), TEST(test_kept),	      TEST(test_orphans),
 		TEST(test_stray_touches),  TEST(test_multicast),      TEST(test_destroy_in_use),
+		TEST(test_stuck_group),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
