@@ -136,7 +136,7 @@ static bool look(struct rdma_slice *s)
 	return any;
 }
 
-/* Returns when to look again, in ms. */
+/* @waited_ms: since the last call; -1: somebody rang. Returns when to look again, in ms. */
 static int move_guarded(struct rdma_slice *s, int waited_ms)
 {
 	bool moved, more;
@@ -156,15 +156,17 @@ static void *doorbell_thread(void *opaque)
 		{.fd = s->doorbell_kick_fd, .events = POLLIN},
 		{.fd = s->doorbell_wake_fd, .events = POLLIN},
 	};
-	int wait_ms = LOOK_MS;
+	int wait_ms = -1;
 	eventfd_t value;
+	bool rang;
 
 	pthread_setname_np(pthread_self(), "bypass-doorbell");
 	while (!atomic_load(&s->doorbell_stops)) {
-		while (look(s) && !atomic_load(&s->doorbell_stops))
-			;
-		wait_ms = s->guarded ? move_guarded(s, wait_ms) : -1;
-		if (poll(fds, 2, wait_ms) <= 0)
+		rang = look(s);
+		/* Also while others keep ringing: whoever waits for what is moved may not ring. */
+		if (s->guarded)
+			wait_ms = move_guarded(s, rang ? -1 : wait_ms);
+		if (rang || poll(fds, 2, wait_ms) <= 0)
 			continue;
 		if (fds[0].revents && !eventfd_read(fds[0].fd, &value))
 			rdma_count(&s->stats.kicks, value);

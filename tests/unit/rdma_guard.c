@@ -375,6 +375,40 @@ static void test_full(void **state)
 	assert_int_equal(rdma_guest_stats(&t->g).copied, MOCK_MASK + 1);
 }
 
+static _Atomic bool quiet;
+
+static void *keep_arming(void *opaque)
+{
+	struct rdma_guest *g = opaque;
+	uint32_t qps = g->config.max_qp, cqs = g->config.max_cq;
+
+	while (!atomic_load(&quiet)) {
+		rdma_guest_ring(g, BYPASS_RDMA_ARM_OFFSET(qps), 0);
+		rdma_guest_ring(g, BYPASS_RDMA_ARM_SOLICITED_OFFSET(qps, cqs), 0);
+	}
+	return NULL;
+}
+
+/* Who arms all the time keeps nobody's requests from being moved. */
+static void test_busy(void **state)
+{
+	struct test *t = *state;
+	pthread_t thread;
+
+	create(t, IB_UVERBS_QPT_RC);
+	mock.use_us = 5000;
+	atomic_store(&quiet, false);
+	assert_int_equal(pthread_create(&thread, NULL, keep_arming, &t->g), 0);
+	while (__atomic_load_n(&mock.arms, __ATOMIC_SEQ_CST) < 10)
+		usleep(1000);
+	__atomic_store_n(&t->receive->producer_index, 1, __ATOMIC_RELEASE);
+	assert_true(reaches(&t->real_receive->producer_index, 1));
+	/* At once, and not when by chance nothing was to be armed. */
+	assert_true(__atomic_load_n(&mock.arms, __ATOMIC_SEQ_CST) < 50);
+	atomic_store(&quiet, true);
+	pthread_join(thread, NULL);
+}
+
 /* Indices and geometry in the guest's copy mean nothing but how much it has posted. */
 static void test_wild_header(void **state)
 {
@@ -396,9 +430,9 @@ static void test_wild_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sound),   TEST(test_inline), TEST(test_unsound),
-		TEST(test_windows), TEST(test_ud),     TEST(test_receive),
-		TEST(test_order),   TEST(test_full),   TEST(test_wild_header),
+		TEST(test_sound),	TEST(test_inline),  TEST(test_unsound), TEST(test_windows),
+		TEST(test_ud),		TEST(test_receive), TEST(test_order),	TEST(test_full),
+		TEST(test_wild_header), TEST(test_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
