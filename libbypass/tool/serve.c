@@ -155,9 +155,25 @@ static void say(const struct service *service, const char *what)
 	fflush(stdout);
 }
 
+/* What was done for one VMM; the counts of the slice go on from one to the next. */
+static void say_done(const struct service *service, const struct bypass_rdma_stats *before)
+{
+	struct bypass_rdma_stats now;
+
+	bypass_rdma_stats(service->dev, &now);
+	printf("%s: VMM gone after %llu commands (%llu refused), %llu kicks, %llu doorbells, "
+	       "%llu completions\n",
+	       service->dev->name, (unsigned long long)(now.commands - before->commands),
+	       (unsigned long long)(now.refused - before->refused),
+	       (unsigned long long)(now.kicks - before->kicks),
+	       (unsigned long long)(now.post_sends - before->post_sends),
+	       (unsigned long long)(now.completions - before->completions));
+}
+
 /* A VMM that misbehaves or lacks something ends its own connection, never the service. */
 static enum exit_code serve_vmms(struct service *service)
 {
+	struct bypass_rdma_stats before;
 	struct ucred peer = {};
 	socklen_t size = sizeof(peer);
 	int connection = -1, ret;
@@ -168,13 +184,15 @@ static enum exit_code serve_vmms(struct service *service)
 		getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size);
 		snprintf(text, sizeof(text), "VMM connected, PID %d", peer.pid);
 		say(service, text);
+		bypass_rdma_stats(service->dev, &before);
 		ret = bypass_vhost_user_serve(service->dev, connection, service->stop_fd);
 		close(connection);
 		if (ret == -EINTR)
 			return EXIT_DONE;
 		if (ret < 0)
 			failed();
-		say(service, "VMM gone; waiting for the next");
+		say_done(service, &before);
+		say(service, "waiting for the next VMM");
 	}
 	return ret < 0 ? failed() : EXIT_DONE;
 }
