@@ -100,6 +100,23 @@ static void check_removal(struct rdma_slice *s)
 	}
 }
 
+int bypass_rdma_removal_fd(struct bypass_virtio_device *dev)
+{
+	return rdma_slice(dev)->removal_fd;
+}
+
+bool bypass_rdma_removed(struct bypass_virtio_device *dev)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+	bool removed;
+
+	enter(s);
+	check_removal(s);
+	removed = s->lost;
+	leave(s);
+	return removed;
+}
+
 static void serve(struct rdma_slice *s, uint32_t source)
 {
 	if (source < RDMA_QUEUES_MAX)

@@ -137,12 +137,21 @@ static int accept_vmm(struct service *service, int *connection)
 	struct pollfd fds[] = {
 		{.fd = service->listener, .events = POLLIN},
 		{.fd = service->stop_fd, .events = POLLIN},
+		{.fd = bypass_rdma_removal_fd(service->dev), .events = POLLIN},
 	};
 
-	if (poll(fds, 2, -1) < 0)
-		return bypass_fail(errno, "cannot wait for a VMM: %s", strerror(errno));
-	if (fds[1].revents)
-		return 0;
+	do {
+		/* Others' HCAs come and go too. */
+		if (bypass_rdma_removed(service->dev))
+			return bypass_fail(ENODEV,
+					   "%s was removed: start the service again when "
+					   "it is back",
+					   service->dev->name);
+		if (poll(fds, 3, -1) < 0)
+			return bypass_fail(errno, "cannot wait for a VMM: %s", strerror(errno));
+		if (fds[1].revents)
+			return 0;
+	} while (!fds[0].revents);
 	*connection = accept4(service->listener, NULL, NULL, SOCK_CLOEXEC);
 	if (*connection < 0)
 		return bypass_fail(errno, "cannot accept a VMM: %s", strerror(errno));

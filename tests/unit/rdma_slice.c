@@ -561,6 +561,8 @@ static void test_lost(void **state)
 	/* A PD of before, a CQ, and their mapping: all were given back. */
 	assert_int_equal(mock_objects(), 0);
 	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
+	t->g.dev->ops->reset(t->g.dev);
+	assert_true(bypass_rdma_removed(t->g.dev));
 }
 
 static void test_reset(void **state)
@@ -572,6 +574,7 @@ static void test_reset(void **state)
 	assert_int_equal(create_cq(t, 0, &cq), 0);
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
 	t->g.dev->ops->reset(t->g.dev);
+	assert_false(bypass_rdma_removed(t->g.dev));
 	assert_int_equal(mock_objects(), 0);
 	assert_int_equal(rdma_guest_stats(&t->g).objects, 0);
 	/* And it can be used anew, with fresh queues. */

@@ -153,6 +153,27 @@ int bypass_rdma_parse(const char *text, struct bypass_rdma_options *options);
 int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_virtio_device **dev);
 
 /**
+ * bypass_rdma_removal_fd() - how to learn between guests that the HCA is removed
+ * @dev: from bypass_rdma_open()
+ *
+ * While a guest uses the device its own thread sees to that. Some drivers (rxe) cannot
+ * take an HCA away that is open here, so whoever keeps a device for its next guest has to.
+ *
+ * Return: a descriptor that stays the device's: when it is readable, call
+ * bypass_rdma_removed().
+ */
+int bypass_rdma_removal_fd(struct bypass_virtio_device *dev);
+
+/**
+ * bypass_rdma_removed() - has the HCA been removed?
+ * @dev: from bypass_rdma_open(), none of whose queues runs
+ *
+ * Return: whether it was. All that was open of it is closed then, and the device serves
+ * no guest any more: close it, and open it anew when the HCA is back.
+ */
+bool bypass_rdma_removed(struct bypass_virtio_device *dev);
+
+/**
  * struct bypass_rdma_stats - what a slice has done since it was opened, and holds now
  * @commands: control commands executed
  * @refused: of them, those that failed
