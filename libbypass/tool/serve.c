@@ -281,7 +281,7 @@ const struct command command_serve = {
 		 "  -v, --verbose         more remarks\n"
 		 "  -h, --help            this text\n\n"
 		 "Example, and the QEMU options that go with it:\n"
-		 "  bypass serve --rdma rxe0,id=21 --socket /run/rdma0.sock\n"
+		 "  bypass serve --rdma rxe0,id=21,vectors=2 --socket /run/rdma0.sock\n"
 		 "  qemu-system-x86_64 … \\\n"
 		 "    -object memory-backend-memfd,id=m0,size=4G,share=on \\\n"
 		 "    -machine memory-backend=m0 -chardev socket,id=c0,path=/run/rdma0.sock \\\n"
