@@ -11,6 +11,8 @@
 
 #include "internal.h"
 
+#define RESERVED_MAX 4
+
 /* What a command's messages look like. */
 struct shape {
 	rdma_handler *handler;
@@ -19,43 +21,61 @@ struct shape {
 	uint16_t reply;
 	bool maps; /* may return mappings */
 	bool runs; /* has a list of run pages */
+	struct {
+		uint16_t at;
+		uint16_t size;
+	} reserved[RESERVED_MAX]; /* fields of the body that have to be 0 */
 };
 
 #define SIZE(type) sizeof(struct bypass_rdma_##type)
 #define HANDLE	   SIZE(handle)
+#define FIELD(type, name)                                                                          \
+	{                                                                                          \
+		offsetof(struct bypass_rdma_##type, name),                                         \
+			sizeof(((struct bypass_rdma_##type *)0)->name)                             \
+	}
+#define RESERVED(...) .reserved = {__VA_ARGS__}
+#define IN_HANDLE     RESERVED(FIELD(handle, reserved))
+#define IN_PORT	      RESERVED(FIELD(port_query, reserved))
 #define COMMAND(code, does, size, answer, ...)                                                     \
 	[BYPASS_RDMA_##code] = {                                                                   \
 		.handler = rdma_##does, .name = #code, .body = size, .reply = answer, __VA_ARGS__}
 
 static const struct shape shapes[] = {
 	COMMAND(QUERY_DEVICE, query_device, 0, SIZE(device), 0),
-	COMMAND(QUERY_PORT, query_port, SIZE(port_query), SIZE(port), 0),
-	COMMAND(QUERY_GIDS, query_gids, SIZE(port_query), SIZE(gids), 0),
-	COMMAND(QUERY_PKEYS, query_pkeys, SIZE(port_query), SIZE(pkeys), 0),
+	COMMAND(QUERY_PORT, query_port, SIZE(port_query), SIZE(port), IN_PORT),
+	COMMAND(QUERY_GIDS, query_gids, SIZE(port_query), SIZE(gids), IN_PORT),
+	COMMAND(QUERY_PKEYS, query_pkeys, SIZE(port_query), SIZE(pkeys), IN_PORT),
 	COMMAND(SET_DOORBELL, set_doorbell, SIZE(set_doorbell), 0, 0),
 	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, .maps = true),
-	COMMAND(DEALLOC_UCONTEXT, dealloc_ucontext, HANDLE, 0, 0),
+	COMMAND(DEALLOC_UCONTEXT, dealloc_ucontext, HANDLE, 0, IN_HANDLE),
 	COMMAND(RELEASE_MMAP, release_mmap, SIZE(release_mmap), 0, 0),
 	COMMAND(ALLOC_PD, alloc_pd, 0, HANDLE, 0),
-	COMMAND(DEALLOC_PD, destroy, HANDLE, 0, 0),
-	COMMAND(REG_MR, reg_mr, SIZE(reg_mr), SIZE(mr), .runs = true),
-	COMMAND(REREG_MR, rereg_mr, SIZE(rereg_mr), SIZE(mr), .runs = true),
-	COMMAND(DEREG_MR, destroy, HANDLE, 0, 0),
+	COMMAND(DEALLOC_PD, destroy, HANDLE, 0, IN_HANDLE),
+	COMMAND(REG_MR, reg_mr, SIZE(reg_mr), SIZE(mr), .runs = true,
+		RESERVED(FIELD(reg_mr, reserved))),
+	COMMAND(REREG_MR, rereg_mr, SIZE(rereg_mr), SIZE(mr), .runs = true,
+		RESERVED(FIELD(rereg_mr, reg.reserved))),
+	COMMAND(DEREG_MR, destroy, HANDLE, 0, IN_HANDLE),
 	COMMAND(ALLOC_MW, alloc_mw, SIZE(alloc_mw), SIZE(mr), 0),
-	COMMAND(DEALLOC_MW, destroy, HANDLE, 0, 0),
-	COMMAND(CREATE_CQ, create_cq, SIZE(create_cq), SIZE(cq), .maps = true),
+	COMMAND(DEALLOC_MW, destroy, HANDLE, 0, IN_HANDLE),
+	COMMAND(CREATE_CQ, create_cq, SIZE(create_cq), SIZE(cq), .maps = true,
+		RESERVED(FIELD(create_cq, reserved))),
 	COMMAND(RESIZE_CQ, resize_cq, SIZE(resize_cq), SIZE(cq), .maps = true),
-	COMMAND(DESTROY_CQ, destroy, HANDLE, 0, 0),
+	COMMAND(DESTROY_CQ, destroy, HANDLE, 0, IN_HANDLE),
 	COMMAND(CREATE_SRQ, create_srq, SIZE(create_srq), SIZE(srq), .maps = true),
 	COMMAND(MODIFY_SRQ, modify_srq, SIZE(modify_srq), 0, .maps = true),
-	COMMAND(QUERY_SRQ, query_srq, HANDLE, SIZE(srq), 0),
-	COMMAND(DESTROY_SRQ, destroy, HANDLE, 0, 0),
+	COMMAND(QUERY_SRQ, query_srq, HANDLE, SIZE(srq), IN_HANDLE),
+	COMMAND(DESTROY_SRQ, destroy, HANDLE, 0, IN_HANDLE),
 	COMMAND(CREATE_QP, create_qp, SIZE(create_qp), SIZE(qp), .maps = true),
-	COMMAND(MODIFY_QP, modify_qp, SIZE(modify_qp), 0, 0),
+	COMMAND(MODIFY_QP, modify_qp, SIZE(modify_qp), 0,
+		RESERVED(FIELD(modify_qp, attr.ah.reserved), FIELD(modify_qp, attr.alt_ah.reserved),
+			 FIELD(modify_qp, attr.reserved), FIELD(modify_qp, attr.reserved2))),
 	COMMAND(QUERY_QP, query_qp, SIZE(query_qp), SIZE(qp_state), 0),
-	COMMAND(DESTROY_QP, destroy, HANDLE, 0, 0),
-	COMMAND(CREATE_AH, create_ah, SIZE(create_ah), HANDLE, 0),
-	COMMAND(DESTROY_AH, destroy, HANDLE, 0, 0),
+	COMMAND(DESTROY_QP, destroy, HANDLE, 0, IN_HANDLE),
+	COMMAND(CREATE_AH, create_ah, SIZE(create_ah), HANDLE,
+		RESERVED(FIELD(create_ah, reserved), FIELD(create_ah, attr.reserved))),
+	COMMAND(DESTROY_AH, destroy, HANDLE, 0, IN_HANDLE),
 	COMMAND(ATTACH_MCAST, attach_mcast, SIZE(mcast), 0, 0),
 	COMMAND(DETACH_MCAST, detach_mcast, SIZE(mcast), 0, 0),
 };
@@ -85,6 +105,18 @@ static uint32_t to_status(int err)
 	default:
 		return BYPASS_RDMA_E_IO;
 	}
+}
+
+static int check_reserved(const struct shape *shape, const uint8_t *body)
+{
+	for (int i = 0; i < RESERVED_MAX; i++) {
+		for (int byte = 0; byte < shape->reserved[i].size; byte++) {
+			if (body[shape->reserved[i].at + byte])
+				return bypass_fail(EPROTO, "Reserved byte %d of %s is not 0",
+						   shape->reserved[i].at + byte, shape->name);
+		}
+	}
+	return 0;
 }
 
 /* Take the request apart; everything is checked but the meaning of the body. */
@@ -127,7 +159,7 @@ static int parse(struct rdma_slice *s, struct rdma_command *c, uint32_t size, ui
 	c->tail = c->udata_in + c->udata_in_size;
 	c->tail_size = size - fixed;
 	memset(c->reply, 0, (*shape)->reply);
-	return 0;
+	return check_reserved(*shape, c->body);
 }
 
 static uint8_t *append(uint8_t *to, const void *data, size_t size)

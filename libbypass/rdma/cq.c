@@ -33,7 +33,7 @@ int rdma_create_cq(struct rdma_slice *s, struct rdma_command *c)
 	struct rdma_blob blob;
 	int err;
 
-	if (vector >= s->options.vectors || body->reserved)
+	if (vector >= s->options.vectors)
 		return bypass_fail(EINVAL, "There is no completion vector %u of %u", vector,
 				   s->options.vectors);
 	if (body->flags)

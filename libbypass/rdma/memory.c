@@ -360,8 +360,6 @@ static int explain(struct rdma_slice *s, int err, uint64_t size)
 
 static int check_reg(const struct bypass_rdma_reg_mr *reg)
 {
-	if (reg->reserved)
-		return bypass_fail(EPROTO, "Reserved bits are set in a registration");
 	if (le32toh(reg->access) & ~ACCESS)
 		return bypass_fail(EOPNOTSUPP, "Access flags %#x cannot be had through a slice",
 				   le32toh(reg->access) & ~ACCESS);

@@ -114,8 +114,6 @@ int rdma_create_ah(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!pd)
 		return -EBADF;
-	if (attr->reserved[0] || attr->reserved[1] || body->reserved)
-		return bypass_fail(EPROTO, "Reserved bits are set in an address");
 	memcpy(in.attr.grh.dgid, attr->dgid, sizeof(in.attr.grh.dgid));
 	in.pd_handle = pd->host;
 	err = create(s, c, RDMA_AH, IB_USER_VERBS_CMD_CREATE_AH, &in, sizeof(in), &out, sizeof(out),

@@ -146,6 +146,60 @@ static void test_messages(void **state)
 	assert_true(rdma_guest_stats(&t->g).commands >= 12 && rdma_guest_stats(&t->g).refused >= 9);
 }
 
+/* Every field that the ABI calls reserved, one at a time. */
+static void test_reserved(void **state)
+{
+	static const struct {
+		uint32_t command;
+		uint32_t body, at, size;
+	} fields[] = {
+#define FIELD(command, type, name)                                                                 \
+	{BYPASS_RDMA_##command, sizeof(struct bypass_rdma_##type),                                 \
+	 offsetof(struct bypass_rdma_##type, name),                                                \
+	 sizeof(((struct bypass_rdma_##type *)0)->name)}
+		FIELD(QUERY_PORT, port_query, reserved),
+		FIELD(QUERY_GIDS, port_query, reserved),
+		FIELD(QUERY_PKEYS, port_query, reserved),
+		FIELD(DEALLOC_UCONTEXT, handle, reserved),
+		FIELD(DEALLOC_PD, handle, reserved),
+		FIELD(REG_MR, reg_mr, reserved),
+		FIELD(REREG_MR, rereg_mr, reg.reserved),
+		FIELD(DEREG_MR, handle, reserved),
+		FIELD(DEALLOC_MW, handle, reserved),
+		FIELD(CREATE_CQ, create_cq, reserved),
+		FIELD(DESTROY_CQ, handle, reserved),
+		FIELD(QUERY_SRQ, handle, reserved),
+		FIELD(DESTROY_SRQ, handle, reserved),
+		FIELD(MODIFY_QP, modify_qp, attr.ah.reserved),
+		FIELD(MODIFY_QP, modify_qp, attr.alt_ah.reserved),
+		FIELD(MODIFY_QP, modify_qp, attr.reserved),
+		FIELD(MODIFY_QP, modify_qp, attr.reserved2),
+		FIELD(DESTROY_QP, handle, reserved),
+		FIELD(CREATE_AH, create_ah, reserved),
+		FIELD(CREATE_AH, create_ah, attr.reserved),
+		FIELD(DESTROY_AH, handle, reserved),
+#undef FIELD
+	};
+	struct test *t = *state;
+	uint8_t body[sizeof(struct bypass_rdma_modify_qp)];
+
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		for (uint32_t byte = 0; byte < fields[i].size; byte++) {
+			const struct rdma_guest_call call = {.command = fields[i].command,
+							     .body = body,
+							     .body_size = fields[i].body};
+			uint32_t status;
+
+			memset(body, 0, sizeof(body));
+			body[fields[i].at + byte] = 1;
+			status = rdma_guest_call(&t->g, &call);
+			if (status != BYPASS_RDMA_E_MALFORMED)
+				fail_msg("command %u, byte %u of the body: status %u",
+					 fields[i].command, fields[i].at + byte, status);
+		}
+	}
+}
+
 /* rxe reads no input for a protection domain: zeroes are nothing, the rest is not understood. */
 static void test_blob(void **state)
 {
@@ -694,7 +748,7 @@ int main(void)
 		TEST(test_lost),	   TEST(test_reset),	      TEST(test_broken_queue),
 		TEST(test_out_of_process), TEST(test_kept),	      TEST(test_orphans),
 		TEST(test_stray_touches),  TEST(test_multicast),      TEST(test_destroy_in_use),
-		TEST(test_stuck_group),
+		TEST(test_stuck_group),	   TEST(test_reserved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
