@@ -35,6 +35,7 @@ struct service {
 	const char *user;
 	struct bypass_virtio_device *dev;
 	int listener;
+	bool bound; /* the socket at @path is ours */
 	int stop_fd;
 };
 
@@ -111,6 +112,7 @@ static int open_socket(struct service *service)
 	mask = umask(service->group ? 0117 : 0177);
 	ret = bind(service->listener, (struct sockaddr *)&addr, sizeof(addr));
 	umask(mask);
+	service->bound = !ret;
 	if (ret || listen(service->listener, 1))
 		return bypass_fail(errno, "cannot listen on %s: %s", service->path,
 				   strerror(errno));
@@ -223,7 +225,7 @@ static enum exit_code serve(struct service *service)
 		code = serve_vmms(service);
 	service->dev->ops->close(service->dev);
 	/* Fails where the sandbox's user may not; the next start removes it then. */
-	if (service->path && service->listener >= 0)
+	if (service->bound)
 		unlink(service->path);
 	return code;
 }
