@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -34,6 +35,7 @@ void vu_backend_close(struct vu *vu)
 {
 	struct vu_backend *be = &vu->backend;
 
+	free(be->shown);
 	if (be->fd < 0)
 		return;
 	close(be->fd);
@@ -143,6 +145,63 @@ static int await_reply(struct vu *vu, const char *what)
 	}
 }
 
+/* With the lock held. */
+static void forget_shown(struct vu_backend *be, const struct vu_shmem_map *map)
+{
+	unsigned int kept = 0;
+
+	for (unsigned int i = 0; i < be->n_shown; i++) {
+		const struct vu_shown *s = &be->shown[i];
+
+		if (s->offset >= map->offset + map->size || map->offset >= s->offset + s->size)
+			be->shown[kept++] = *s;
+	}
+	be->n_shown = kept;
+}
+
+/* From now on the window shows @fd (-1: nothing) in this place. */
+static int note_shown(struct vu *vu, const struct vu_shmem_map *map, int fd)
+{
+	struct vu_backend *be = &vu->backend;
+	struct vu_shown *shown;
+	struct stat st = {};
+	int ret = 0;
+
+	if (fd >= 0 && fstat(fd, &st))
+		return bypass_fail(errno, "cannot stat what the window is to show: %s",
+				   strerror(errno));
+	pthread_mutex_lock(&be->lock);
+	forget_shown(be, map);
+	if (S_ISREG(st.st_mode)) {
+		shown = reallocarray(be->shown, be->n_shown + 1, sizeof(*shown));
+		if (shown) {
+			shown[be->n_shown++] =
+				(struct vu_shown){map->offset, map->size, st.st_dev, st.st_ino};
+			be->shown = shown;
+		} else {
+			ret = bypass_fail(ENOMEM, "no memory for a page of the window");
+		}
+	}
+	pthread_mutex_unlock(&be->lock);
+	return ret;
+}
+
+/*
+ * Does the window show this file? As the front end tells of all that its guest sees, it
+ * tells of the window's pages too, and that a file among them is not RAM is ours to know.
+ */
+bool vu_backend_shows(struct vu *vu, const struct stat *file)
+{
+	struct vu_backend *be = &vu->backend;
+	bool found = false;
+
+	pthread_mutex_lock(&be->lock);
+	for (unsigned int i = 0; i < be->n_shown && !found; i++)
+		found = be->shown[i].dev == file->st_dev && be->shown[i].ino == file->st_ino;
+	pthread_mutex_unlock(&be->lock);
+	return found;
+}
+
 static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
 {
 	struct vu_shmem_map map = {.offset = offset, .size = size};
@@ -155,7 +214,8 @@ static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
 	ret = send_request(vu, VU_BACKEND_SHMEM_UNMAP, &map, sizeof(map), -1, wait);
 	if (ret < 0 || !wait)
 		return ret;
-	return await_reply(vu, "unmap a page of the window");
+	ret = await_reply(vu, "unmap a page of the window");
+	return ret < 0 ? ret : note_shown(vu, &map, -1);
 }
 
 static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint64_t fd_offset,
@@ -172,7 +232,10 @@ static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint
 
 	if (vu->backend.fd < 0)
 		return bypass_fail(ENOTCONN, "the VMM gave no channel for requests");
-	ret = send_request(vu, VU_BACKEND_SHMEM_MAP, &map, sizeof(map), fd, true);
+	/* Before: it may tell us of the page before it answers. */
+	ret = note_shown(vu, &map, fd);
+	if (!ret)
+		ret = send_request(vu, VU_BACKEND_SHMEM_MAP, &map, sizeof(map), fd, true);
 	if (ret < 0)
 		return ret;
 	ret = await_reply(vu, "map a page of the window");

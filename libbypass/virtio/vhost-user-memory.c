@@ -28,7 +28,7 @@ static void slot_release(struct vu_slot *slot)
  * huge page, where mmap(2) would refuse to begin. On success the slot owns @fd, unless
  * it is not RAM.
  */
-static int slot_map(struct vu_slot *slot, int fd)
+static int slot_map(struct vu *vu, struct vu_slot *slot, int fd)
 {
 	const struct vu_region *r = &slot->region;
 	struct stat st;
@@ -37,7 +37,7 @@ static int slot_map(struct vu_slot *slot, int fd)
 	if (fstat(fd, &st))
 		return bypass_fail(errno, "cannot stat a memory region's file: %s",
 				   strerror(errno));
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st.st_mode) || vu_backend_shows(vu, &st))
 		return 0;
 	/* Past the end of the file lies SIGBUS. */
 	if (__builtin_add_overflow(r->offset, r->size, &end) || end > (uint64_t)st.st_size)
@@ -73,7 +73,7 @@ static int slot_add(struct vu *vu, const struct vu_region *region, int *fd)
 				   "wraps "
 				   "around",
 				   region->size, region->gpa);
-	ret = slot_map(&slot, *fd);
+	ret = slot_map(vu, &slot, *fd);
 	if (ret < 0)
 		return ret;
 	if (slot.fd >= 0)

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include <bypass/virtio.h>
 
@@ -171,15 +172,25 @@ struct vu_vring {
 	bool started;
 };
 
+/* A file of the device's own that the window shows; device nodes are not among them. */
+struct vu_shown {
+	uint64_t offset; /* in the window */
+	uint64_t size;
+	dev_t dev;
+	ino_t ino;
+};
+
 /*
  * The channel on which we ask the front end. Its replies come in the order of the
  * requests; those that nobody waits for any more are counted and skipped.
  */
 struct vu_backend {
-	int fd;	       /* -1: none */
-	int cancel_fd; /* readable: whoever waits for a reply shall give up */
-	pthread_mutex_t lock;
+	int fd;		      /* -1: none */
+	int cancel_fd;	      /* readable: whoever waits for a reply shall give up */
+	pthread_mutex_t lock; /* of what is sent, and of what is shown */
 	unsigned int abandoned;
+	struct vu_shown *shown;
+	unsigned int n_shown;
 };
 
 struct vu {
@@ -207,6 +218,7 @@ extern const struct bypass_virtio_carrier vu_carrier;
 int vu_backend_open(struct vu *vu, int fd);
 void vu_backend_close(struct vu *vu);
 void vu_backend_cancel(struct vu *vu, bool cancel);
+bool vu_backend_shows(struct vu *vu, const struct stat *file);
 
 /* vhost-user-memory.c */
 int vu_memory_table(struct vu *vu, struct vu_message *msg);

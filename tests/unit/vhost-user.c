@@ -79,7 +79,7 @@ static void fake_config_write(struct bypass_virtio_device *dev, uint32_t offset,
 /* The thread of the device that asks for a page of the window; queues and resets wait for it. */
 static pthread_t mapper;
 static bool mapping;
-static int map_result;
+static int map_fd, map_result;
 
 static void await_mapper(void)
 {
@@ -169,7 +169,7 @@ static int set_up(void **state)
 	};
 	requests = -1;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
-	front = fds[0];
+	front = map_fd = fds[0];
 	return pthread_create(&server, NULL, serve, (void *)(intptr_t)fds[1]);
 }
 
@@ -406,7 +406,14 @@ static void test_memory_table(void **state)
 static void *map_page(void *unused)
 {
 	(void)unused;
-	map_result = fake.carrier->shm_map(fake.transport, 0x2000, 0x1000, front, 0x5000, true);
+	map_result = fake.carrier->shm_map(fake.transport, 0x2000, 0x1000, map_fd, 0x5000, true);
+	return NULL;
+}
+
+static void *unmap_page(void *unused)
+{
+	(void)unused;
+	map_result = fake.carrier->shm_unmap(fake.transport, 0x2000, 0x1000);
 	return NULL;
 }
 
@@ -455,6 +462,43 @@ static void test_shm_map(void **state)
 	}
 	mapping = false;
 	assert_int_equal(hang_up(), 0);
+}
+
+/* A file that the window shows comes back as a memory region too. It is the device's, not RAM. */
+static void test_file_is_not_ram(void **state)
+{
+	struct vu_slot_region slot = {
+		.region = {.gpa = RAM_GPA, .size = RAM_SIZE, .user_addr = RAM_USER},
+	};
+	int ram = make_ram(), ring = make_ram();
+	struct vu_shmem_map map;
+
+	(void)state;
+	negotiate(PROTOCOL);
+	map_fd = ring;
+	start_mapping();
+	receive_request(VU_BACKEND_SHMEM_MAP, &map);
+	/* A front end may tell before it answers. */
+	assert_int_equal(add_ram(ring), 0);
+	answer_request(VU_BACKEND_SHMEM_MAP, 0);
+	await_mapper();
+	assert_int_equal(map_result, 0);
+	assert_int_equal(fake.memories, 0);
+	assert_int_equal(tell(VU_REM_MEM_REG, &slot, sizeof(slot), -1), 0);
+	assert_int_equal(add_ram(ram), 0);
+	assert_int_equal(fake.memories, 1);
+	assert_int_equal(tell(VU_REM_MEM_REG, &slot, sizeof(slot), -1), 0);
+
+	assert_int_equal(pthread_create(&mapper, NULL, unmap_page, NULL), 0);
+	mapping = true;
+	receive_request(VU_BACKEND_SHMEM_UNMAP, &map);
+	answer_request(VU_BACKEND_SHMEM_UNMAP, 0);
+	await_mapper();
+	assert_int_equal(map_result, 0);
+	assert_int_equal(add_ram(ring), 0);
+	assert_int_equal(fake.memories, 3);
+	assert_int_equal(hang_up(), 0);
+	close(ram), close(ring);
 }
 
 /*
@@ -591,6 +635,7 @@ int main(void)
 		cmocka_unit_test_setup(test_death, set_up),
 		cmocka_unit_test_setup(test_no_shmem, set_up),
 		cmocka_unit_test_setup(test_window_is_not_ram, set_up),
+		cmocka_unit_test_setup(test_file_is_not_ram, set_up),
 		cmocka_unit_test_setup(test_memory_table, set_up),
 		cmocka_unit_test_setup(test_shm_map, set_up),
 		cmocka_unit_test_setup(test_stop_while_mapping, set_up),
