@@ -59,6 +59,7 @@ int rdma_create_cq(struct rdma_slice *s, struct rdma_command *c)
 	}
 	rdma_count(&s->stats.objects, 1);
 	s->tables[RDMA_CQ].objects[owner.handle].host = out.cq_handle;
+	s->tables[RDMA_CQ].objects[owner.handle].entries = out.cqe;
 	err = rdma_blob_out(s, c, &blob, &owner, 0);
 	if (err) {
 		rdma_destroy_new(s, RDMA_CQ, owner.handle);
@@ -85,6 +86,8 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 		return -EBADF;
 	err = check_cqe(s, in.cqe);
 	if (!err)
+		err = rdma_window_check_resize(s, RDMA_CQ, owner.handle, in.cqe);
+	if (!err)
 		err = rdma_blob_in(s, c, &blob);
 	if (err)
 		return err;
@@ -95,6 +98,7 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 		return bypass_fail(-err, "%s refuses to resize a completion queue to %u: %s",
 				   s->hca.name, in.cqe, strerror(-err));
 	rdma_window_orphan(s, RDMA_CQ, owner.handle);
+	cq->entries = out.cqe;
 	owner.ucontext = cq->ucontext;
 	err = rdma_blob_out(s, c, &blob, &owner, 0);
 	if (err)

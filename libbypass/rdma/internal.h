@@ -102,6 +102,7 @@ struct rdma_object {
 	uint32_t ucontext; /* the guest's process, or BYPASS_RDMA_NONE */
 	uint32_t host;	   /* uverbs handle; never leaves the host */
 	uint32_t qp_type;
+	uint32_t entries;	   /* CQ, SRQ: at least so many */
 	uint64_t pinned;	   /* MR: bytes */
 	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
 };
@@ -159,6 +160,9 @@ void rdma_window_free(struct rdma_window *window);
 /* Map @size bytes of @fd somewhere. @owner: kind, handle and ucontext of the object. */
 int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
 		    const struct rdma_mapping *owner, uint64_t *offset);
+/* Before a queue becomes one of @entries: will the new one, beside the old one, have room? */
+int rdma_window_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle,
+			     uint32_t entries);
 /* The object is gone, or its mappings are replaced. */
 void rdma_window_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* The guest has no more use for an orphan. */

@@ -58,6 +58,7 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 	}
 	rdma_count(&s->stats.objects, 1);
 	s->tables[RDMA_SRQ].objects[owner.handle].host = out.srq_handle;
+	s->tables[RDMA_SRQ].objects[owner.handle].entries = out.max_wr;
 	err = rdma_blob_out(s, c, &blob, &owner, 0);
 	if (err) {
 		rdma_destroy_new(s, RDMA_SRQ, owner.handle);
@@ -95,6 +96,8 @@ int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 			return bypass_fail(EOPNOTSUPP, "A guarded shared receive queue cannot be "
 						       "resized");
 		err = check_wr(s, in.max_wr);
+		if (!err)
+			err = rdma_window_check_resize(s, RDMA_SRQ, owner.handle, in.max_wr);
 	}
 	if (!err)
 		err = rdma_blob_in(s, c, &blob);
@@ -106,8 +109,10 @@ int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 	if (err)
 		return bypass_fail(-err, "%s refuses to modify a shared receive queue: %s",
 				   s->hca.name, strerror(-err));
-	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR)
+	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR) {
 		rdma_window_orphan(s, RDMA_SRQ, owner.handle);
+		srq->entries = in.max_wr;
+	}
 	owner.ucontext = srq->ucontext;
 	return rdma_blob_out(s, c, &blob, &owner, 0);
 }

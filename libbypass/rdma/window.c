@@ -88,24 +88,59 @@ static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
 			   err);
 }
 
+/* The same, with a text when there is none. */
+static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint64_t *offset)
+{
+	struct rdma_mapping **link;
+
+	if (!size || size % RDMA_PAGE || size > s->window.size) {
+		bypass_fail(ENOSPC,
+			    "A queue of %llu bytes does not fit into the window of %llu; give the "
+			    "slice a larger one (window=)",
+			    (unsigned long long)size, (unsigned long long)s->window.size);
+		return NULL;
+	}
+	link = find_gap(&s->window, size, offset);
+	if (!link)
+		bypass_fail(ENOSPC,
+			    "The window has no %llu bytes left in one piece: %llu of %llu are in "
+			    "use; give the slice a larger one (window=)",
+			    (unsigned long long)size, (unsigned long long)s->window.used,
+			    (unsigned long long)s->window.size);
+	return link;
+}
+
+/*
+ * How large the new queue is the driver tells when there is no way back. The most that it
+ * can be: an entry takes no more than its share of the old queue's pages, a driver rounds
+ * the number of entries up to a power of two, and a header takes less than a page.
+ */
+int rdma_window_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle,
+			     uint32_t entries)
+{
+	uint32_t had = s->tables[kind].objects[handle].entries;
+	uint64_t size = 0, offset;
+
+	for (const struct rdma_mapping *m = s->window.mappings; m; m = m->next) {
+		if (!m->orphan && m->kind == kind && m->handle == handle)
+			size = m->size;
+	}
+	if (!size || !had)
+		return 0;
+	size = (size / had + 1) << (32 - __builtin_clz(entries));
+	size = (size + 2 * RDMA_PAGE - 1) & -(uint64_t)RDMA_PAGE;
+	return find_room(s, size, &offset) ? 0 : -ENOSPC;
+}
+
 int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
 		    const struct rdma_mapping *owner, uint64_t *offset)
 {
 	struct rdma_mapping *m, **link;
 	int err;
 
-	if (!size || size % RDMA_PAGE || size > s->window.size)
-		return bypass_fail(ENOSPC,
-				   "A queue of %llu bytes does not fit into the window of "
-				   "%llu; give the slice a larger one (window=)",
-				   (unsigned long long)size, (unsigned long long)s->window.size);
-	link = find_gap(&s->window, size, offset);
+	link = find_room(s, size, offset);
 	if (!link)
-		return bypass_fail(ENOSPC,
-				   "The window has no %llu bytes left in one piece: %llu of "
-				   "%llu are in use; give the slice a larger one (window=)",
-				   (unsigned long long)size, (unsigned long long)s->window.used,
-				   (unsigned long long)s->window.size);
+		return -ENOSPC;
 	m = malloc(sizeof(*m));
 	if (!m)
 		return bypass_fail(ENOMEM, "No memory for a window mapping");

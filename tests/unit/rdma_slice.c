@@ -309,30 +309,68 @@ static void test_mappings(void **state)
 	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
 }
 
+static uint32_t resize(struct test *t, uint32_t cqe, struct bypass_rdma_cq *cq)
+{
+	const struct bypass_rdma_resize_cq body = {.handle = cq->handle, .cqe = cqe};
+
+	return rdma_guest_call(
+		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_RESIZE_CQ,
+						 .body = &body,
+						 .body_size = sizeof(body),
+						 .reply = cq,
+						 .reply_size = sizeof(*cq),
+						 .udata_room = sizeof(struct rxe_resize_cq_resp)});
+}
+
 static void test_resize(void **state)
 {
 	struct test *t = *state;
 	struct bypass_rdma_cq cq;
-	struct bypass_rdma_resize_cq body = {.cqe = 20};
 	struct bypass_rdma_mmap first;
 
 	assert_int_equal(create_cq(t, 0, &cq), 0);
 	first = t->g.mmaps[0];
-	body.handle = cq.handle;
-	assert_int_equal(rdma_guest_call(&t->g,
-					 &(struct rdma_guest_call){
-						 .command = BYPASS_RDMA_RESIZE_CQ,
-						 .body = &body,
-						 .body_size = sizeof(body),
-						 .reply = &cq,
-						 .reply_size = sizeof(cq),
-						 .udata_room = sizeof(struct rxe_resize_cq_resp)}),
-			 0);
+	assert_int_equal(resize(t, 20, &cq), 0);
 	assert_int_equal(cq.cqe, 20);
 	assert_int_equal(t->g.n_mmaps, 1);
 	assert_int_not_equal(t->g.mmaps[0].window, first.window);
 	assert_int_equal(release(t, t->g.mmaps[0].window, MOCK_QUEUE), BYPASS_RDMA_E_BUSY);
 	assert_int_equal(release(t, first.window, first.size), 0);
+}
+
+/* Where the new queue would have no room, the old one stays as it is. */
+static void test_resize_without_room(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_srq srq;
+	struct bypass_rdma_modify_srq body = {.mask = BYPASS_RDMA_SRQ_MAX_WR, .max_wr = 9};
+	const struct rxe_modify_srq_cmd blob = {.mmap_info_addr = 0xdead0000};
+	struct bypass_rdma_mmap cq_map, srq_map;
+	uint64_t made;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	cq_map = t->g.mmaps[0];
+	assert_int_equal(create_srq(t, &srq), 0);
+	srq_map = t->g.mmaps[0];
+	body.handle = srq.handle;
+	while (create_srq(t, &srq) == 0)
+		;
+	made = mock.next_offset;
+	assert_int_equal(resize(t, 20, &cq), BYPASS_RDMA_E_NO_SPACE);
+	assert_int_equal(resize(t, 16384, &cq), BYPASS_RDMA_E_NO_SPACE);
+	assert_int_equal(
+		rdma_guest_call(&t->g,
+				&(struct rdma_guest_call){.command = BYPASS_RDMA_MODIFY_SRQ,
+							  .body = &body,
+							  .body_size = sizeof(body),
+							  .udata = &blob,
+							  .udata_size = sizeof(blob),
+							  .udata_room = BYPASS_RDMA_HIDDEN_ROOM}),
+		BYPASS_RDMA_E_NO_SPACE);
+	assert_int_equal(mock.next_offset, made);
+	assert_int_equal(release(t, cq_map.window, cq_map.size), BYPASS_RDMA_E_BUSY);
+	assert_int_equal(release(t, srq_map.window, srq_map.size), BYPASS_RDMA_E_BUSY);
 }
 
 static void test_hidden_pointer(void **state)
@@ -741,14 +779,18 @@ static void test_out_of_process(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_messages),	   TEST(test_blob),	      TEST(test_config),
-		TEST(test_gids),	   TEST(test_quota),	      TEST(test_mappings),
-		TEST(test_resize),	   TEST(test_hidden_pointer), TEST(test_ucontext),
-		TEST(test_qkey),	   TEST(test_doorbell),	      TEST(test_events),
-		TEST(test_lost),	   TEST(test_reset),	      TEST(test_broken_queue),
-		TEST(test_out_of_process), TEST(test_kept),	      TEST(test_orphans),
-		TEST(test_stray_touches),  TEST(test_multicast),      TEST(test_destroy_in_use),
-		TEST(test_stuck_group),	   TEST(test_reserved),
+		TEST(test_messages),	   TEST(test_blob),
+		TEST(test_config),	   TEST(test_gids),
+		TEST(test_quota),	   TEST(test_mappings),
+		TEST(test_resize),	   TEST(test_hidden_pointer),
+		TEST(test_ucontext),	   TEST(test_qkey),
+		TEST(test_doorbell),	   TEST(test_events),
+		TEST(test_lost),	   TEST(test_reset),
+		TEST(test_broken_queue),   TEST(test_out_of_process),
+		TEST(test_kept),	   TEST(test_orphans),
+		TEST(test_stray_touches),  TEST(test_multicast),
+		TEST(test_destroy_in_use), TEST(test_stuck_group),
+		TEST(test_reserved),	   TEST(test_resize_without_room),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
