@@ -125,7 +125,7 @@ static int add_narrow_rules(scmp_filter_ctx filter)
 	/* Limits are asked for, to say them in an error, and not set. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
-				       SCMP_A2(SCMP_CMP_EQ, 0));
+				       SCMP_A2(SCMP_CMP_EQ, 0, 0));
 	/* Threads, but no processes, and so no namespaces. Of clone3 a filter sees no flags. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
