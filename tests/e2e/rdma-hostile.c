@@ -229,7 +229,7 @@ static void switch_msix(struct attack *a, uint16_t flags)
 		fail("cannot write config space");
 }
 
-/* Vectors that our kernel does not use for anything that would end it. */
+/* Vectors of devices: at one of its own, such as 0x80, our kernel would stop. */
 static void write_msix(struct attack *a)
 {
 	volatile uint32_t *entry =
@@ -237,7 +237,7 @@ static void write_msix(struct attack *a)
 
 	entry[0] = one_in(2) ? 0xfee00000 : number();
 	entry[1] = one_in(4) ? number() : 0;
-	entry[2] = 0x60 + below(0x40);
+	entry[2] = 0x40 + below(0x40);
 	entry[3] = below(2);
 	switch_msix(a, (one_in(2) ? PCI_MSIX_FLAGS_ENABLE : 0) |
 			       (one_in(2) ? PCI_MSIX_FLAGS_MASKALL : 0));
