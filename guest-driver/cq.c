@@ -43,22 +43,18 @@ int bypass_resize_cq(struct ib_cq *ibcq, BYPASS_CQE cqe, struct ib_udata *udata)
 		.cqe = cpu_to_le32(cqe),
 	};
 	struct bypass_rdma_cq response;
-	struct bypass_mmaps mmaps = {};
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_RESIZE_CQ,
-		.ucontext = cq->owner,
 		.request = &request,
 		.request_size = sizeof(request),
 		.response = &response,
 		.response_size = sizeof(response),
 		.udata = udata,
-		.mmaps = &mmaps,
 	};
-	int err = bypass_execute(to_dev(ibcq->device), &command);
+	int err = bypass_change(to_dev(ibcq->device), cq, &command);
 
 	if (err)
 		return err;
-	bypass_mmaps_replace(&cq->mmaps, &mmaps);
 	ibcq->cqe = le32_to_cpu(response.cqe);
 	return 0;
 }

@@ -167,9 +167,12 @@ void bypass_control_done(struct virtqueue *vq)
 void bypass_control_drain(struct bypass_dev *dev)
 {
 	struct bypass_call *call;
+	unsigned long flags;
 
+	spin_lock_irqsave(&dev->control_lock, flags);
 	while ((call = virtqueue_detach_unused_buf(dev->control)))
 		kfree(call);
+	spin_unlock_irqrestore(&dev->control_lock, flags);
 }
 
 /* Returns 0 once the host has answered. On an error the call is not the caller's any more. */
@@ -207,8 +210,11 @@ static int submit_wait(struct bypass_dev *dev, struct bypass_call *call, unsigne
 	int err;
 
 	if (wait_event_timeout(dev->control_room, submitted(dev, call, &err),
-			       msecs_to_jiffies(patience)))
+			       msecs_to_jiffies(patience))) {
+		if (err && virtqueue_is_broken(dev->control))
+			bypass_lost(dev, "the control queue broke");
 		return err;
+	}
 	bypass_silent(dev, "the control queue stays full");
 	return -EIO;
 }
@@ -221,7 +227,7 @@ static int deliver_blob(struct bypass_call *call, const struct bypass_command *c
 
 	if (!size)
 		return 0;
-	if (at == BYPASS_RDMA_NONE)
+	if (at == BYPASS_RDMA_NONE && !hides_pointer(command))
 		return ib_copy_to_udata(command->udata, blob, size) ? -EFAULT : 0;
 	if (!hides_pointer(command) || at > udata_in(command) ||
 	    udata_in(command) - at < sizeof(address))
@@ -246,8 +252,10 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 	if (used < sizeof(head))
 		return -EPROTO;
 	memcpy(&head, at, sizeof(head));
-	if (head.status == cpu_to_le32(BYPASS_RDMA_E_NO_DEVICE))
+	if (head.status == cpu_to_le32(BYPASS_RDMA_E_NO_DEVICE)) {
 		bypass_lost(dev, "the host's HCA was removed");
+		return -EIO;
+	}
 	if (head.status != cpu_to_le32(BYPASS_RDMA_OK))
 		return status_to_errno(le32_to_cpu(head.status));
 
@@ -280,6 +288,21 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 	return err;
 }
 
+/* The host takes one after the other: each waits for those before it too. */
+static unsigned int wait_in_line(struct bypass_dev *dev, const struct bypass_command *command)
+{
+	u64 usual = (u64)bypass_timeout_ms() * atomic_inc_return(&dev->in_flight);
+
+	return min_t(u64, usual + atomic_long_add_return(command->patience, &dev->patience),
+		     INT_MAX / 2);
+}
+
+static void leave_line(struct bypass_dev *dev, const struct bypass_command *command)
+{
+	atomic_long_sub(command->patience, &dev->patience);
+	atomic_dec(&dev->in_flight);
+}
+
 /**
  * bypass_execute() - have the host do something, and wait for it
  * @dev: the slice
@@ -290,8 +313,8 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
  */
 int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command)
 {
-	unsigned int patience = bypass_timeout_ms() + command->patience;
 	struct bypass_call *call;
+	unsigned int patience;
 	int err;
 
 	might_sleep();
@@ -301,13 +324,13 @@ int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command)
 	if (IS_ERR(call))
 		return PTR_ERR(call);
 
-	atomic_inc(&dev->in_flight);
+	patience = wait_in_line(dev, command);
 	err = submit_wait(dev, call, patience);
 	if (err)
 		kfree(call);
 	else
 		err = wait_for_answer(dev, call, patience);
-	atomic_dec(&dev->in_flight);
+	leave_line(dev, command);
 	if (err)
 		return err;
 	err = unpack(dev, call, command);

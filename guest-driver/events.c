@@ -140,7 +140,8 @@ void bypass_event_arrived(struct virtqueue *vq)
 	struct bypass_dev *dev = vq->vdev->priv;
 
 	virtqueue_disable_cb(vq);
-	schedule_work(&dev->event_work);
+	if (!READ_ONCE(dev->gone))
+		schedule_work(&dev->event_work);
 }
 
 /* Room for the messages, given to the host before it may run: nobody else uses the queues yet. */

@@ -59,13 +59,16 @@ struct bypass_port {
  * @config: the host's description, checked
  * @window: shared memory region 0, guest-physical
  * @gone: no command will be answered any more; they fail with -EIO at once
- * @reset: it has been stopped for good: no page of ours is touched any more
+ * @parked: memory that a host which is gone may still touch; @parked_lock guards it and
+ *	@stopped: the device has been reset, and touches nothing any more
  * @registered: the core knows the device, and may be told of events
  * @lost_once: bit 0: bypass_lost() has been here
+ * @silent: it was because the host does not answer
  * @doorbell: shared with the host, NULL where the HCA needs none
  * @control: control queue; @control_lock guards it
  * @control_room: woken when a command has left the queue
  * @in_flight: commands that are waited for
+ * @patience: the sum of theirs, beyond the usual
  * @contexts: processes with the device open; while there are any, @watch looks now and
  *	then whether the host still answers: one that waits for a completion asks nothing
  * @events: event queue; @event_buffers are its messages, @event_work reads them
@@ -84,14 +87,18 @@ struct bypass_dev {
 	struct bypass_rdma_config config;
 	struct virtio_shm_region window;
 	bool gone;
-	struct completion reset;
+	spinlock_t parked_lock; /* @parked, @stopped */
+	struct list_head parked;
+	bool stopped;
 	bool registered;
 	unsigned long lost_once;
+	bool silent;
 	struct bypass_rdma_doorbell *doorbell;
 	struct virtqueue *control;
 	spinlock_t control_lock; /* @control */
 	wait_queue_head_t control_room;
 	atomic_t in_flight;
+	atomic_long_t patience;
 	atomic_t contexts;
 	struct delayed_work watch;
 	struct virtqueue *events;
@@ -127,12 +134,14 @@ struct bypass_ucontext {
 /**
  * struct bypass_object - what the host keeps for a process
  * @owner: the process
+ * @lock: one change at a time
  * @mmaps: what it may map of the object
  * @table: where events find the object by its handle, NULL for kinds that have none
  * @handle: the host's name for it
  */
 struct bypass_object {
 	struct bypass_ucontext *owner;
+	struct mutex lock; /* changes */
 	struct bypass_mmaps mmaps;
 	struct xarray *table;
 	u32 handle;
@@ -143,10 +152,28 @@ struct bypass_pd {
 	struct bypass_object object;
 };
 
+/**
+ * struct bypass_pin - memory of a process that the HCA may touch
+ * @parked: in the slice's list
+ * @umem: the pages
+ * @pages: guest-physical addresses of pages full of runs, until the host has read them
+ * @count: number of @pages
+ * @runs: runs in the last of them
+ * @last: the last run, still growing
+ */
+struct bypass_pin {
+	struct list_head parked;
+	struct ib_umem *umem;
+	__le64 *pages;
+	unsigned int count;
+	unsigned int runs;
+	struct bypass_rdma_run *last;
+};
+
 struct bypass_mr {
 	struct ib_mr ibmr;
 	struct bypass_object object;
-	struct ib_umem *umem;
+	struct bypass_pin *pin;
 };
 
 struct bypass_mw {
@@ -242,6 +269,8 @@ unsigned int bypass_timeout_ms(void);
 int bypass_create(struct bypass_dev *dev, struct bypass_object *object, u32 limit,
 		  struct bypass_command *command);
 int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object, u32 number);
+int bypass_change(struct bypass_dev *dev, struct bypass_object *object,
+		  struct bypass_command *command);
 
 /* main.c */
 void bypass_lost(struct bypass_dev *dev, const char *why);
@@ -284,6 +313,12 @@ void bypass_dealloc_ucontext(struct ib_ucontext *ibuc);
 void bypass_disassociate(struct ib_ucontext *ibuc);
 int bypass_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
 int bypass_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
+
+/* pin.c */
+struct bypass_pin *bypass_pin(struct bypass_dev *dev, u64 start, u64 length, u64 iova, int access);
+void bypass_pin_described(struct bypass_pin *pin);
+void bypass_unpin(struct bypass_dev *dev, struct bypass_pin *pin);
+void bypass_unpin_parked(struct bypass_dev *dev);
 
 /* mr.c */
 struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 iova, int access,

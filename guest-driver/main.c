@@ -43,7 +43,9 @@ static void revive(struct work_struct *work)
 	/* QEMU ends itself when the configuration is read of a device whose service has gone. */
 	if (revival->silent)
 		device_release_driver(revival->device);
-	if (revival->silent || device_reprobe(revival->device))
+	else if (device_reprobe(revival->device))
+		dev_dbg(revival->device, "not probed again\n");
+	if (!READ_ONCE(revival->device->driver))
 		dev_err(revival->device,
 			"gone for good: bind the driver again when its host is back\n");
 	free_revival(revival);
@@ -60,20 +62,26 @@ static struct bypass_revival *make_revival(struct virtio_device *vdev)
 	return revival;
 }
 
+/* Once: by who loses the device, or by probe() when it was lost meanwhile. */
+static void queue_revival(struct bypass_dev *dev)
+{
+	struct bypass_revival *revival = xchg(&dev->revival, NULL);
+
+	if (!revival)
+		return;
+	revival->silent = dev->silent;
+	queue_work(revivals, &revival->work);
+}
+
 static void lose(struct bypass_dev *dev, const char *why, bool silent)
 {
-	struct bypass_revival *revival;
-
 	if (test_and_set_bit(0, &dev->lost_once))
 		return;
 	dev_err(&dev->vdev->dev, "lost: %s\n", why);
+	dev->silent = silent;
 	WRITE_ONCE(dev->gone, true);
 	wake_up_all(&dev->control_room);
-	revival = xchg(&dev->revival, NULL);
-	if (revival) {
-		revival->silent = silent;
-		queue_work(revivals, &revival->work);
-	}
+	queue_revival(dev);
 }
 
 /**
@@ -200,7 +208,8 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	dev->config = *config;
 	spin_lock_init(&dev->control_lock);
 	init_waitqueue_head(&dev->control_room);
-	init_completion(&dev->reset);
+	spin_lock_init(&dev->parked_lock);
+	INIT_LIST_HEAD(&dev->parked);
 	mutex_init(&dev->port_lock);
 	INIT_DELAYED_WORK(&dev->watch, bypass_watch);
 	INIT_WORK(&dev->event_work, bypass_read_events);
@@ -235,13 +244,12 @@ static void free_dev(struct bypass_dev *dev)
 	ib_dealloc_device(&dev->ibdev);
 }
 
-/* First of all the host stops, so that no page is touched that goes back to a process. */
 static void stop(struct bypass_dev *dev)
 {
 	WRITE_ONCE(dev->gone, true);
 	wake_up_all(&dev->control_room);
 	virtio_reset_device(dev->vdev);
-	complete_all(&dev->reset);
+	bypass_unpin_parked(dev);
 	cancel_work_sync(&dev->event_work);
 }
 
@@ -290,12 +298,9 @@ static int probe(struct virtio_device *vdev)
 		goto stop;
 	}
 	/* From here on it is worth a second try. */
-	WRITE_ONCE(dev->revival, revival);
-	if (READ_ONCE(dev->gone)) {
-		revival = xchg(&dev->revival, NULL);
-		if (revival)
-			queue_work(revivals, &revival->work);
-	}
+	smp_store_mb(dev->revival, revival);
+	if (READ_ONCE(dev->gone))
+		queue_revival(dev);
 	return 0;
 stop:
 	free_revival(revival);
@@ -309,8 +314,14 @@ static void remove(struct virtio_device *vdev)
 	struct bypass_dev *dev = vdev->priv;
 
 	free_revival(xchg(&dev->revival, NULL));
-	stop(dev);
+	/*
+	 * The host is asked to destroy and unmap one thing after the other while it listens.
+	 * QEMU 11 crashes at the next start of a device that was reset with pages mapped.
+	 */
+	WRITE_ONCE(dev->registered, false);
+	cancel_work_sync(&dev->event_work);
 	ib_unregister_device(&dev->ibdev);
+	stop(dev);
 	free_dev(dev);
 }
 
@@ -354,7 +365,7 @@ static int __init bypass_rdma_init(void)
 
 	if (virtio_id)
 		id_table[2] = (struct virtio_device_id){virtio_id, VIRTIO_DEV_ANY_ID};
-	revivals = alloc_ordered_workqueue("bypass_rdma", 0);
+	revivals = alloc_workqueue("bypass_rdma", WQ_UNBOUND, 0);
 	if (!revivals)
 		return -ENOMEM;
 	err = register_virtio_driver(&driver);

@@ -4,10 +4,7 @@
  */
 #include "internal.h"
 
-/*
- * The host may give a handle away again while its last owner is still on the way out of
- * the table: the newer one takes its place.
- */
+/* Should the host give a handle away twice, the newer object is the one that hears of it. */
 static int publish(struct bypass_object *object, u32 limit)
 {
 	if (object->handle >= limit)
@@ -31,6 +28,7 @@ int bypass_create(struct bypass_dev *dev, struct bypass_object *object, u32 limi
 	__le32 handle;
 	int err;
 
+	mutex_init(&object->lock);
 	command->ucontext = bypass_caller(command->udata);
 	command->mmaps = &object->mmaps;
 	err = bypass_execute(dev, command);
@@ -51,17 +49,43 @@ int bypass_create(struct bypass_dev *dev, struct bypass_object *object, u32 limi
  * @object: nothing is told to it any more, and its process may map no more of it
  * @number: the command that destroys its kind
  *
- * Return: 0, also when the device is gone: so is the object. Else as bypass_execute(), and
- * the object is as it was.
+ * Return: 0, also when the device is gone: so is the object. Else as bypass_execute(); the
+ * core may then free it all the same, when its process ends.
  */
 int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object, u32 number)
 {
-	int err = bypass_destroy_handle(dev, number, object->owner, object->handle);
+	int err;
 
-	if (err)
-		return err;
 	if (object->table)
 		xa_cmpxchg_irq(object->table, object->handle, object, NULL, GFP_KERNEL);
+	err = bypass_destroy_handle(dev, number, object->owner, object->handle);
+	if (err)
+		return err;
 	bypass_mmaps_remove(&object->mmaps);
 	return 0;
+}
+
+/**
+ * bypass_change() - have the host change an object and perhaps what is mapped of it
+ * @dev: the slice
+ * @object: which
+ * @command: what to execute; its @ucontext and @mmaps are filled in
+ *
+ * Return: as bypass_execute().
+ */
+int bypass_change(struct bypass_dev *dev, struct bypass_object *object,
+		  struct bypass_command *command)
+{
+	struct bypass_mmaps mmaps = {};
+	int err;
+
+	command->ucontext = object->owner;
+	command->mmaps = &mmaps;
+	/* The core lets two threads resize one queue at a time. */
+	mutex_lock(&object->lock);
+	err = bypass_execute(dev, command);
+	if (!err)
+		bypass_mmaps_replace(&object->mmaps, &mmaps);
+	mutex_unlock(&object->lock);
+	return err;
 }

@@ -47,20 +47,14 @@ int bypass_modify_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr, enum ib_sr
 		.max_wr = cpu_to_le32(attr->max_wr),
 		.srq_limit = cpu_to_le32(attr->srq_limit),
 	};
-	struct bypass_mmaps mmaps = {};
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_MODIFY_SRQ,
-		.ucontext = srq->owner,
 		.request = &request,
 		.request_size = sizeof(request),
 		.udata = udata,
-		.mmaps = &mmaps,
 	};
-	int err = bypass_execute(to_dev(ibsrq->device), &command);
 
-	if (!err)
-		bypass_mmaps_replace(&srq->mmaps, &mmaps);
-	return err;
+	return bypass_change(to_dev(ibsrq->device), srq, &command);
 }
 
 int bypass_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr)
