@@ -48,7 +48,7 @@
 	END
 } | make_guest two
 
-vmm_guest one
+start_guest one
 check "guest one" wait_mark one 180 up
 idle=$(resources)
 is_idle() { [ "$(resources)" = "$idle" ] || { resources && return 1; }; }
@@ -63,7 +63,7 @@ check "the device is taken away under two processes" wait_mark one 180 unbound
 say one go
 check "traffic again" wait_mark one 180 talking
 
-vmm_guest two --cpus 1
+start_guest two
 check "guest two" wait_mark two 180 up
 before=$(resources)
 say two go

@@ -35,5 +35,4 @@ make_peaceful villain
 qemu_guest villain
 check "the device works for the next guest" ended villain 120
 end_bystander
-end_service villain
-check "nothing is left on the host" nothing_left
+leaves_nothing villain

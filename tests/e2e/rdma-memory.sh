@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Registrations of a guest: a thousand at a time, ten thousand one after the other with no growth
-# of the VMM, more than 256 MiB of scattered memory; and what set-up costs, beside the host.
+# of its host process, more than 256 MiB of scattered memory; and what set-up costs, beside the host.
 #
 # timeout: 600
 
@@ -11,21 +11,23 @@
 
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled # as the README says
 options=$options,mrs=2000
-make_guest guest --with rdma-memory <<'END'
+rounds=${rounds:-10000}
+make_guest guest --with rdma-memory <<END
 set -e
 rdma-memory rxe0 loop 200
 mark first; hear
-rdma-memory rxe0 loop 10000
+rdma-memory rxe0 loop $rounds
 mark second; hear
 rdma-memory rxe0 many 1000
 rdma-memory rxe0 scatter 288 16
 rdma-memory rxe0 cost 20
 END
-vmm_guest guest --mem 1536M
+memory=1536M
+start_guest guest
 
 # What may grow: memory, mappings, open files.
 holds() {
-	local pid=${pids[guest]}
+	local pid=${pids[guest.serve]:-${pids[guest]}} # whose descriptor the slice is
 	sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"
 	wc -l <"/proc/$pid/maps"
 	find "/proc/$pid/fd" -mindepth 1 | wc -l
@@ -33,7 +35,7 @@ holds() {
 check "the guest registers" wait_mark guest 120 first
 mapfile -t before < <(holds)
 say guest go
-check "10,000 registrations" wait_mark guest 400 second
+check "$rounds registrations" wait_mark guest 400 second
 mapfile -t after < <(holds)
 say guest go
 echo "before: ${before[*]}, after: ${after[*]} (KiB, mappings, files)"
@@ -55,4 +57,4 @@ paste -d ' ' guest.cost host.cost | awk '
 	{ printf "%-18s %10d %8d %7.1f   %d, %d\n", $2, $3, $6, $3 / $6, trips[$2],
 		trips[$2] * trip }'
 check "all was measured on both" test "$(wc -l <guest.cost) $(wc -l <host.cost)" = "5 5"
-check "nothing is left on the host" nothing_left
+leaves_nothing guest

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Nothing but the data path, between two lines on standard output, so that somebody else
- * can count what it costs: "mark: poll-ready N", "mark: poll-finished N" (or sleep-), with N the interrupts of a
- * guest's completion queues so far. A line on standard input follows each before it goes on.
+ * can count what it costs: "mark: poll-ready N" and "mark: poll-finished N" (or sleep-), with
+ * N the interrupts of a guest's completion queues so far. It goes on when it reads a line.
  *
  *	rdma-operations DEVICE N poll	N sends and as many receives, polled
  *	rdma-operations DEVICE N sleep	the same, waiting for each by a completion event
@@ -19,7 +19,15 @@ struct loop {
 	char *memory; /* what is sent, and behind it what is received */
 };
 
-/* The first columns of a line are counts, one a CPU; the last is the queue's name. */
+/* Of the completion vectors, or of a device that has one interrupt for everything (INTx). */
+static bool is_ours(const char *line)
+{
+	const char *name = strstr(line, "virtio");
+
+	return name && (strstr(name, "-completions") || !strchr(name, '-'));
+}
+
+/* The first columns of a line are counts, one a CPU; the last is the interrupt's name. */
 static unsigned long interrupts(void)
 {
 	FILE *f = fopen("/proc/interrupts", "r");
@@ -29,7 +37,7 @@ static unsigned long interrupts(void)
 	while (f && fgets(line, sizeof(line), f)) {
 		char *at = strchr(line, ':'), *end;
 
-		if (!at || !strstr(line, "-completions"))
+		if (!at || !is_ours(line))
 			continue;
 		for (unsigned long n = strtoul(at + 1, &end, 10); end != at + 1;
 		     n = strtoul(at + 1, &end, 10)) {
