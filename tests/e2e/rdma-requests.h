@@ -47,6 +47,7 @@ struct model {
 	uint32_t n[KINDS];
 	struct bypass_rdma_mmap mmaps[KNOWN];
 	uint32_t n_mmaps;
+	struct bypass_rdma_mcast attached; /* the last one */
 	struct bypass_rdma_config config;
 	uint8_t gid[16];
 	uint64_t doorbell_gpa;
@@ -260,7 +261,7 @@ static inline void fill_ah(struct model *m, void *body)
 	memcpy(ah->attr.dgid, m->gid, sizeof(ah->attr.dgid));
 }
 
-/* Few groups, so that what is attached is detached again. */
+/* Few groups, so that some are attached to twice. */
 static inline void fill_mcast(struct model *m, void *body)
 {
 	struct bypass_rdma_mcast *mcast = body;
@@ -273,6 +274,14 @@ static inline void fill_mcast(struct model *m, void *body)
 	mcast->gid[0] = MCAST;
 	mcast->gid[1] = 0x0e;
 	mcast->gid[15] = 1 + below(2);
+}
+
+static inline void fill_detach(struct model *m, void *body)
+{
+	if (one_in(2))
+		*(struct bypass_rdma_mcast *)body = m->attached;
+	else
+		fill_mcast(m, body);
 }
 
 enum effect {
@@ -334,7 +343,7 @@ static const struct command commands[] = {
 	COMMAND(CREATE_AH, OF(create_ah), HANDLE, MAKES, AH, .fill = fill_ah, BLOB(create_ah)),
 	COMMAND(DESTROY_AH, HANDLE, 0, ENDS, AH),
 	COMMAND(ATTACH_MCAST, OF(mcast), 0, NOTHING, QP, .fill = fill_mcast),
-	COMMAND(DETACH_MCAST, OF(mcast), 0, NOTHING, QP, .fill = fill_mcast),
+	COMMAND(DETACH_MCAST, OF(mcast), 0, NOTHING, QP, .fill = fill_detach),
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -430,6 +439,8 @@ static inline void note(struct model *m, const struct command *c, const void *re
 		note_made(m, c, sent, header + 1, mmaps + header->mmaps);
 	else if (c->effect == ENDS)
 		forget_object(m, c->kind, handle->handle);
+	if (c->code == BYPASS_RDMA_ATTACH_MCAST)
+		memcpy(&m->attached, sent, sizeof(m->attached));
 	if (c->code != BYPASS_RDMA_MODIFY_QP || !(modify->mask & IBV_QP_STATE))
 		return;
 	qp = find_object(m, QP, modify->handle);
