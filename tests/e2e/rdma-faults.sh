@@ -65,9 +65,9 @@ check "traffic again" wait_mark one 180 talking
 
 start_guest two
 check "guest two" wait_mark two 180 up
-before=$(resources)
 say two go
 check "traffic in guest two" wait_mark two 180 talking
+before=$(resources) # with the queues of its two processes
 kill -KILL "${pids[two]}"
 one_alone() { [ "$(resources)" != "$before" ] && kill -0 "${pids[one]}"; }
 check "its VMM killed, guest one goes on" wait_for 30 one_alone
