@@ -17,15 +17,10 @@
 
 #include <infiniband/verbs.h>
 
+#include "fail.h"
+
 #define RW   (IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ)
 #define QKEY 0x1234 /* of UD queue pairs */
-
-#define fail(...)                                                                                  \
-	do {                                                                                       \
-		fprintf(stderr, __VA_ARGS__);                                                      \
-		fprintf(stderr, " (%m)\n");                                                        \
-		exit(1);                                                                           \
-	} while (0)
 
 /* What the other side has to know of a queue pair. */
 struct address {

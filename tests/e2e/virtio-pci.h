@@ -22,18 +22,13 @@
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
+#include "fail.h"
+
 #define PAGE	    4096u
 #define ARENA	    (2u << 20)
 #define RING	    64u /* entries of a queue */
 #define MAX_QUEUES  16u
 #define WINDOW_SEEN (4u << 20) /* of the shared memory */
-
-#define fail(...)                                                                                  \
-	do {                                                                                       \
-		fprintf(stderr, __VA_ARGS__);                                                      \
-		fprintf(stderr, " (%m)\n");                                                        \
-		exit(1);                                                                           \
-	} while (0)
 
 /* A structure in a BAR. */
 struct region {
