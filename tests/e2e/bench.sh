@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
+# testbed: --cpus 2
 # timeout: 300
 #
 # The measuring guest under KVM with AMD's hardware virtualisation, as far as an emulated host has

@@ -99,7 +99,7 @@ turn() {
 		turn
 		perftests "\$programs" || exit
 		turn() { :; }
-		perftests '$(timed 1000)'
+		perftests '$(timed 200)'
 	END
 } | make_guest guest --with script
 vmm_guest guest
@@ -117,7 +117,7 @@ done
 check "the guest ends" ended guest 120
 tr -d '\r' <guest.log | grep '^perf: ' >guest.perf
 turn() { :; }
-perftests "$(timed 10000)" >host.perf || fail "the host's side: $(cat host.perf)"
+perftests "$(timed 200)" >host.perf || fail "the host's side: $(cat host.perf)"
 
 for i in $(seq "$n"); do
 	echo $((exits[i] - exits[i - 1])) $((completions[i] - completions[i - 1])) \
