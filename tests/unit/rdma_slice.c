@@ -9,97 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../mock_uverbs.h"
-#include "../rdma_guest.h"
-
-#define OPTIONS "mock0,trust-guest,qps=4,cqs=70,mrs=3,pinned=1M,window=64K,vectors=2"
-
-struct test {
-	struct rdma_guest g;
-	uint32_t pd;
-};
-
-static int set_up(void **state)
-{
-	struct test *t = calloc(1, sizeof(*t));
-	struct bypass_virtio_device *dev = mock_open(OPTIONS);
-
-	assert_non_null(dev);
-	guest_init(&t->g.guest, 4 << 20);
-	rdma_guest_start(&t->g, dev);
-	assert_int_equal(rdma_guest_set_doorbell(&t->g), 0);
-	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_UCONTEXT, &t->g.ucontext), 0);
-	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
-	*state = t;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	struct test *t = *state;
-
-	rdma_guest_stop(&t->g);
-	free(t);
-	assert_int_equal(mock_objects(), 0);
-	return 0;
-}
-
-static uint32_t create_cq(struct test *t, uint32_t vector, struct bypass_rdma_cq *reply)
-{
-	const struct bypass_rdma_create_cq body = {.cqe = 10, .vector = vector};
-
-	return rdma_guest_call(
-		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_CREATE_CQ,
-						 .body = &body,
-						 .body_size = sizeof(body),
-						 .reply = reply,
-						 .reply_size = sizeof(*reply),
-						 .udata_room = sizeof(struct rxe_create_cq_resp)});
-}
-
-static uint32_t create_qp(struct test *t, uint32_t type, uint32_t cq, struct bypass_rdma_qp *reply)
-{
-	const struct bypass_rdma_create_qp body = {
-		.pd = t->pd,
-		.send_cq = cq,
-		.recv_cq = cq,
-		.srq = BYPASS_RDMA_NONE,
-		.type = type,
-		.max_send_wr = 16,
-		.max_recv_wr = 16,
-		.max_send_sge = 1,
-	};
-
-	return rdma_guest_call(
-		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_CREATE_QP,
-						 .body = &body,
-						 .body_size = sizeof(body),
-						 .reply = reply,
-						 .reply_size = sizeof(*reply),
-						 .udata_room = sizeof(struct rxe_create_qp_resp)});
-}
-
-static uint32_t create_srq(struct test *t, struct bypass_rdma_srq *reply)
-{
-	const struct bypass_rdma_create_srq body = {.pd = t->pd, .max_wr = 8, .max_sge = 1};
-
-	return rdma_guest_call(
-		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_CREATE_SRQ,
-						 .body = &body,
-						 .body_size = sizeof(body),
-						 .reply = reply,
-						 .reply_size = sizeof(*reply),
-						 .udata_room = sizeof(struct rxe_create_srq_resp)});
-}
-
-static uint32_t release(struct test *t, uint64_t window, uint64_t size)
-{
-	const struct bypass_rdma_release_mmap body = {.window = window, .size = size};
-
-	return rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_RELEASE_MMAP,
-								.body = &body,
-								.body_size = sizeof(body)});
-}
+#include "rdma_slice.h"
 
 /* --- messages */
 
@@ -276,103 +186,6 @@ static void test_quota(void **state)
 	assert_int_equal(create_cq(t, 2, &cq), BYPASS_RDMA_E_INVALID);
 }
 
-static void test_mappings(void **state)
-{
-	struct test *t = *state;
-	struct bypass_rdma_cq cq;
-	struct bypass_rdma_mmap map;
-	struct rxe_create_cq_resp blob;
-	char *hva;
-
-	assert_int_equal(create_cq(t, 0, &cq), 0);
-	assert_int_equal(t->g.n_mmaps, 1);
-	map = t->g.mmaps[0];
-	memcpy(&blob, t->g.udata, sizeof(blob));
-	assert_int_equal(blob.mi.offset, map.offset);
-	assert_int_equal(blob.mi.size, MOCK_QUEUE);
-	assert_int_equal(map.size, MOCK_QUEUE);
-	/* The pages are the HCA's own: what the guest writes is in the descriptor's file. */
-	hva = (char *)t->g.dev->window.hva + map.window;
-	strcpy(hva, "from the guest");
-	assert_int_equal(pread(mock.cmd_fd, &blob, sizeof(blob), MOCK_QUEUE), sizeof(blob));
-	assert_memory_equal(&blob, "from the guest", 14);
-
-	assert_int_equal(release(t, map.window, map.size), BYPASS_RDMA_E_BUSY);
-	assert_int_equal(release(t, map.window + 4096, map.size), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, cq.handle), 0);
-	assert_string_equal(hva, "from the guest");
-	assert_int_equal(release(t, map.window, 4096), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(release(t, map.window, map.size), 0);
-	assert_int_equal(release(t, map.window, map.size), BYPASS_RDMA_E_INVALID);
-	/* Scratch now. */
-	assert_string_equal(hva, "");
-	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
-}
-
-static uint32_t resize(struct test *t, uint32_t cqe, struct bypass_rdma_cq *cq)
-{
-	const struct bypass_rdma_resize_cq body = {.handle = cq->handle, .cqe = cqe};
-
-	return rdma_guest_call(
-		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_RESIZE_CQ,
-						 .body = &body,
-						 .body_size = sizeof(body),
-						 .reply = cq,
-						 .reply_size = sizeof(*cq),
-						 .udata_room = sizeof(struct rxe_resize_cq_resp)});
-}
-
-static void test_resize(void **state)
-{
-	struct test *t = *state;
-	struct bypass_rdma_cq cq;
-	struct bypass_rdma_mmap first;
-
-	assert_int_equal(create_cq(t, 0, &cq), 0);
-	first = t->g.mmaps[0];
-	assert_int_equal(resize(t, 20, &cq), 0);
-	assert_int_equal(cq.cqe, 20);
-	assert_int_equal(t->g.n_mmaps, 1);
-	assert_int_not_equal(t->g.mmaps[0].window, first.window);
-	assert_int_equal(release(t, t->g.mmaps[0].window, MOCK_QUEUE), BYPASS_RDMA_E_BUSY);
-	assert_int_equal(release(t, first.window, first.size), 0);
-}
-
-/* Where the new queue would have no room, the old one stays as it is. */
-static void test_resize_without_room(void **state)
-{
-	struct test *t = *state;
-	struct bypass_rdma_cq cq;
-	struct bypass_rdma_srq srq;
-	struct bypass_rdma_modify_srq body = {.mask = BYPASS_RDMA_SRQ_MAX_WR, .max_wr = 9};
-	const struct rxe_modify_srq_cmd blob = {.mmap_info_addr = 0xdead0000};
-	struct bypass_rdma_mmap cq_map, srq_map;
-	uint64_t made;
-
-	assert_int_equal(create_cq(t, 0, &cq), 0);
-	cq_map = t->g.mmaps[0];
-	assert_int_equal(create_srq(t, &srq), 0);
-	srq_map = t->g.mmaps[0];
-	body.handle = srq.handle;
-	while (create_srq(t, &srq) == 0)
-		;
-	made = mock.next_offset;
-	assert_int_equal(resize(t, 20, &cq), BYPASS_RDMA_E_NO_SPACE);
-	assert_int_equal(resize(t, 16384, &cq), BYPASS_RDMA_E_NO_SPACE);
-	assert_int_equal(
-		rdma_guest_call(&t->g,
-				&(struct rdma_guest_call){.command = BYPASS_RDMA_MODIFY_SRQ,
-							  .body = &body,
-							  .body_size = sizeof(body),
-							  .udata = &blob,
-							  .udata_size = sizeof(blob),
-							  .udata_room = BYPASS_RDMA_HIDDEN_ROOM}),
-		BYPASS_RDMA_E_NO_SPACE);
-	assert_int_equal(mock.next_offset, made);
-	assert_int_equal(release(t, cq_map.window, cq_map.size), BYPASS_RDMA_E_BUSY);
-	assert_int_equal(release(t, srq_map.window, srq_map.size), BYPASS_RDMA_E_BUSY);
-}
-
 static void test_hidden_pointer(void **state)
 {
 	struct test *t = *state;
@@ -501,33 +314,6 @@ static void test_kept(void **state)
 	assert_int_equal(rdma_guest_stats(&t->g).objects, 3);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, pd), 0);
 	assert_int_equal(mock_objects(), 1);
-}
-
-/* A handle comes again while pages of the object that had it are still mapped. */
-static void test_orphans(void **state)
-{
-	struct test *t = *state;
-	struct bypass_rdma_mmap kept[2];
-	struct bypass_rdma_cq cq;
-	struct bypass_rdma_qp qp;
-
-	assert_int_equal(create_cq(t, 0, &cq), 0);
-	for (int i = 0; i < 4; i++) {
-		assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
-		assert_int_equal(qp.handle, i);
-		assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle), 0);
-		for (int m = 0; i && m < 2; m++)
-			assert_int_equal(release(t, t->g.mmaps[m].window, MOCK_QUEUE), 0);
-		if (!i)
-			memcpy(kept, t->g.mmaps, sizeof(kept));
-	}
-	for (int i = 0; i < 4; i++)
-		assert_int_equal(create_cq(t, 0, &cq), 0);
-	/* There is room for one queue of two: the first one's is taken back, and only that. */
-	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), BYPASS_RDMA_E_NO_SPACE);
-	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 7 * MOCK_QUEUE);
-	for (int m = 0; m < 2; m++)
-		assert_int_equal(release(t, kept[m].window, MOCK_QUEUE), 0);
 }
 
 static void test_qkey(void **state)
@@ -676,25 +462,6 @@ static void test_reset(void **state)
 	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
 }
 
-/* What the guest wrote where nothing is mapped costs the host memory until the reset, not longer. */
-static void test_stray_touches(void **state)
-{
-	struct test *t = *state;
-	unsigned char resident[64 * 1024 / GUEST_PAGE];
-	struct bypass_rdma_cq cq;
-
-	assert_int_equal(t->g.dev->window.size, 64 * 1024);
-	assert_int_equal(create_cq(t, 0, &cq), 0);
-	memset(t->g.dev->window.hva, 1, t->g.dev->window.size);
-	t->g.dev->ops->reset(t->g.dev);
-	assert_int_equal(mincore(t->g.dev->window.hva, t->g.dev->window.size, resident), 0);
-	for (size_t i = 0; i < sizeof(resident); i++)
-		assert_int_equal(resident[i] & 1, 0);
-	for (unsigned int i = 0; i < t->g.dev->n_queues; i++)
-		guest_queue_free(&t->g.queues[i]);
-	rdma_guest_start(&t->g, t->g.dev);
-}
-
 static void test_broken_queue(void **state)
 {
 	struct test *t = *state;
@@ -708,89 +475,15 @@ static void test_broken_queue(void **state)
 	assert_int_equal(t->g.dev->ops->queue_stop(t->g.dev, BYPASS_RDMA_QUEUE_CONTROL), 3);
 }
 
-/* --- a transport out of process */
-
-static struct {
-	uint64_t offset, size, fd_offset;
-	int fd, maps, unmaps;
-} shown;
-
-/* What a VMM does before it answers: tell of its memory map and of an interrupt. */
-static void *vmm(void *opaque)
-{
-	struct test *t = opaque;
-	int call_fd = t->g.queues[BYPASS_RDMA_QUEUE_CONTROL].setup.call_fd;
-
-	assert_int_equal(t->g.dev->ops->memory(t->g.dev, t->g.guest.mem), 0);
-	assert_int_equal(t->g.dev->ops->queue_call(t->g.dev, BYPASS_RDMA_QUEUE_CONTROL, call_fd),
-			 0);
-	return NULL;
-}
-
-static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint64_t fd_offset,
-		   bool writable)
-{
-	pthread_t thread;
-
-	assert_int_equal(pthread_create(&thread, NULL, vmm, transport), 0);
-	assert_int_equal(pthread_join(thread, NULL), 0);
-	assert_true(writable);
-	shown.offset = offset;
-	shown.size = size;
-	shown.fd = fd;
-	shown.fd_offset = fd_offset;
-	shown.maps++;
-	return shown.maps == 3 ? -EIO : 0;
-}
-
-static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
-{
-	(void)transport, (void)size;
-	shown.offset = offset;
-	shown.unmaps++;
-	return 0;
-}
-
-static void test_out_of_process(void **state)
-{
-	static const struct bypass_virtio_carrier carrier = {.shm_map = shm_map,
-							     .shm_unmap = shm_unmap};
-	struct test *t = *state;
-	struct bypass_rdma_cq cq, second;
-
-	assert_int_equal(t->g.dev->ops->attach(t->g.dev, &carrier, t), 0);
-	assert_int_equal(create_cq(t, 0, &cq), 0);
-	assert_int_equal(shown.fd, mock.cmd_fd);
-	assert_int_equal(shown.fd_offset, MOCK_QUEUE);
-	assert_int_equal(create_cq(t, 0, &second), 0);
-	assert_int_equal(shown.offset, MOCK_QUEUE);
-	/* The VMM refuses the third: nothing of it stays. */
-	assert_int_equal(create_cq(t, 0, &second), BYPASS_RDMA_E_IO);
-	assert_int_equal(mock_objects(), 3);
-	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, cq.handle), 0);
-	assert_int_equal(shown.unmaps, 0);
-	assert_int_equal(release(t, 0, MOCK_QUEUE), 0);
-	assert_int_equal(shown.unmaps, 1);
-	assert_int_equal(shown.offset, 0);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_messages),	   TEST(test_blob),
-		TEST(test_config),	   TEST(test_gids),
-		TEST(test_quota),	   TEST(test_mappings),
-		TEST(test_resize),	   TEST(test_hidden_pointer),
-		TEST(test_ucontext),	   TEST(test_qkey),
-		TEST(test_doorbell),	   TEST(test_events),
-		TEST(test_lost),	   TEST(test_reset),
-		TEST(test_broken_queue),   TEST(test_out_of_process),
-		TEST(test_kept),	   TEST(test_orphans),
-		TEST(test_stray_touches),  TEST(test_multicast),
-		TEST(test_destroy_in_use), TEST(test_stuck_group),
-		TEST(test_reserved),	   TEST(test_resize_without_room),
+		TEST(test_messages),	   TEST(test_blob),	   TEST(test_config),
+		TEST(test_gids),	   TEST(test_quota),	   TEST(test_hidden_pointer),
+		TEST(test_ucontext),	   TEST(test_qkey),	   TEST(test_doorbell),
+		TEST(test_events),	   TEST(test_lost),	   TEST(test_reset),
+		TEST(test_broken_queue),   TEST(test_kept),	   TEST(test_multicast),
+		TEST(test_destroy_in_use), TEST(test_stuck_group), TEST(test_reserved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
