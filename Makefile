@@ -266,7 +266,7 @@ bench:
 
 demo:
 	@tests/setup build
-	@tests/testbed/run examples/demo/demo.sh
+	@tests/testbed/run --cpus 2 examples/demo/demo.sh
 
 PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
 
