@@ -85,7 +85,8 @@ static const struct rdma_blob_rule rules[] = {
  */
 #define OPCODE(name)   (1u << IB_UVERBS_WR_##name)
 #define OPCODES_UD     (OPCODE(SEND) | OPCODE(SEND_WITH_IMM))
-#define OPCODES_INLINE (OPCODES_UD | OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM))
+#define OPCODES_WRITE  (OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM))
+#define OPCODES_INLINE (OPCODES_UD | OPCODES_WRITE)
 #define OPCODES_UC     (OPCODES_INLINE | OPCODE(BIND_MW))
 #define OPCODES_ATOMIC (OPCODE(ATOMIC_CMP_AND_SWP) | OPCODE(ATOMIC_FETCH_AND_ADD))
 #define OPCODES_RC     (OPCODES_UC | OPCODES_ATOMIC | OPCODE(RDMA_READ))
@@ -113,6 +114,15 @@ static struct rxe_ring *to_rxe(struct rdma_ring *ring)
 	return (struct rxe_ring *)ring;
 }
 
+/*
+ * Not every version of the driver sees that what goes over the end of all addresses is in no
+ * region.
+ */
+static bool wraps(uint64_t address, uint64_t length)
+{
+	return address + length < address;
+}
+
 /* Make the scatter list sound: its length is what its entries say, and nothing is done yet. */
 static bool check_sges(struct rxe_dma_info *dma, uint32_t room)
 {
@@ -120,8 +130,11 @@ static bool check_sges(struct rxe_dma_info *dma, uint32_t room)
 
 	if (dma->num_sge > room / sizeof(struct rxe_sge))
 		return false;
-	for (uint32_t i = 0; i < dma->num_sge; i++)
+	for (uint32_t i = 0; i < dma->num_sge; i++) {
+		if (wraps(dma->sge[i].addr, dma->sge[i].length))
+			return false;
 		length += dma->sge[i].length;
+	}
 	if (length > MESSAGE_MAX)
 		return false;
 	dma->length = dma->resid = length;
@@ -143,7 +156,7 @@ static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
 {
 	switch (wr->opcode) {
 	case IB_UVERBS_WR_BIND_MW:
-		return wr->wr.mw.addr + wr->wr.mw.length >= wr->wr.mw.addr;
+		return !wraps(wr->wr.mw.addr, wr->wr.mw.length);
 	case IB_UVERBS_WR_SEND:
 	case IB_UVERBS_WR_SEND_WITH_IMM:
 		/* Without an address handle the driver would send to, and from, any address. */
@@ -157,10 +170,21 @@ static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
 	}
 }
 
+/* The peer's memory, which may be another guest's on the same host. */
+static bool check_remote(const struct rxe_send_wqe *wqe, uint32_t opcode)
+{
+	if (opcode & OPCODES_ATOMIC)
+		return wqe->dma.length == sizeof(uint64_t) &&
+		       !wraps(wqe->wr.wr.atomic.remote_addr, sizeof(uint64_t));
+	return !(opcode & (OPCODES_WRITE | OPCODE(RDMA_READ))) ||
+	       !wraps(wqe->wr.wr.rdma.remote_addr, wqe->dma.length);
+}
+
 static bool check_send(struct rxe_ring *r)
 {
 	struct rxe_send_wqe *wqe = &r->wqe.send;
 	uint32_t room = (1u << r->shift) - sizeof(*wqe), opcode, allowed;
+	bool inlined;
 
 	allowed = r->ring.qp_type == IB_UVERBS_QPT_RC	? OPCODES_RC
 		  : r->ring.qp_type == IB_UVERBS_QPT_UC ? OPCODES_UC
@@ -171,14 +195,15 @@ static bool check_send(struct rxe_ring *r)
 	if (!(opcode & allowed) || (wqe->wr.send_flags & ~SEND_FLAGS) ||
 	    !check_operation(r, &wqe->wr))
 		return false;
+	inlined = wqe->wr.send_flags & INLINE;
 	/* What follows belongs to the driver, which begins with zeroes. */
 	wqe->wr.reserved = 0;
 	wqe->status = wqe->state = wqe->mask = 0;
 	wqe->first_psn = wqe->last_psn = wqe->ack_length = wqe->ssn = wqe->has_rd_atomic = 0;
-	if (wqe->wr.send_flags & INLINE)
-		return (opcode & OPCODES_INLINE) && check_inline(&wqe->dma, room);
-	return check_sges(&wqe->dma, room) &&
-	       (!(opcode & OPCODES_ATOMIC) || wqe->dma.length == sizeof(uint64_t));
+	if (inlined ? !(opcode & OPCODES_INLINE) || !check_inline(&wqe->dma, room)
+		    : !check_sges(&wqe->dma, room))
+		return false;
+	return check_remote(wqe, opcode);
 }
 
 static bool check_receive(struct rxe_ring *r)

@@ -244,6 +244,37 @@ static void test_unsound(void **state)
 	assert_true(spoilt(post(t)));
 }
 
+/* Memory that goes over the end of all addresses, at this end or at the other one. */
+static void test_wrapped(void **state)
+{
+	static const struct {
+		uint32_t opcode, length;
+		uint64_t local, remote;
+		bool sound;
+	} cases[] = {
+		{IB_UVERBS_WR_SEND, 64, -64, 0, false},
+		{IB_UVERBS_WR_SEND, 63, -64, -1, true},
+		{IB_UVERBS_WR_RDMA_WRITE, 64, 0x5000, -64, false},
+		{IB_UVERBS_WR_RDMA_WRITE, 64, 0x5000, -65, true},
+		{IB_UVERBS_WR_RDMA_WRITE_WITH_IMM, 64, 0x5000, -1, false},
+		{IB_UVERBS_WR_RDMA_READ, 4096, 0x5000, -4095, false},
+		{IB_UVERBS_WR_ATOMIC_FETCH_AND_ADD, 8, 0x5000, -8, false},
+		{IB_UVERBS_WR_ATOMIC_CMP_AND_SWP, 8, 0x5000, -16, true},
+	};
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_RC);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct rxe_send_wqe *wqe = next_send(t);
+
+		wqe->wr.opcode = cases[i].opcode;
+		wqe->wr.wr.rdma.remote_addr = cases[i].remote;
+		wqe->dma.num_sge = 1;
+		wqe->dma.sge[0] = (struct rxe_sge){cases[i].local, cases[i].length, 7};
+		assert_int_equal(spoilt(post(t)), !cases[i].sound);
+	}
+}
+
 static void test_windows(void **state)
 {
 	struct test *t = *state;
@@ -430,9 +461,9 @@ static void test_wild_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sound),	TEST(test_inline),  TEST(test_unsound), TEST(test_windows),
-		TEST(test_ud),		TEST(test_receive), TEST(test_order),	TEST(test_full),
-		TEST(test_wild_header), TEST(test_busy),
+		TEST(test_sound),   TEST(test_inline),	    TEST(test_unsound), TEST(test_wrapped),
+		TEST(test_windows), TEST(test_ud),	    TEST(test_receive), TEST(test_order),
+		TEST(test_full),    TEST(test_wild_header), TEST(test_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
