@@ -56,20 +56,17 @@ static bool fill_one(struct rdma_slice *s, unsigned int queue, size_t size,
 static bool next_event(struct rdma_slice *s, unsigned int queue, void *record)
 {
 	struct bypass_rdma_event *event = record;
-	struct ib_uverbs_async_event_desc desc;
+	struct ib_uverbs_async_event_desc desc = {.event_type = BYPASS_RDMA_EVENT_DEVICE_FATAL};
 
 	(void)queue;
-	if (s->lost) {
-		if (s->lost_told)
+	if (!s->lost && read(s->hca.async_fd, &desc, sizeof(desc)) != sizeof(desc))
+		return false;
+	if (desc.event_type == BYPASS_RDMA_EVENT_DEVICE_FATAL) {
+		s->lost = true;
+		if (!s->given_up || s->lost_told)
 			return false;
 		s->lost_told = true;
-		event->type = htole32(BYPASS_RDMA_EVENT_DEVICE_FATAL);
-		return true;
 	}
-	if (read(s->hca.async_fd, &desc, sizeof(desc)) != sizeof(desc))
-		return false;
-	if (desc.event_type == BYPASS_RDMA_EVENT_DEVICE_FATAL)
-		s->lost = s->lost_told = true;
 	/* The element is the user_handle of a CQ, QP or SRQ, or else a port's number. */
 	event->type = htole32(desc.event_type);
 	event->handle = htole32(desc.element);
@@ -113,12 +110,23 @@ void rdma_lost(struct rdma_slice *s)
 	rdma_events_deliver(s);
 }
 
-void rdma_events_deliver(struct rdma_slice *s)
+static void deliver_events(struct rdma_slice *s)
 {
 	while (fill_one(s, BYPASS_RDMA_QUEUE_EVENT, sizeof(struct bypass_rdma_event), next_event))
 		;
-	if (s->lost && !s->given_up)
+}
+
+/*
+ * The guest hears of a lost HCA last, when its window is empty: it answers with a reset, and
+ * QEMU 11.1 dies of a request about the window that it finds after one.
+ */
+void rdma_events_deliver(struct rdma_slice *s)
+{
+	deliver_events(s);
+	if (s->lost && !s->given_up) {
 		give_up(s);
+		deliver_events(s);
+	}
 }
 
 void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector)

@@ -256,7 +256,7 @@ int rdma_detach(struct rdma_slice *s, struct rdma_object *qp, const uint8_t *gid
 /* With lock held: move what is there, as far as the guest has buffers for it. */
 void rdma_events_deliver(struct rdma_slice *s);
 void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector);
-/* The HCA was removed: tell the guest, give the HCA up. */
+/* The HCA was removed: give it up, tell the guest. */
 void rdma_lost(struct rdma_slice *s);
 
 /* ------------------------------------------------------------------- guard.c */
@@ -312,8 +312,8 @@ struct rdma_slice {
 	struct rdma_command *command;	/* the one buffer for requests … */
 	uint8_t *response;		/* … and this for responses */
 	bool lost;			/* the HCA was removed … */
-	bool lost_told;			/* … and the guest knows … */
-	bool given_up;			/* … and so do we */
+	bool given_up;			/* … and closed … */
+	bool lost_told;			/* … and the guest knows */
 	bool resets;			/* the transport takes the window back by itself */
 
 	pthread_rwlock_t memory_lock;

@@ -168,6 +168,7 @@ static void test_stray_touches(void **state)
 static struct {
 	uint64_t offset, size, fd_offset;
 	int fd, maps, unmaps;
+	uint16_t events; /* that the guest had when a page was last taken back */
 } shown;
 
 /* What a VMM does before it answers: tell of its memory map and of an interrupt. */
@@ -200,19 +201,24 @@ static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint
 
 static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
 {
-	(void)transport, (void)size;
+	struct test *t = transport;
+
+	(void)size;
 	shown.offset = offset;
 	shown.unmaps++;
+	shown.events = __atomic_load_n(&t->g.queues[BYPASS_RDMA_QUEUE_EVENT].ring.used->idx,
+				       __ATOMIC_ACQUIRE);
 	return 0;
 }
 
+static const struct bypass_virtio_carrier carrier = {.shm_map = shm_map, .shm_unmap = shm_unmap};
+
 static void test_out_of_process(void **state)
 {
-	static const struct bypass_virtio_carrier carrier = {.shm_map = shm_map,
-							     .shm_unmap = shm_unmap};
 	struct test *t = *state;
 	struct bypass_rdma_cq cq, second;
 
+	memset(&shown, 0, sizeof(shown));
 	assert_int_equal(t->g.dev->ops->attach(t->g.dev, &carrier, t), 0);
 	assert_int_equal(create_cq(t, 0, &cq), 0);
 	assert_int_equal(shown.fd, mock.cmd_fd);
@@ -229,11 +235,31 @@ static void test_out_of_process(void **state)
 	assert_int_equal(shown.offset, 0);
 }
 
+/* A guest that hears of it resets the device, in which QEMU must find no request of ours. */
+static void test_lost(void **state)
+{
+	const struct ib_uverbs_async_event_desc desc = {.event_type = IBV_EVENT_DEVICE_FATAL};
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	uint32_t event[2];
+
+	memset(&shown, 0, sizeof(shown));
+	assert_int_equal(t->g.dev->ops->attach(t->g.dev, &carrier, t), 0);
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(write(mock.async[1], &desc, sizeof(desc)), sizeof(desc));
+	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
+	assert_int_equal(event[0], BYPASS_RDMA_EVENT_DEVICE_FATAL);
+	assert_int_equal(shown.unmaps, 1);
+	assert_int_equal(shown.events, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).events, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_mappings), TEST(test_resize),	       TEST(test_resize_without_room),
 		TEST(test_orphans),  TEST(test_stray_touches), TEST(test_out_of_process),
+		TEST(test_lost),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
