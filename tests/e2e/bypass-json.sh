@@ -10,9 +10,11 @@ schemas=/usr/local/share/bypass/schema
 modprobe -a vfio-pci crc32_generic rdma_rxe
 interface=$(ls "/sys/bus/pci/devices/$igb/net")
 ip link set "$interface" up
+check "the link is up" wait_for 20 grep -qx 1 "/sys/class/net/$interface/carrier"
 rdma link add rxe0 type rxe netdev "$interface"
 at_exit "rdma link delete rxe0; ip link set $interface down; modprobe -r rdma_rxe"
 at_exit "bypass release --all >/dev/null"
+check "its port is active" wait_for 10 grep -q ACTIVE /sys/class/infiniband/rxe0/ports/1/state
 
 valid() { # SCHEMA COMMAND...
 	local schema=$1
