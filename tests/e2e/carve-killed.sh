@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 600
+# timeout: 1500
 #
 # SIGKILL at each point of carving and releasing in turn: afterwards the host can be put back.
 

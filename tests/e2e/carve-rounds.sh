@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 900
+# timeout: 1800
 #
 # Fifty rounds of carving and releasing leave no trace, and one round leaks nothing.
 

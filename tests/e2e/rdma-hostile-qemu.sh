@@ -5,7 +5,7 @@
 # traffic goes on unharmed, and afterwards the device works. Then the next guest does not spare QEMU,
 # which may not survive it; the one after that finds the service as it was.
 #
-# timeout: 900
+# timeout: 1500
 
 . "${0%/*}/checks"
 . "${0%/*}/rdma-lab"

@@ -3,7 +3,7 @@
 #
 # As rdma-memory, for a guest under QEMU with a slice of `bypass serve`.
 #
-# timeout: 600
+# timeout: 1200
 
 way=qemu
 rounds=2000 # each is slower here

@@ -4,7 +4,7 @@
 # Two guests on one HCA, one under bypass-vmm and one under QEMU: stock programs between them, 64
 # queue pairs at once, and what the one in QEMU may not do to the other.
 #
-# timeout: 600
+# timeout: 1200
 
 . "${0%/*}/checks"
 . "${0%/*}/rdma-lab"
@@ -26,7 +26,7 @@ rdma-isolation rxe0 attacker 10.7.0.2
 END
 PORTS=18515 qemu_guest two
 vmm_guest one --slice "${vfs[0]}"
-check "from bypass-vmm to QEMU" ended one 400
+check "from bypass-vmm to QEMU" ended one 800
 check "the other side of it" ended two 60
 grep -E '^(==|pairs|victim)' one.log
 grep -E '^(pairs|attacker)' two.log

@@ -5,7 +5,7 @@
 # much longer it takes than on the host. The times and rates that perftest itself prints mean
 # nothing here: its clock is the TSC, which no nested, emulated machine has right.
 #
-# timeout: 500
+# timeout: 1200
 
 . "${0%/*}/checks"
 . "${0%/*}/rdma-lab"
