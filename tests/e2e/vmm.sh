@@ -84,8 +84,9 @@ check "a guest that panics and reboots ends with --no-reboot" \
 check "a guest without a root" sh -c "bypass-vmm --kernel /guest/vmlinuz --append 'quiet panic=-1' \
 	--no-reboot </dev/null | grep -q 'Unable to mount root'"
 for signal in TERM INT HUP; do
-	bypass-vmm --kernel /guest/vmlinuz --initrd console.initrd --append quiet --mem 256M <&5 \
-		>signal.console 2>signal.stderr &
+	# What a shell runs in the background ignores SIGINT, until it has a handler of its own.
+	env --default-signal=INT bypass-vmm --kernel /guest/vmlinuz --initrd console.initrd --append quiet \
+		--mem 256M <&5 >signal.console 2>signal.stderr &
 	vmm=$!
 	[ $signal != TERM ] || guest_says signal 60 "cpus 1"
 	sleep 0.5
