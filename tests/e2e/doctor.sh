@@ -44,6 +44,7 @@ mends link "$igb"
 check "a function for a guest" bypass carve "$edu"
 group=$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
 sleep 1000 9<>"/dev/vfio/$group" &
+check "a process has it open" wait_for 10 grep -qsx sleep "/proc/$!/comm"
 ails driver "in use by process $! \(sleep\)" "$edu"
 listed() { bypass list | grep "$edu is in use by sleep ($!)"; }
 check "list says so too" listed
