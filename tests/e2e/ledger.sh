@@ -13,7 +13,7 @@ remember_host
 at_exit "bypass release --all >/dev/null 2>&1 || true"
 
 # The first writes its ledger slowly.
-strace -o /dev/null -e trace=renameat,renameat2 -e inject=renameat,renameat2:delay_exit=3000000:when=1 \
+strace -o /dev/null -e trace=renameat,renameat2 -e inject=renameat,renameat2:delay_exit=15000000:when=1 \
 	bypass carve "$nvme" --vfs 1 >/dev/null &
 first=$!
 wait_for 20 test -e "/run/bypass/$nvme.lock"
