@@ -170,7 +170,8 @@ void bench_server_serve(struct bench_server *server, const struct bench_target *
 		bypass_fail(errno, "the device's thread cannot be woken: %s", strerror(errno));
 	server->wanted = *target;
 	pthread_cond_broadcast(&server->changed);
-	while (server->taken != epoch)
+	/* What another caller wants after us, the thread may take up in place of ours. */
+	while ((int)(server->taken - epoch) < 0)
 		pthread_cond_wait(&server->changed, &server->lock);
 	pthread_mutex_unlock(&server->lock);
 }
