@@ -13,10 +13,10 @@
 
 #include "rdma-verbs.h"
 
-#define SIZE	 4096
-#define MESSAGE	 256
-#define SOON_S	 0.5 /* by then what comes has come */
-#define EVENT_MS 20000
+#define SIZE	4096
+#define MESSAGE 256
+#define SOON_S	0.5 /* what has not come by then is taken not to come */
+#define COMES_S 20  /* for what must come */
 
 /* One end of a connection, with memory that the other may reach. */
 struct end {
@@ -143,20 +143,21 @@ static inline void receive(struct end *e, struct ibv_srq *srq)
 	must(srq ? ibv_post_srq_recv(srq, &wr, &bad) : ibv_post_recv(e->qp, &wr, &bad), "receive");
 }
 
-/* What came, or a status of -1: nothing, soon. */
-static inline struct ibv_wc arrived(struct end *e)
+/* What came, or a status of -1: nothing, within @seconds. */
+static inline struct ibv_wc arrived(struct end *e, double seconds)
 {
 	struct ibv_wc wc = {.status = -1};
-	double end = now() + SOON_S;
+	double end = now() + seconds;
 
 	while (!ibv_poll_cq(e->cq, 1, &wc) && now() < end)
 		usleep(1000);
 	return wc;
 }
 
-static inline void say_arrival(const char *step, struct end *from, struct end *to, uint32_t header)
+static inline void say_arrival_within(double seconds, const char *step, struct end *from,
+				      struct end *to, uint32_t header)
 {
-	struct ibv_wc wc = arrived(to);
+	struct ibv_wc wc = arrived(to, seconds);
 
 	if ((int)wc.status == -1)
 		say(step, "nothing arrives");
@@ -169,10 +170,15 @@ static inline void say_arrival(const char *step, struct end *from, struct end *t
 		say(step, "arrives");
 }
 
+static inline void say_arrival(const char *step, struct end *from, struct end *to, uint32_t header)
+{
+	say_arrival_within(COMES_S, step, from, to, header);
+}
+
 /* Of UC, a sender's completion says nothing of the receiver. */
 static inline bool same(struct end *from, const char *a, const char *b)
 {
-	double end = now() + (from->qp->qp_type == IBV_QPT_UC ? SOON_S : 0);
+	double end = now() + (from->qp->qp_type == IBV_QPT_UC ? COMES_S : 0);
 
 	while (memcmp(a, b, MESSAGE) && now() < end)
 		usleep(1000);
@@ -216,7 +222,7 @@ static inline void say_event(const char *step, const void *element)
 	char text[128];
 
 	do {
-		if (poll(&fd, 1, EVENT_MS) != 1) {
+		if (poll(&fd, 1, COMES_S * 1000) != 1) {
 			say(step, "no event");
 			return;
 		}
