@@ -32,6 +32,7 @@
 #define LIMIT	    0x100000u
 
 #define PATIENCE  30 /* seconds for an answer */
+#define DEEP	  15 /* rounds a minute, or it takes longer: each command is to be met */
 #define STATUSES  16
 #define DOORBELLS BYPASS_RDMA_QUEUE_DOORBELL
 
@@ -629,6 +630,7 @@ int main(int argc, char **argv)
 {
 	bool spare_vmm = argc > 1 && !strcmp(argv[1], "--spare-vmm");
 	struct attack *a;
+	unsigned long seconds;
 	time_t end;
 
 	argc -= spare_vmm;
@@ -641,7 +643,8 @@ int main(int argc, char **argv)
 	printf("hostile: seed %#llx\n", (unsigned long long)chance);
 	fflush(stdout);
 	a = prepare(argv[1], spare_vmm);
-	for (end = time(NULL) + atoi(argv[2]); time(NULL) < end;) {
+	seconds = strtoul(argv[2], NULL, 0);
+	for (end = time(NULL) + seconds; time(NULL) < end || a->deep < seconds / 60 * DEEP;) {
 		if (one_in(2))
 			shallow_round(a);
 		else
