@@ -56,7 +56,6 @@ like_host guest "$no_handle"
 check "nothing is left on the host" nothing_left
 
 options=rxe0
-rm guest.log
 vmm_guest guest
 move_port guest
 check "a guest that is not trusted" ended guest 60
