@@ -43,7 +43,7 @@ start() {
 		echo \$\$ >pid
 		exec sleep 1000" &
 	run=$!
-	wait_for 20 test -s pid
+	check "the command runs" wait_for 20 test -s pid
 }
 for signal in TERM INT HUP; do
 	start

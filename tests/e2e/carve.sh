@@ -19,7 +19,7 @@ modprobe vfio-pci
 # before looks different.
 echo "$igb" >"/sys/bus/pci/devices/$igb/driver/unbind"
 echo "$igb" >/sys/bus/pci/drivers/igb/bind
-wait_for 10 test -e "/sys/bus/pci/devices/$igb/net/$interface"
+check "the interface is there" wait_for 10 test -e "/sys/bus/pci/devices/$igb/net/$interface"
 remember_host
 
 carve_igb() {

@@ -16,12 +16,11 @@ at_exit "bypass release --all >/dev/null 2>&1 || true"
 strace -o /dev/null -e trace=renameat,renameat2 -e inject=renameat,renameat2:delay_exit=15000000:when=1 \
 	bypass carve "$nvme" --vfs 1 >/dev/null &
 first=$!
-wait_for 20 test -e "/run/bypass/$nvme.lock"
-wait_for 20 test -s "/run/bypass/$nvme.lock"
+check "the first says who it is" wait_for 20 test -s "/run/bypass/$nvme.lock"
 holder=$(cat "/run/bypass/$nvme.lock")
 check_error "a second carve at once names who is at it" "process $holder \(bypass\) is carving" \
 	bypass carve "$nvme" --vfs 1
-wait_for 20 test -e "/run/bypass/$nvme.json"
+check "its ledger is there" wait_for 20 test -e "/run/bypass/$nvme.json"
 check_error "so does a release" "process $holder \(bypass\) is carving" bypass release "$nvme"
 busy() { bypass status | grep -E "busy" && bypass status | grep "process $holder is working on it"; }
 check "and status" busy

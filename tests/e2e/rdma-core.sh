@@ -14,9 +14,9 @@ netdev=$(basename "$(ls -d /sys/bus/pci/drivers/igb/*/net/*)")
 at_exit "rdma link delete rxe0 2>/dev/null || true; ip addr flush dev $netdev; ip link set $netdev down"
 ip link set "$netdev" up
 ip addr add 10.7.0.1/24 dev "$netdev"
-wait_for 20 grep -qx 1 "/sys/class/net/$netdev/carrier"
+check "the link is up" wait_for 20 grep -qx 1 "/sys/class/net/$netdev/carrier"
 rdma link add rxe0 type rxe netdev "$netdev"
-wait_for 10 ibv_devinfo -d rxe0 >/dev/null
+check "its HCA" wait_for 10 ibv_devinfo -d rxe0
 resources() { rdma resource show rxe0; }
 before=$(resources)
 unchanged() { [ "$(resources)" = "$before" ] || { resources; return 1; }; }
@@ -42,7 +42,7 @@ check "nothing is left" unchanged
 
 rdma-core wait rxe0,trust-guest >wait.log &
 waiter=$!
-wait_for 20 grep -q ready wait.log
+check "a slice in use" wait_for 20 grep -q ready wait.log
 check "the HCA can be removed from under a slice" timeout 30 rdma link delete rxe0
 wait $waiter || fail "the slice did not survive it: $(cat wait.log)"
 cat wait.log

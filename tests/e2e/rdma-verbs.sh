@@ -25,7 +25,7 @@ move_port() {
 	ip link set "$netdev" down
 	check "$1: the port is down" wait_mark "$1" 60 down
 	ip link set "$netdev" up
-	wait_for 20 grep -qx 1 "/sys/class/net/$netdev/carrier"
+	check "$1: the link is up" wait_for 20 grep -qx 1 "/sys/class/net/$netdev/carrier"
 }
 said() { tr -d '\r' <"$1.log" | sed -n 's/^verbs: //p'; }
 

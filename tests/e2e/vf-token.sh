@@ -19,5 +19,5 @@ check "carve the PF whole" bypass carve "$igb"
 at_exit "echo 0 >$device/sriov_numvfs"
 echo 1 >"$device/sriov_numvfs"
 vf=$(basename "$(readlink "$device/virtfn0")")
-wait_for 5 test -e "/sys/bus/pci/devices/$vf/driver"
+check "the VF has a driver" wait_for 20 test -e "/sys/bus/pci/devices/$vf/driver"
 check "a VF needs the token" vf_token "$igb" "$vf"
