@@ -43,7 +43,7 @@ static const char usage[] =
 	"                  exit status 1 when one got worse\n"
 	"  --rounds N      7 to 99, default 21\n"
 	"  --verify N      measure nothing: N operations a path, every byte checked\n"
-	"  --help          this text\n"
+	"  -h, --help      this text\n"
 	"\n"
 	"Examples:\n"
 	"  bypass bench --json=today.json --plot plots/\n"
@@ -75,7 +75,7 @@ static int parse(int argc, char **argv, struct options *options)
 	int option;
 
 	*options = (struct options){.rounds = ROUNDS};
-	while ((option = getopt_long(argc, argv, "", longs, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
 		switch (option) {
 		case 'j':
 			options->json = optarg ? optarg : "-";
