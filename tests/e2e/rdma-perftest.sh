@@ -1,9 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# perftest over all sizes between two processes of a guest: what it costs beside the data, and how
-# much longer it takes than on the host. The times and rates that perftest itself prints mean
-# nothing here: its clock is the TSC, which no nested, emulated machine has right.
+# perftest over all sizes up to 4 KiB (latency) and 1 MiB (bandwidth), of datagrams up to 1 KiB,
+# between two processes of a guest: what it costs beside the data, and how much longer it takes than
+# on the host. The times and rates that perftest itself prints mean nothing here: its clock is the
+# TSC, which no nested, emulated machine has right.
 #
 # timeout: 1200
 
