@@ -255,7 +255,7 @@ setup:
 	@tests/setup
 
 # The emulated host builds the project for itself.
-# Two minutes on CPUs that are otherwise idle; the figures with all samples, and pictures.
+# A minute or two on CPUs that are otherwise idle; the figures with all samples, and pictures.
 bench:
 	tests/setup bench
 	$(MAKE) -s $(PARALLEL) $(O)/bin/bypass-bench
