@@ -57,6 +57,18 @@ void vu_backend_cancel(struct vu *vu, bool cancel)
 		eventfd_read(vu->backend.cancel_fd, &count);
 }
 
+/*
+ * While @mute is on, the front end is asked for nothing. QEMU 11.1 dies of what it finds
+ * here once it has stopped the device; and it takes all pages back when it resets it.
+ */
+void vu_backend_mute(struct vu *vu, bool mute)
+{
+	pthread_mutex_lock(&vu->backend.lock);
+	vu->backend.mute = mute;
+	pthread_mutex_unlock(&vu->backend.lock);
+}
+
+/* -ECANCELED: nothing was sent. */
 static int send_request(struct vu *vu, uint32_t request, const void *data, uint32_t size, int fd,
 			bool need_reply)
 {
@@ -71,7 +83,8 @@ static int send_request(struct vu *vu, uint32_t request, const void *data, uint3
 	} control = {};
 	struct iovec iov[] = {{&header, sizeof(header)}, {(void *)data, size}};
 	struct msghdr hdr = {.msg_iov = iov, .msg_iovlen = 2};
-	ssize_t n;
+	ssize_t n = 0;
+	bool mute;
 
 	if (fd >= 0) {
 		struct cmsghdr *c = &control.align;
@@ -84,10 +97,13 @@ static int send_request(struct vu *vu, uint32_t request, const void *data, uint3
 		hdr.msg_controllen = sizeof(control);
 	}
 	pthread_mutex_lock(&vu->backend.lock);
-	do {
-		n = sendmsg(vu->backend.fd, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT);
-	} while (n < 0 && errno == EINTR);
+	mute = vu->backend.mute;
+	while (!mute && (n = sendmsg(vu->backend.fd, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT)) < 0 &&
+	       errno == EINTR)
+		;
 	pthread_mutex_unlock(&vu->backend.lock);
+	if (mute)
+		return bypass_fail(ECANCELED, "the guest's device is being stopped");
 	if (n == (ssize_t)(sizeof(header) + size))
 		return 0;
 	return bypass_fail(n < 0 ? errno : EPROTO, "cannot send a request to the VMM: %s",
@@ -213,7 +229,7 @@ static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
 		return 0;
 	ret = send_request(vu, VU_BACKEND_SHMEM_UNMAP, &map, sizeof(map), -1, wait);
 	if (ret < 0 || !wait)
-		return ret;
+		return ret == -ECANCELED ? 0 : ret;
 	ret = await_reply(vu, "unmap a page of the window");
 	return ret < 0 ? ret : note_shown(vu, &map, -1);
 }

@@ -50,6 +50,7 @@ static int start(struct vu *vu, struct vu_vring *vring)
 		ret = vu_memory_gpa(vu, vring->addr.used, &q->used);
 	if (ret)
 		return ret;
+	vu_backend_mute(vu, false);
 	/* A ring that runs already may wait for the front end, which waits for this one. */
 	vu_backend_cancel(vu, true);
 	ret = vu->dev->ops->queue_start(vu->dev, vring - vu->vrings, q);
@@ -65,6 +66,8 @@ static void stop(struct vu *vu, struct vu_vring *vring)
 	if (!vring->started)
 		return;
 	vring->started = false;
+	/* Until one starts again: mostly all stop, one after the other. */
+	vu_backend_mute(vu, true);
 	vu_backend_cancel(vu, true);
 	next = vu->dev->ops->queue_stop(vu->dev, vring - vu->vrings);
 	vu_backend_cancel(vu, false);

@@ -189,6 +189,7 @@ struct vu_backend {
 	int cancel_fd;	      /* readable: whoever waits for a reply shall give up */
 	pthread_mutex_t lock; /* of what is sent, and of what is shown */
 	unsigned int abandoned;
+	bool mute; /* the front end stops the device: nothing more is sent */
 	struct vu_shown *shown;
 	unsigned int n_shown;
 };
@@ -218,6 +219,7 @@ extern const struct bypass_virtio_carrier vu_carrier;
 int vu_backend_open(struct vu *vu, int fd);
 void vu_backend_close(struct vu *vu);
 void vu_backend_cancel(struct vu *vu, bool cancel);
+void vu_backend_mute(struct vu *vu, bool mute);
 bool vu_backend_shows(struct vu *vu, const struct stat *file);
 
 /* vhost-user-memory.c */
