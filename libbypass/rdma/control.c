@@ -87,8 +87,11 @@ static const struct shape *find_shape(uint32_t code)
 	return NULL;
 }
 
-static uint32_t to_status(int err)
+static uint32_t to_status(const struct rdma_slice *s, int err)
 {
+	/* The guest answers NO_DEVICE with a reset, which it must not before its window is empty. */
+	if (err == -ENODEV && !s->lost)
+		return BYPASS_RDMA_E_IO;
 	switch (-err) {
 	case 0:
 		return BYPASS_RDMA_OK;
@@ -184,7 +187,7 @@ uint32_t rdma_control_execute(struct rdma_slice *s, struct rdma_command *c, uint
 	if (!err)
 		err = shape->handler(s, c);
 	rdma_count(&s->stats.commands, 1);
-	header.status = htole32(to_status(err));
+	header.status = htole32(to_status(s, err));
 	if (err) {
 		rdma_count(&s->stats.refused, 1);
 		bypass_log(BYPASS_LOG_DEBUG, "%s: %s refused: %s", s->dev.name,

@@ -292,6 +292,15 @@ static int start_doorbell(struct rdma_slice *s, int kick_fd)
 	return rdma_doorbell_start(s);
 }
 
+static int stop_queue(struct rdma_slice *s, unsigned int index)
+{
+	if (index == BYPASS_RDMA_QUEUE_DOORBELL)
+		rdma_doorbell_stop(s);
+	else
+		unwatch(s, s->queues[index].queue.kick_fd);
+	return bypass_virtqueue_stop(&s->queues[index]);
+}
+
 static int rdma_queue_start(struct bypass_virtio_device *dev, unsigned int index,
 			    const struct bypass_virtio_queue *queue)
 {
@@ -319,7 +328,7 @@ static int rdma_queue_start(struct bypass_virtio_device *dev, unsigned int index
 	if (!err && !s->control_runs)
 		err = start_control(s);
 	if (err)
-		bypass_virtqueue_stop(&s->queues[index]);
+		stop_queue(s, index);
 	else
 		eventfd_write(queue->kick_fd, 1); /* for what may be in it already */
 out:
@@ -348,13 +357,8 @@ static int rdma_queue_stop(struct bypass_virtio_device *dev, unsigned int index)
 	if (index >= dev->n_queues)
 		return bypass_fail(EINVAL, "%s has no queue %u", dev->name, index);
 	enter(s);
-	if (bypass_virtqueue_started(&s->queues[index])) {
-		if (index == BYPASS_RDMA_QUEUE_DOORBELL)
-			rdma_doorbell_stop(s);
-		else
-			unwatch(s, s->queues[index].queue.kick_fd);
-		next = bypass_virtqueue_stop(&s->queues[index]);
-	}
+	if (bypass_virtqueue_started(&s->queues[index]))
+		next = stop_queue(s, index);
 	leave(s);
 	return next;
 }
