@@ -80,14 +80,14 @@ static const struct rdma_blob_rule rules[] = {
 #define MESSAGE_MAX (1ull << 31)
 
 /*
- * Nothing that invalidates: the driver does not ask whose the memory window is, and takes one
- * that is not bound for one that is.
+ * Nothing about memory windows: the driver does not ask whose one is that a request invalidates,
+ * and takes one that is not bound for one that is; and not every version of it asks whose the
+ * window and the region are that a request binds.
  */
 #define OPCODE(name)   (1u << IB_UVERBS_WR_##name)
 #define OPCODES_UD     (OPCODE(SEND) | OPCODE(SEND_WITH_IMM))
 #define OPCODES_WRITE  (OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM))
-#define OPCODES_INLINE (OPCODES_UD | OPCODES_WRITE)
-#define OPCODES_UC     (OPCODES_INLINE | OPCODE(BIND_MW))
+#define OPCODES_UC     (OPCODES_UD | OPCODES_WRITE)
 #define OPCODES_ATOMIC (OPCODE(ATOMIC_CMP_AND_SWP) | OPCODE(ATOMIC_FETCH_AND_ADD))
 #define OPCODES_RC     (OPCODES_UC | OPCODES_ATOMIC | OPCODE(RDMA_READ))
 
@@ -154,30 +154,31 @@ static bool check_inline(struct rxe_dma_info *dma, uint32_t room)
 /* What the driver believes of each operation; the keys themselves it does check. */
 static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
 {
-	switch (wr->opcode) {
-	case IB_UVERBS_WR_BIND_MW:
-		return !wraps(wr->wr.mw.addr, wr->wr.mw.length);
-	case IB_UVERBS_WR_SEND:
-	case IB_UVERBS_WR_SEND_WITH_IMM:
-		/* Without an address handle the driver would send to, and from, any address. */
-		if (r->ring.qp_type != IB_UVERBS_QPT_UD)
-			return true;
-		wr->wr.ud.pkey_index = 0;
-		/* An HCA would not send a privileged Q_Key that a request names; this driver does. */
-		return wr->wr.ud.ah_num && !(wr->wr.ud.remote_qkey & RDMA_QKEY_PRIVILEGED);
-	default:
+	if (r->ring.qp_type != IB_UVERBS_QPT_UD)
 		return true;
-	}
+	wr->wr.ud.pkey_index = 0;
+	/*
+	 * Without an address handle the driver would send to, and from, any address. And an HCA
+	 * would not send a privileged Q_Key that a request names; this driver does.
+	 */
+	return wr->wr.ud.ah_num && !(wr->wr.ud.remote_qkey & RDMA_QKEY_PRIVILEGED);
 }
 
-/* The peer's memory, which may be another guest's on the same host. */
-static bool check_remote(const struct rxe_send_wqe *wqe, uint32_t opcode)
+/*
+ * The peer's memory, which may be another guest's on the same host. Its address stands in the
+ * request twice: iova is what goes over the wire, the other what the driver restores it from.
+ */
+static bool check_remote(struct rxe_send_wqe *wqe, uint32_t opcode)
 {
-	if (opcode & OPCODES_ATOMIC)
-		return wqe->dma.length == sizeof(uint64_t) &&
-		       !wraps(wqe->wr.wr.atomic.remote_addr, sizeof(uint64_t));
-	return !(opcode & (OPCODES_WRITE | OPCODE(RDMA_READ))) ||
-	       !wraps(wqe->wr.wr.rdma.remote_addr, wqe->dma.length);
+	wqe->iova = 0;
+	if (opcode & OPCODES_ATOMIC) {
+		wqe->iova = wqe->wr.wr.atomic.remote_addr;
+		if (wqe->dma.length != sizeof(uint64_t))
+			return false;
+	} else if (opcode & (OPCODES_WRITE | OPCODE(RDMA_READ))) {
+		wqe->iova = wqe->wr.wr.rdma.remote_addr;
+	}
+	return !wraps(wqe->iova, wqe->dma.length);
 }
 
 static bool check_send(struct rxe_ring *r)
@@ -200,7 +201,7 @@ static bool check_send(struct rxe_ring *r)
 	wqe->wr.reserved = 0;
 	wqe->status = wqe->state = wqe->mask = 0;
 	wqe->first_psn = wqe->last_psn = wqe->ack_length = wqe->ssn = wqe->has_rd_atomic = 0;
-	if (inlined ? !(opcode & OPCODES_INLINE) || !check_inline(&wqe->dma, room)
+	if (inlined ? !(opcode & OPCODES_UC) || !check_inline(&wqe->dma, room)
 		    : !check_sges(&wqe->dma, room))
 		return false;
 	return check_remote(wqe, opcode);
@@ -349,8 +350,7 @@ static const struct rdma_guard guard = {
 	.look = rxe_look,
 	.move = rxe_move,
 	.close = rxe_close,
-	.no_windows = "rxe follows a null pointer when somebody invalidates a window that is not "
-		      "bound",
+	.no_windows = "rxe does not ask whose the window is when somebody invalidates it",
 };
 
 const struct rdma_dialect rdma_dialect_rxe = {

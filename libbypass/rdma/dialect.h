@@ -95,7 +95,7 @@ struct rdma_guard {
 	 */
 	unsigned int (*move)(struct rdma_ring *ring, bool *left);
 	void (*close)(struct rdma_ring *ring);
-	const char *no_windows; /* why there is no memory window of type 2; NULL: there is */
+	const char *no_windows; /* why there are no memory windows; NULL: there are */
 };
 
 struct rdma_dialect {

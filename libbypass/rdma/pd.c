@@ -68,10 +68,9 @@ int rdma_alloc_mw(struct rdma_slice *s, struct rdma_command *c)
 		return -EBADF;
 	if (type != 1 && type != 2)
 		return bypass_fail(EINVAL, "There is no memory window of type %u", type);
-	if (type == 2 && s->guarded && s->dialect->guard->no_windows)
+	if (s->guarded && s->dialect->guard->no_windows)
 		return bypass_fail(EOPNOTSUPP,
-				   "A guest that is not trusted gets no memory window of type 2: "
-				   "%s",
+				   "A guest that is not trusted gets no memory windows: %s",
 				   s->dialect->guard->no_windows);
 	in.pd_handle = pd->host;
 	err = create(s, c, RDMA_MW, IB_USER_VERBS_CMD_ALLOC_MW, &in, sizeof(in), &out, sizeof(out),

@@ -81,19 +81,22 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	(IB_UVERBS_DEVICE_RAW_MULTI | IB_UVERBS_DEVICE_XRC | IB_UVERBS_DEVICE_RAW_IP_CSUM |        \
 	 IB_UVERBS_DEVICE_MANAGED_FLOW_STEERING)
 
-#define CAPS_WINDOW_2 (IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2A | IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2B)
+#define CAPS_WINDOWS                                                                               \
+	(IB_UVERBS_DEVICE_MEM_WINDOW | IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2A |                       \
+	 IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2B)
 
 /* What QUERY_DEVICE will say. */
 static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
 {
 	const struct bypass_rdma_quota *q = &s->options.quota;
 	uint64_t caps = hca->device_cap_flags & ~(uint64_t)CAPS_UNREACHABLE;
+	bool windows = !(s->guarded && s->dialect->guard && s->dialect->guard->no_windows);
 	uint64_t mr = hca->max_mr_size < q->pinned_bytes ? hca->max_mr_size : q->pinned_bytes;
 
 	if (s->guarded)
 		caps &= ~(uint64_t)IB_UVERBS_DEVICE_SRQ_RESIZE;
-	if (s->guarded && s->dialect->guard && s->dialect->guard->no_windows)
-		caps &= ~(uint64_t)CAPS_WINDOW_2;
+	if (!windows)
+		caps &= ~(uint64_t)CAPS_WINDOWS;
 	s->limits = (struct bypass_rdma_device){
 		.fw_ver = htole64(hca->fw_ver),
 		.max_mr_size = htole64(mr),
@@ -111,7 +114,7 @@ static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_dev
 		.max_cq = htole32(q->cqs),
 		.max_cqe = htole32(lesser(hca->max_cqe, q->depth)),
 		.max_mr = htole32(q->mrs),
-		.max_mw = htole32(q->mws),
+		.max_mw = htole32(windows ? q->mws : 0),
 		.max_pd = htole32(q->pds),
 		.max_ah = htole32(q->ahs),
 		.max_srq = htole32(q->srqs),

@@ -509,6 +509,7 @@ static void write_work(struct attack *a, const struct object *qp, struct rxe_sen
 	} else {
 		wqe->wr.wr.rdma.remote_addr = mr->iova;
 		wqe->wr.wr.rdma.rkey = mr->key;
+		wqe->iova = one_in(2) ? mr->iova : any();
 	}
 }
 
