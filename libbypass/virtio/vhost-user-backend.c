@@ -231,7 +231,10 @@ static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
 	if (ret < 0 || !wait)
 		return ret == -ECANCELED ? 0 : ret;
 	ret = await_reply(vu, "unmap a page of the window");
-	return ret < 0 ? ret : note_shown(vu, &map, -1);
+	if (ret < 0)
+		return ret;
+	vu->backend.shows--;
+	return note_shown(vu, &map, -1);
 }
 
 static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint64_t fd_offset,
@@ -248,6 +251,12 @@ static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint
 
 	if (vu->backend.fd < 0)
 		return bypass_fail(ENOTCONN, "the VMM gave no channel for requests");
+	/* Each is a memory region for QEMU 11.1, which ends itself when it has too many. */
+	if (vu->backend.shows == VU_SHOWS_MAX)
+		return bypass_fail(ENOSPC,
+				   "the guest has %u queues mapped, and the VMM can show no more "
+				   "(a QP is two, a CQ and an SRQ one each)",
+				   VU_SHOWS_MAX);
 	/* Before: it may tell us of the page before it answers. */
 	ret = note_shown(vu, &map, fd);
 	if (!ret)
@@ -255,6 +264,8 @@ static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint
 	if (ret < 0)
 		return ret;
 	ret = await_reply(vu, "map a page of the window");
+	if (!ret)
+		vu->backend.shows++;
 	/* Requests are served in their order: this one undoes the other, should it take effect. */
 	if (ret == -ECANCELED) {
 		send_request(vu, VU_BACKEND_SHMEM_UNMAP, &map, sizeof(map), -1, false);

@@ -29,6 +29,7 @@ static void reset(struct vu *vu)
 	vu_backend_cancel(vu, true);
 	vu->dev->ops->reset(vu->dev);
 	vu_backend_cancel(vu, false);
+	vu->backend.shows = 0; /* the front end takes them back */
 	vu->accepted = false;
 }
 

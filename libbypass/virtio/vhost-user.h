@@ -73,6 +73,7 @@ enum vu_backend_request {
 #define VU_SHMEM_IDS   256
 #define VU_TABLE_MAX   8   /* regions in one SET_MEM_TABLE, so also descriptors in a message */
 #define VU_SLOTS_MAX   509 /* regions in all; as many as QEMU can have besides its own */
+#define VU_SHOWS_MAX   448 /* pieces of the window among them, so that guest RAM has room */
 #define VU_PAYLOAD_MAX 4096
 #define VU_CONFIG_MAX  256
 
@@ -190,6 +191,7 @@ struct vu_backend {
 	pthread_mutex_t lock; /* of what is sent, and of what is shown */
 	unsigned int abandoned;
 	bool mute; /* the front end stops the device: nothing more is sent */
+	unsigned int shows; /* pieces of the window that are mapped */
 	struct vu_shown *shown;
 	unsigned int n_shown;
 };

@@ -460,6 +460,22 @@ static void test_shm_map(void **state)
 		pthread_join(mapper, NULL);
 		assert_int_equal(map_result, result ? -EIO : 0);
 	}
+	for (int i = 1; i < VU_SHOWS_MAX; i++) {
+		answer_request(VU_BACKEND_SHMEM_MAP, 0);
+		assert_null(map_page(NULL));
+		assert_int_equal(map_result, 0);
+		receive_request(VU_BACKEND_SHMEM_MAP, &map);
+	}
+	/* One more would be QEMU's end. */
+	assert_null(map_page(NULL));
+	assert_int_equal(map_result, -ENOSPC);
+	answer_request(VU_BACKEND_SHMEM_UNMAP, 0);
+	assert_null(unmap_page(NULL));
+	assert_int_equal(map_result, 0);
+	receive_request(VU_BACKEND_SHMEM_UNMAP, &map);
+	answer_request(VU_BACKEND_SHMEM_MAP, 0);
+	assert_null(map_page(NULL));
+	assert_int_equal(map_result, 0);
 	mapping = false;
 	assert_int_equal(hang_up(), 0);
 }
