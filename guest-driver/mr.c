@@ -58,9 +58,9 @@ struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 
 	}
 	describe(&command, &request, mr->pin, iova, length);
 	err = bypass_create(dev, &mr->object, 0, &command);
-	bypass_pin_described(mr->pin);
 	if (err)
 		goto unpin;
+	bypass_pin_described(mr->pin);
 	mr->ibmr.lkey = le32_to_cpu(response.lkey);
 	mr->ibmr.rkey = le32_to_cpu(response.rkey);
 	return &mr->ibmr;
@@ -109,10 +109,10 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 		return ERR_PTR(-EINVAL); /* pinned for reading: writes would miss the process */
 	}
 	err = bypass_execute(dev, &command);
-	if (pin)
+	if (pin && !err) {
 		bypass_pin_described(pin);
-	if (pin && !err)
 		swap(mr->pin, pin);
+	}
 	if (pin)
 		bypass_unpin(dev, pin); /* the one that is not used */
 	if (err)

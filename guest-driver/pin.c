@@ -62,7 +62,7 @@ static int list_runs(struct bypass_pin *pin)
 }
 
 /**
- * bypass_pin_described() - the host has read the runs
+ * bypass_pin_described() - the host has read the runs, and answered
  * @pin: keeps the memory, but not the list
  */
 void bypass_pin_described(struct bypass_pin *pin)
