@@ -283,7 +283,8 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 		memcpy(&handle, command->response, sizeof(handle));
 		bypass_destroy_handle(dev, command->undo, command->ucontext, le32_to_cpu(handle));
 	}
-	if (err && command->mmaps)
+	/* What nothing undoes has happened: the host shows the object there from now on. */
+	if (err && command->mmaps && command->undo)
 		bypass_mmaps_remove(command->mmaps);
 	return err;
 }

@@ -84,8 +84,7 @@ int bypass_change(struct bypass_dev *dev, struct bypass_object *object,
 	/* The core lets two threads resize one queue at a time. */
 	mutex_lock(&object->lock);
 	err = bypass_execute(dev, command);
-	if (!err)
-		bypass_mmaps_replace(&object->mmaps, &mmaps);
+	bypass_mmaps_replace(&object->mmaps, &mmaps);
 	mutex_unlock(&object->lock);
 	return err;
 }
