@@ -142,6 +142,9 @@ static int get_port_immutable(struct ib_device *ibdev, u32 port,
 
 static enum rdma_link_layer get_link_layer(struct ib_device *ibdev, u32 port)
 {
+	/* The core asks for what the host says of a queue pair, too. */
+	if (!rdma_is_port_valid(ibdev, port))
+		return IB_LINK_LAYER_UNSPECIFIED;
 	return to_dev(ibdev)->ports[port - 1].link_layer;
 }
 

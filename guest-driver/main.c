@@ -233,6 +233,8 @@ static void free_dev(struct bypass_dev *dev)
 	if (dev->control) {
 		bypass_control_drain(dev);
 		dev->vdev->config->del_vqs(dev->vdev);
+		/* Not every transport's reset waits for an interrupt that is being handled. */
+		cancel_work_sync(&dev->event_work);
 	}
 	bypass_events_free(dev);
 	bypass_doorbell_free(dev);
