@@ -190,7 +190,7 @@ struct vu_backend {
 	int cancel_fd;	      /* readable: whoever waits for a reply shall give up */
 	pthread_mutex_t lock; /* of what is sent, and of what is shown */
 	unsigned int abandoned;
-	bool mute; /* the front end stops the device: nothing more is sent */
+	bool mute;	    /* the front end stops the device: nothing more is sent */
 	unsigned int shows; /* pieces of the window that are mapped */
 	struct vu_shown *shown;
 	unsigned int n_shown;
