@@ -315,6 +315,7 @@ static inline int mock_query_device(const struct mock_call *c)
 		.max_mr = 1 << 19,
 		.max_pd = 1 << 20,
 		.max_mw = 1 << 19,
+		.device_cap_flags = IB_UVERBS_DEVICE_MEM_WINDOW | IB_UVERBS_DEVICE_SRQ_RESIZE,
 		.max_ah = 32767,
 		.max_srq = 1 << 19,
 		.max_srq_wr = 1 << 20,

@@ -283,16 +283,24 @@ static void test_wrapped(void **state)
 static void test_windows(void **state)
 {
 	struct test *t = *state;
-	struct bypass_rdma_alloc_mw body = {.type = 2};
+	struct bypass_rdma_alloc_mw body = {.pd = t->pd};
+	struct bypass_rdma_device device;
 	struct bypass_rdma_mr mw;
 	struct rxe_send_wqe *wqe;
 
 	create(t, IB_UVERBS_QPT_RC);
-	body.pd = t->pd;
 	/* Neither windows of its own, nor a key that it has guessed. */
 	for (body.type = 1; body.type <= 2; body.type++)
 		assert_int_equal(RDMA_GUEST_CALL(&t->g, ALLOC_MW, &body, &mw),
 				 BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(
+		rdma_guest_call(&t->g,
+				&(struct rdma_guest_call){.command = BYPASS_RDMA_QUERY_DEVICE,
+							  .reply = &device,
+							  .reply_size = sizeof(device)}),
+		0);
+	assert_int_equal(device.max_mw, 0);
+	assert_int_equal(device.device_cap_flags, 0); /* nor can it resize an SRQ */
 	wqe = next_send(t);
 	wqe->wr.opcode = IB_UVERBS_WR_LOCAL_INV;
 	wqe->wr.ex.invalidate_rkey = 0x100;

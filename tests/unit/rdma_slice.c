@@ -375,6 +375,11 @@ static void test_doorbell(void **state)
 	assert_int_equal(mock.user_handle[mock.last_armed], cq.handle);
 	assert_int_equal(mock.post_sends, 2);
 	assert_true(rdma_guest_stats(&t->g).kicks >= 1 && rdma_guest_stats(&t->g).kicks <= 8);
+	/* And none of a queue that was stopped. */
+	t->g.dev->ops->queue_stop(t->g.dev, BYPASS_RDMA_QUEUE_DOORBELL);
+	rdma_guest_post_send(&t->g, qp.handle);
+	usleep(20000);
+	assert_int_equal(mock.post_sends, 2);
 }
 
 /* What the doorbell thread is using just now can be destroyed nevertheless. */
@@ -402,6 +407,7 @@ static void test_events(void **state)
 	struct test *t = *state;
 	struct ib_uverbs_async_event_desc desc = {.element = 2, .event_type = IBV_EVENT_QP_FATAL};
 	struct ib_uverbs_comp_event_desc completion = {.cq_handle = 1};
+	struct bypass_virtio_queue setup;
 	uint32_t event[2];
 
 	for (int i = 0; i < 600; i++) {
@@ -421,6 +427,12 @@ static void test_events(void **state)
 	assert_int_equal(rdma_guest_stats(&t->g).events, 600);
 	assert_int_equal(rdma_guest_stats(&t->g).completions, 1);
 	assert_true(t->g.dev->ops->interrupts(t->g.dev) > 3);
+	/* Stopped, and started again with the same descriptors. */
+	setup = t->g.queues[BYPASS_RDMA_QUEUE_EVENT].setup;
+	setup.next = t->g.dev->ops->queue_stop(t->g.dev, BYPASS_RDMA_QUEUE_EVENT);
+	assert_int_equal(t->g.dev->ops->queue_start(t->g.dev, BYPASS_RDMA_QUEUE_EVENT, &setup), 0);
+	assert_int_equal(write(mock.async[1], &desc, sizeof(desc)), sizeof(desc));
+	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
 }
 
 static void test_lost(void **state)

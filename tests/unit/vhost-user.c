@@ -477,7 +477,13 @@ static void test_shm_map(void **state)
 	assert_null(map_page(NULL));
 	assert_int_equal(map_result, 0);
 	receive_request(VU_BACKEND_SHMEM_MAP, &map); /* it carries our end of the socket */
+	/* With a reset all pages are gone. */
 	mapping = false;
+	assert_int_equal(tell(VU_RESET_DEVICE, NULL, 0, -1), 0);
+	answer_request(VU_BACKEND_SHMEM_MAP, 0);
+	assert_null(map_page(NULL));
+	assert_int_equal(map_result, 0);
+	receive_request(VU_BACKEND_SHMEM_MAP, &map);
 	assert_int_equal(hang_up(), 0);
 }
 
