@@ -19,7 +19,7 @@
 #include <bypass/memory.h>
 #include <bypass/vhost-user.h>
 
-#include "../../libbypass/virtio/vhost-user.h"
+#include "../../libbypass/vhost-user/internal.h"
 
 #define RAM_SIZE     0x10000
 #define MESSAGES_MAX 64

@@ -22,7 +22,7 @@
 #include <bypass/memory.h>
 #include <bypass/vhost-user.h>
 
-#include "../../libbypass/virtio/vhost-user.h"
+#include "../../libbypass/vhost-user/internal.h"
 
 #define RAM_SIZE 0x100000
 #define RAM_USER 0x7f0000000000ull

@@ -9,7 +9,7 @@
 
 #include <bypass/error.h>
 
-#include "vhost-user.h"
+#include "internal.h"
 
 static struct vu_vring *take_ring(struct vu *vu, uint64_t index)
 {

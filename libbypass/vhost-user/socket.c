@@ -11,7 +11,7 @@
 
 #include <bypass/error.h>
 
-#include "vhost-user.h"
+#include "internal.h"
 
 void vu_close_fds(struct vu_message *msg)
 {

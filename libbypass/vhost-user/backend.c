@@ -18,7 +18,7 @@
 #include <bypass/error.h>
 #include <bypass/log.h>
 
-#include "vhost-user.h"
+#include "internal.h"
 
 int vu_backend_open(struct vu *vu, int fd)
 {

@@ -12,7 +12,7 @@
 #include <bypass/log.h>
 #include <bypass/vhost-user.h>
 
-#include "vhost-user.h"
+#include "internal.h"
 
 /*
  * Not the device status: QEMU's generic vhost-user device tells only parts of it. That the

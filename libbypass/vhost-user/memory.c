@@ -13,7 +13,7 @@
 #include <bypass/error.h>
 #include <bypass/memory.h>
 
-#include "vhost-user.h"
+#include "internal.h"
 
 static void slot_release(struct vu_slot *slot)
 {
