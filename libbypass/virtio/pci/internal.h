@@ -2,8 +2,8 @@
 /*
  * virtio over PCI: where the structures lie, and what the driver has set up.
  */
-#ifndef GLUE_VIRTIO_INTERNAL_H
-#define GLUE_VIRTIO_INTERNAL_H
+#ifndef BYPASS_VIRTIO_PCI_INTERNAL_H
+#define BYPASS_VIRTIO_PCI_INTERNAL_H
 
 #include <pthread.h>
 #include <stdbool.h>
