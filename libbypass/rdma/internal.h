@@ -32,7 +32,7 @@
 #include <bypass/virtqueue.h>
 
 #include "bypass_rdma_abi.h"
-#include "dialect.h"
+#include "dialect/dialect.h"
 
 struct bypass_memory;
 struct ibv_context;

@@ -18,7 +18,7 @@
 
 #include <bypass/error.h>
 
-#include "internal.h"
+#include "../internal.h"
 
 #define MAP(kind, type, member)                                                                    \
 	{                                                                                          \
