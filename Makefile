@@ -149,7 +149,7 @@ $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
 	$(link) -lcmocka
 
 # Those of the bench are linked with all of it but its main().
-$(O)/tests/unit/bench $(O)/tests/e2e/bench_guest: $(filter-out %/main.o,$(BENCH_OBJ))
+$(O)/tests/unit/bench $(O)/tests/e2e/programs/bench_guest: $(filter-out %/main.o,$(BENCH_OBJ))
 
 unit: $(UNIT)
 
@@ -172,9 +172,9 @@ fuzz:
 			-artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name || exit; \
 	done
 
-# A program that a scenario needs is tests/e2e/NAME.c, and is linked in the same way.
-E2E := $(patsubst tests/e2e/%.c,$(O)/tests/e2e/%,$(wildcard tests/e2e/*.c))
-$(E2E): $(O)/tests/e2e/%: $(O)/obj/tests/e2e/%.o $(STATIC)
+# A program that a scenario needs is tests/e2e/programs/NAME.c, and is linked in the same way.
+E2E := $(patsubst tests/e2e/programs/%.c,$(O)/tests/e2e/programs/%,$(wildcard tests/e2e/programs/*.c))
+$(E2E): $(O)/tests/e2e/programs/%: $(O)/obj/tests/e2e/programs/%.o $(STATIC)
 	@mkdir -p $(@D) && $(say) $@
 	$(link)
 
@@ -276,7 +276,7 @@ check:
 	@$(MAKE) -s $(PARALLEL) CC=clang SANITIZE=address,undefined BUILD=$(O)/asan all unit
 	@tests/check
 
-# SCENARIOS= names some of tests/e2e/, else all run
+# SCENARIOS= names some of tests/e2e/scenarios/, else all run
 check-e2e:
 	@tests/setup
 	@tests/e2e/run $(SCENARIOS)

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash
+#
+# What scenarios with guests on an HCA share: the HCA (rxe on the igb adapter), networks for the
+# guests' TCP, guests under bypass-vmm and under QEMU. Sourced after checks.sh.
+#
+# The host is 10.7.0.1. Guests under bypass-vmm have a VF of the adapter and an address beside it,
+# guests under QEMU have QEMU's own network, where the host is 10.0.2.2.
+
+options=rxe0,trust-guest
+host=10.7.0.1
+serve_id=21	# QEMU has no name for 42
+
+modprobe -a kvm-amd crc32_generic rdma_rxe
+adapter=$(basename "$(dirname "$(dirname "$(ls -d /sys/bus/pci/drivers/igb/*/net/*)")")")
+netdev=$(ls "/sys/bus/pci/devices/$adapter/net")
+at_exit "rdma link delete rxe0 2>/dev/null || true; ip addr flush dev $netdev
+	ip link set $netdev down; sysctl -q net.ipv6.conf.$netdev.disable_ipv6=0"
+at_exit "tail -n 25 ./*.log ./*.serve 2>/dev/null || true" # seen if the scenario fails
+sysctl -q "net.ipv6.conf.$netdev.disable_ipv6=1" # so that GID 1 is the IPv4 address
+ip link set "$netdev" up
+ip addr add $host/24 dev "$netdev"
+check "the link is up" wait_for 20 grep -qx 1 "/sys/class/net/$netdev/carrier"
+rdma link add rxe0 type rxe netdev "$netdev"
+check "its HCA" wait_for 10 ibv_devinfo -d rxe0
+
+# What the host holds, to compare.
+resources() { rdma resource show rxe0; }
+untouched=$(resources)
+nothing_left() { [ "$(resources)" = "$untouched" ] || { resources && return 1; }; }
+
+# carve_networks N: VFs for N guests; their addresses in `vfs`.
+carve_networks() {
+	modprobe vfio-pci
+	check "$1 VFs for the guests' TCP" bypass carve "$adapter" --vfs "$1" --name net
+	at_exit "bypass release $adapter"
+	mapfile -t vfs < <(bypass status --json | jq -r '.carvings[].slices[].address')
+}
+
+# What scripts of guests may use too.
+# retry COMMAND...: until it works, for half a minute.
+retry() {
+	for try in $(seq 100); do
+		! "$@" || return 0
+		sleep 0.3
+	done
+	return 1
+}
+
+# run_programs [SERVER]: those in $programs, one a line, in turn; as servers, or as clients that
+# are given SERVER on top.
+run_programs() {
+	echo "$programs" | while read -r program; do
+		echo "== $program"
+		if [ $# -gt 0 ]; then
+			retry timeout 60 $program "$1"
+		else
+			timeout 120 $program
+		fi >"/tmp/out.$#" 2>&1 </dev/null || { cat "/tmp/out.$#" && exit 1; }
+		! grep '^invalid data' "/tmp/out.$#" || exit 1 # of which -c only speaks
+		tail -n 2 "/tmp/out.$#"
+	done
+}
+
+# network ADDRESS: a guest's own.
+network() {
+	for net in /sys/class/net/e*; do
+		ip link set "${net##*/}" up
+		ip addr add "$1/24" dev "${net##*/}"
+	done
+	until grep -qx 1 /sys/class/net/e*/carrier; do
+		sleep 0.2
+	done
+}
+
+# mark WORD: see wait_mark. hear: see say.
+mark() { printf "\nmark: %s\n" "$*"; }
+hear() { read -r word; }
+
+pingpongs="ibv_rc_pingpong -c -g 1 -n 100
+ibv_uc_pingpong -c -g 1 -n 100
+ibv_ud_pingpong -c -g 1 -n 100
+ibv_srq_pingpong -c -g 1 -n 100
+ibv_rc_pingpong -e -c -g 1 -n 100"
+programs=$pingpongs
+
+# make_guest NAME [OPTION of mkguest]...: an initrd whose script is standard input, with $programs.
+make_guest() {
+	local name=$1 program list=()
+	shift
+	for program in $(sed 's/ .*//' <<<"$programs" | sort -u); do
+		list+=(--with "$program")
+	done
+	{
+		echo '#!/bin/sh'
+		declare -f retry run_programs network mark hear
+		echo "programs='$programs'"
+		cat
+	} >"$name.script"
+	mkguest --kernel "$kernel" "${list[@]}" "$@" "$name.script" "$name.cpio"
+}
+
+# Whose kernel make_guest and the next two use by default; the guests' memory.
+kernel=/guest
+memory=512M
+
+# Which of the next two is start_guest, of scenarios that go through both ways.
+way=${way:-vmm}
+start_guest() { "${way}_guest" "$@"; }
+
+# vmm_guest NAME [OPTION of bypass-vmm]...: in the background; its console goes to NAME.log and
+# comes from NAME.in.
+vmm_guest() {
+	local name=$1
+	shift
+	[ -p "$name.in" ] || mkfifo "$name.in"
+	: >"$name.log" # or else an earlier guest's is read, until the VMM has begun
+	bypass-vmm --kernel "$kernel/vmlinuz" --initrd "$name.cpio" --append quiet --cpus 2 \
+		--mem "$memory" --rdma "$options" --stats-json "$name.json" "$@" <>"$name.in" >"$name.log" 2>&1 &
+	pids[$name]=$!
+	at_exit "kill -KILL $! 2>/dev/null || true"
+}
+
+# qemu_guest NAME [OPTION of QEMU]...: likewise, on a slice of `bypass serve`, which may have served
+# a guest of that name before. PORTS has the TCP ports at which the host's address leads to the guest.
+qemu_guest() {
+	local name=$1 forward='' port
+	shift
+	for port in ${PORTS:-}; do
+		forward+=",hostfwd=tcp:$host:$port-:$port"
+	done
+	[ -p "$name.in" ] || mkfifo "$name.in"
+	: >"$name.log"
+	[ -n "${pids[$name.serve]:-}" ] || serve "$name"
+	qemu-system-x86_64 -M q35,memory-backend=ram -accel kvm -cpu host -smp 2 -m "$memory" \
+		-object "memory-backend-memfd,id=ram,size=$memory,share=on" -nodefaults -nographic \
+		-serial stdio -no-reboot -kernel "$kernel/vmlinuz" -initrd "$name.cpio" \
+		-append "console=ttyS0 panic=-1 quiet" \
+		-netdev "user,id=net$forward" -device virtio-net-pci,netdev=net,romfile= \
+		-chardev "socket,id=rdma,path=$PWD/$name.sock" \
+		-device vhost-user-test-device-pci,chardev=rdma,virtio-id=$serve_id,num_vqs=5,config_size=96 \
+		"$@" <>"$name.in" >"$name.log" 2>&1 &
+	pids[$name]=$!
+	at_exit "kill -KILL $! 2>/dev/null || true"
+}
+
+# serve NAME: a slice at NAME.sock.
+serve() {
+	rm -f "$1.sock"
+	bypass serve --rdma "$options,id=$serve_id,vectors=2" --socket "$PWD/$1.sock" >>"$1.serve" 2>&1 &
+	pids[$1.serve]=$!
+	at_exit "kill $! 2>/dev/null || true"
+	check "the service for $1" wait_for 10 test -S "$1.sock"
+}
+declare -A pids
+
+# leaves_nothing NAME: what a service keeps for its next guest is its open HCA, and nothing else.
+leaves_nothing() {
+	if [ -n "${pids[$1.serve]:-}" ]; then
+		check "the service holds nothing of its guest" wait_for 10 only_open
+		kill "${pids[$1.serve]}"
+		wait "${pids[$1.serve]}" || fail "the service ends with status $?"
+	fi
+	check "nothing is left on the host" nothing_left
+}
+only_open() { [ "$(resources)" = "${untouched/ctx 0/ctx 1}" ]; }
+
+say() { echo "$2" >"$1.in"; }
+marked() { grep -q "^mark: $2" "$1.log"; }
+
+# wait_mark NAME SECONDS WORD: until the guest says so; fails when it ends before that.
+wait_mark() {
+	local end=$((SECONDS + $2))
+	until marked "$1" "$3"; do
+		kill -0 "${pids[$1]}" 2>/dev/null || return 1
+		[ $SECONDS -lt $end ] || { stuck "$1"; return 1; }
+		sleep 0.2
+	done
+}
+
+# how_ended NAME: a guest that reset itself leaves its VMM's status 0.
+how_ended() {
+	local status=0
+	kill -0 "${pids[$1]}" 2>/dev/null && return
+	wait "${pids[$1]}" || status=$?
+	echo "its VMM ended with status $status"
+}
+
+# stuck NAME: where each thread of its VMM and of its service is.
+stuck() {
+	local task
+	for task in /proc/"${pids[$1]}"/task/* ${pids[$1.serve]:+/proc/"${pids[$1.serve]}"/task/*}; do
+		echo "$(<"$task/comm"), system call $(<"$task/syscall"):"
+		cat "$task/stack"
+	done
+}
+
+# ended NAME SECONDS: it powered off, and its script had succeeded.
+ended() {
+	local end=$((SECONDS + $2))
+	while kill -0 "${pids[$1]}" 2>/dev/null && [ $SECONDS -lt $end ]; do
+		sleep 0.2
+	done
+	[ $SECONDS -lt $end ] || stuck "$1"
+	tr -d '\r' <"$1.log" | grep -qx 'guest: exit 0' || {
+		tail -n 40 "$1.log"
+		how_ended "$1"
+		return 1
+	}
+	# shellcheck disable=SC2154 # of checks
+	! tr -d '\r' <"$1.log" | grep -E "WARNING: |$kernel_trouble"
+}

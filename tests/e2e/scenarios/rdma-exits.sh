@@ -1,0 +1,87 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What the data path of a context slice costs: 20,000 sends and as many receives of a guest, with
+# no exit to user space, at most one kick a send, and interrupts only where they were asked for;
+# beside the system calls of the same program on the host.
+#
+# timeout: 600
+
+. "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/rdma.sh"
+
+operations=20000
+events=500
+make_guest guest --with rdma-operations <<END
+set -e
+rmmod bypass_rdma
+modprobe bypass_rdma timeout=3600 # nor does it ask now and then whether the host is there
+mark up; hear
+rdma-operations rxe0 $operations poll
+rdma-operations rxe0 $events sleep
+mark over; hear
+END
+start_guest guest
+
+# Exits to user space so far for memory that is a device, whoever counts: KVM, and for its own
+# slices bypass-vmm. (What a guest types and prints leaves it by ports.)
+tracing=/sys/kernel/tracing
+[ -d $tracing/events ] || mount -t tracefs none $tracing
+event=$tracing/events/kvm/kvm_userspace_exit
+at_exit "echo 0 >$event/enable; echo 0 >$event/filter; echo >$tracing/trace"
+echo 'reason == 6' >$event/filter # KVM_EXIT_MMIO
+echo 1 >$event/enable
+exits() {
+	grep -c kvm_userspace_exit: $tracing/trace
+	[ "$way" = qemu ] || bypass top --json --interval 0.1 |
+		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits'
+}
+interrupts() { tr -d '\r' <guest.log | sed -n "s/^mark: $1 //p"; }
+
+check "the guest" wait_mark guest 180 up
+say guest go
+check "a queue pair" wait_mark guest 180 poll-ready
+before=$(exits | paste -sd " ")
+say guest go
+check "$operations sends and receives" wait_mark guest 300 poll-finished
+after=$(exits | paste -sd " ")
+say guest go
+check "once more, asleep" wait_mark guest 180 sleep-ready
+say guest go
+check "$events events" wait_mark guest 180 sleep-finished
+say guest go
+check "the guest goes on" wait_mark guest 180 over
+say guest go
+check "the guest ends" ended guest 60
+awake=$(($(interrupts poll-finished) - $(interrupts poll-ready)))
+asleep=$(($(interrupts sleep-finished) - $(interrupts sleep-ready)))
+
+counts() {
+	case $way in
+	vmm) jq -r '.slices[0].rdma | [.kicks, .post_sends] | @tsv' guest.json ;;
+	qemu) sed -n 's/.* \([0-9]*\) kicks, \([0-9]*\) doorbells.*/\1 \2/p' guest.serve ;;
+	esac
+}
+counted() { [ -n "$(counts)" ]; }
+check "the slice's own counts" wait_for 10 counted
+read -r kicks posts < <(counts)
+echo "$operations polled: exits $before to $after, $awake interrupts"
+echo "$events more by events: $asleep interrupts; all: $kicks kicks, $posts doorbells"
+rounds=200 # traced, but for what polling may call
+timeout 60 strace -qq -f --seccomp-bpf -e trace=write -c -o calls \
+	rdma-operations rxe0 $rounds poll < <(yes) >/dev/null
+calls=$(awk '$NF == "write" { n = $4 } END { print n + 0 }' calls)
+echo "a send and its receive, polled         guest    host"
+awk "BEGIN {
+	row = \"%-34s %9.3f %7s\n\"
+	printf row, \"exits to user space\", (${after%% *} - ${before%% *}) / $operations, \"-\"
+	printf row, \"interrupts\", $awake / $operations, \"-\"
+	printf row, \"kicks (ioeventfd)\", $kicks / ($operations + $events), \"-\"
+	printf row, \"doorbells (system calls)\", $posts / ($operations + $events), $calls / $rounds
+}"
+check "no exit to user space" test "$after" = "$before"
+check "no interrupt that nobody asked for" test "$awake" = 0
+check "interrupts where they were asked for" test "$asleep" -ge $((events / 2))
+check "at most one kick a send, and one a notification" \
+	test "$kicks" -le $((operations + 4 * events + 16))
+leaves_nothing guest

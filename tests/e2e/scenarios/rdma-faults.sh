@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What breaks while packets fly: a guest's process, its module, its VMM, the HCA itself. Who is not
+# concerned goes on, who is gets an error and no hang, and nothing is left on the host.
+#
+# timeout: 600
+
+. "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/rdma.sh"
+. "${0%/*}/../lib/rdma-traffic.sh"
+
+{
+	echo "$functions"
+	cat <<-'END'
+		set -e
+		mark up; hear
+		traffic
+		killall -9 ibv_rc_pingpong; wait || true
+		mark killed; hear
+		short_run
+		traffic -e
+		rmmod bypass_rdma
+		both_end
+		mark unloaded; hear
+		modprobe bypass_rdma
+		short_run
+		device=$(basename /sys/bus/virtio/drivers/bypass_rdma/virtio*)
+		traffic -e
+		echo "$device" >/sys/bus/virtio/drivers/bypass_rdma/unbind
+		both_end
+		echo "$device" >/sys/bus/virtio/drivers/bypass_rdma/bind
+		short_run
+		mark unbound; hear
+		traffic -e
+		mark talking; hear
+		both_end
+		if ibv_devinfo >/dev/null 2>&1; then exit 1; fi
+		dmesg | grep bypass_rdma | tail -n 5
+	END
+} | make_guest one --with ibv_devinfo
+{
+	echo "$functions"
+	cat <<-'END'
+		mark up; hear
+		traffic
+		mark talking; hear
+	END
+} | make_guest two
+
+start_guest one
+check "guest one" wait_mark one 180 up
+idle=$(resources)
+is_idle() { [ "$(resources)" = "$idle" ] || { resources && return 1; }; }
+say one go
+check "processes killed with traffic in flight" wait_mark one 180 killed
+check "the host holds what it held before" wait_for 30 is_idle
+say one go
+check "the module is unloaded under two processes" wait_mark one 180 unloaded
+check "the host holds what it held before" wait_for 30 is_idle
+say one go
+check "the device is taken away under two processes" wait_mark one 180 unbound
+say one go
+check "traffic again" wait_mark one 180 talking
+
+start_guest two
+check "guest two" wait_mark two 180 up
+say two go
+check "traffic in guest two" wait_mark two 180 talking
+before=$(resources) # with the queues of its two processes
+kill -KILL "${pids[two]}"
+one_alone() { [ "$(resources)" != "$before" ] && kill -0 "${pids[one]}"; }
+check "its VMM killed, guest one goes on" wait_for 30 one_alone
+
+say one go
+check "the HCA is removed under traffic" timeout 60 rdma link delete rxe0
+check "verbs of guest one fail and do not hang" ended one 120
+grep bypass_rdma one.log

@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Two guests on one HCA: stock programs between them, 64 queue pairs at once, and what one may not
+# do to the other.
+#
+# timeout: 600
+
+. "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/rdma.sh"
+
+carve_networks 2
+with=(--with rdma-pairs --with rdma-isolation)
+make_guest one "${with[@]}" <<'END'
+network 10.7.0.2
+run_programs || exit
+rdma-pairs rxe0 64 50 || exit
+rdma-isolation rxe0 victim
+END
+make_guest two "${with[@]}" <<'END'
+network 10.7.0.3
+run_programs 10.7.0.2 || exit
+rdma-pairs rxe0 64 50 10.7.0.2 || exit
+rdma-isolation rxe0 attacker 10.7.0.2
+END
+vmm_guest one --slice "${vfs[0]}"
+vmm_guest two --slice "${vfs[1]}"
+check "guest to guest: programs, 64 queue pairs, isolation" ended one 400
+check "the other side of it" ended two 60
+grep -E '^(victim|pairs)' one.log
+grep -E '^(attacker|pairs|==)' two.log
+check "nothing is left on the host" nothing_left

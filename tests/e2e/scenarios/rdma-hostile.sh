@@ -1,0 +1,22 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# A guest attacks the device of its slice from user space for a minute. Its VMM lives and does not
+# grow, another guest's traffic goes on unharmed, and afterwards the device works.
+#
+# timeout: 600
+
+. "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/rdma.sh"
+. "${0%/*}/../lib/rdma-hostile.sh"
+
+make_bystander
+make_villain
+vmm_guest bystander --cpus 1
+check "the bystander" wait_mark bystander 120 run
+vmm_guest villain
+attack "${pids[villain]}"
+say villain go
+check "the device works as before" ended villain 120
+end_bystander
+check "nothing is left on the host" nothing_left

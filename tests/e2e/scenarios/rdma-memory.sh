@@ -1,0 +1,60 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# Registrations of a guest: a thousand at a time, ten thousand one after the other with no growth
+# of its host process, more than 256 MiB of scattered memory; and what set-up costs, beside the host.
+#
+# timeout: 600
+
+. "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/rdma.sh"
+
+echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled # as the README says
+options=$options,mrs=2000
+rounds=${rounds:-10000}
+make_guest guest --with rdma-memory <<END
+set -e
+rdma-memory rxe0 loop 200
+mark first; hear
+rdma-memory rxe0 loop $rounds
+mark second; hear
+rdma-memory rxe0 many 1000
+rdma-memory rxe0 scatter 288 16
+rdma-memory rxe0 cost 20
+END
+memory=1536M
+start_guest guest
+
+# What may grow: memory, mappings, open files.
+holds() {
+	local pid=${pids[guest.serve]:-${pids[guest]}} # whose descriptor the slice is
+	sed -n 's/^RssAnon:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$pid/status"
+	wc -l <"/proc/$pid/maps"
+	find "/proc/$pid/fd" -mindepth 1 | wc -l
+}
+check "the guest registers" wait_mark guest 120 first
+mapfile -t before < <(holds)
+say guest go
+check "$rounds registrations" wait_mark guest 400 second
+mapfile -t after < <(holds)
+say guest go
+echo "before: ${before[*]}, after: ${after[*]} (KiB, mappings, files)"
+check "no growth of memory" test $((after[0] - before[0])) -lt 512
+check "no growth of mappings" test $((after[1] - before[1])) -lt 8
+check "no growth of files" test "${after[2]}" = "${before[2]}"
+check "large, scattered and many" ended guest 300
+grep -E '^(many|scatter|cost):' guest.log
+
+# What exceeds twice the host's cost has its cause in the next column: a control command goes to
+# the host and back, which the question alone costs; a QP takes one to be created, three to connect.
+rdma-memory rxe0 cost 20 >host.cost
+tr -d '\r' <guest.log | grep '^cost:' >guest.cost
+echo "set-up, microseconds    guest     host   ratio   of which round trips"
+paste -d ' ' guest.cost host.cost | awk '
+	BEGIN { trips["question"] = trips["create-qp"] = trips["register-64K"] = 1
+		trips["register-64M"] = 1; trips["connect-qp"] = 3 }
+	$2 == "question" { trip = $3 - $6 }
+	{ printf "%-18s %10d %8d %7.1f   %d, %d\n", $2, $3, $6, $3 / $6, trips[$2],
+		trips[$2] * trip }'
+check "all was measured on both" test "$(wc -l <guest.cost) $(wc -l <host.cost)" = "5 5"
+leaves_nothing guest
