@@ -12,6 +12,7 @@
 #include <linux/kvm.h>
 
 #include <bypass/error.h>
+#include <bypass/function.h>
 #include <bypass/iommu.h>
 #include <bypass/kvm.h>
 

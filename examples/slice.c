@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include <bypass/error.h>
+#include <bypass/function.h>
 #include <bypass/iommu.h>
 #include <bypass/slice.h>
 

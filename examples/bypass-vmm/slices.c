@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <bypass/error.h>
+#include <bypass/function.h>
 #include <bypass/published.h>
 #include <bypass/rdma.h>
 #include <bypass/virtio-pci.h>

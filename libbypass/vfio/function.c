@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include <bypass/error.h>
+#include <bypass/function.h>
 #include <bypass/slice.h>
 
 #include "internal.h"

@@ -7,6 +7,7 @@
 
 #include <linux/pci_regs.h>
 
+#include <bypass/function.h>
 #include <bypass/iommu.h>
 #include <bypass/memory.h>
 #include <bypass/slice.h>

@@ -17,7 +17,6 @@
 extern "C" {
 #endif
 
-struct bypass_iommu;
 struct bypass_memory;
 struct bypass_slice;
 
@@ -146,21 +145,6 @@ struct bypass_slice {
 	unsigned int vectors[BYPASS_IRQS];
 	int kvm_fd;
 };
-
-/**
- * bypass_function_open() - a function slice: a PCI function bound to vfio-pci
- * @iommu: the guest's DMA address space; must outlive the slice. All function
- *	slices of one guest share it
- * @address: "0000:01:10.0", or short "01:10.0"
- * @token: the VF token that the PF's owner has set, as a UUID string, or NULL
- * @slice: set to the slice; to be given to bypass_slice_close()
- *
- * The function is reset (FLR where it has one) before it is handed out.
- *
- * Return: as bypass_vfio_open().
- */
-int bypass_function_open(struct bypass_iommu *iommu, const char *address, const char *token,
-			 struct bypass_slice **slice);
 
 /**
  * bypass_slice_close() - give a slice back

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include <bypass/error.h>
+#include <bypass/function.h>
 #include <bypass/iommu.h>
 #include <bypass/memory.h>
 #include <bypass/slice.h>
