@@ -9,17 +9,6 @@
 
 #include "internal.h"
 
-static const struct rdma_dialect *const dialects[] = {&rdma_dialect_rxe};
-
-const struct rdma_dialect *rdma_dialect_find(uint32_t driver_id)
-{
-	for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
-		if (dialects[i]->driver_id == driver_id)
-			return dialects[i];
-	}
-	return NULL;
-}
-
 static const struct rdma_blob_rule *find_rule(const struct rdma_dialect *dialect, uint32_t command)
 {
 	for (unsigned int i = 0; i < dialect->n_rules; i++) {

@@ -62,7 +62,7 @@ int rdma_create_cq(struct rdma_slice *s, struct rdma_command *c)
 	s->tables[RDMA_CQ].objects[owner.handle].entries = out.cqe;
 	err = rdma_blob_out(s, c, &blob, &owner, 0);
 	if (err) {
-		rdma_destroy_new(s, RDMA_CQ, owner.handle);
+		rdma_object_undo(s, RDMA_CQ, owner.handle);
 		return err;
 	}
 	atomic_store(&s->cq_hosts[owner.handle], out.cq_handle + 1);

@@ -372,7 +372,7 @@ static void rdma_reset(struct bypass_virtio_device *dev)
 	stop_control(s);
 	enter(s);
 	s->resets = true;
-	rdma_destroy_all(s, RDMA_ALL);
+	rdma_objects_destroy(s, RDMA_ALL);
 	s->resets = false;
 	for (uint32_t i = 0; i < s->tables[RDMA_UCONTEXT].size; i++) {
 		if (!s->tables[RDMA_UCONTEXT].objects[i].live)

@@ -11,8 +11,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include <rdma/ib_user_verbs.h>
-
 #include <bypass/error.h>
 #include <bypass/memory.h>
 
@@ -21,40 +19,6 @@
 /* How soon to look into guarded queues that nobody rings for: between these, by their use. */
 #define LOOK_MS	     1
 #define LOOK_LATE_MS 16
-
-void rdma_post_send(struct rdma_slice *s, uint32_t handle)
-{
-	struct ib_uverbs_post_send in = {.wqe_size = sizeof(struct ib_uverbs_send_wr)};
-	struct ib_uverbs_post_send_resp out;
-	uint32_t host;
-
-	pthread_mutex_lock(&s->host_lock);
-	host = atomic_load(&s->qp_hosts[handle]);
-	if (host) {
-		in.qp_handle = host - 1;
-		/* A refusal (it may not send yet) is no news to the guest: verbs say so. */
-		rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_POST_SEND, &in, sizeof(in), &out,
-			    sizeof(out), NULL);
-		rdma_count(&s->stats.post_sends, 1);
-	}
-	pthread_mutex_unlock(&s->host_lock);
-}
-
-static void arm(struct rdma_slice *s, uint32_t handle, bool solicited)
-{
-	struct ib_uverbs_req_notify_cq in = {.solicited_only = solicited};
-	uint32_t host;
-
-	pthread_mutex_lock(&s->host_lock);
-	host = atomic_load(&s->cq_hosts[handle]);
-	if (host) {
-		in.cq_handle = host - 1;
-		rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_REQ_NOTIFY_CQ, &in, sizeof(in), NULL, 0,
-			    NULL);
-		rdma_count(&s->stats.arms, 1);
-	}
-	pthread_mutex_unlock(&s->host_lock);
-}
 
 /* Ring for the queue pairs whose bits are set. A bit is taken before its work is done. */
 static bool serve_sends(struct rdma_slice *s, uint64_t *words, uint32_t bits)
@@ -89,7 +53,7 @@ static bool serve_arms(struct rdma_slice *s, uint64_t *words, uint32_t bits, boo
 			uint32_t handle = i + __builtin_ctzll(word);
 
 			if (handle < bits)
-				arm(s, handle, solicited);
+				rdma_arm(s, handle, solicited);
 		}
 		if (!taken)
 			continue;
@@ -201,4 +165,32 @@ void rdma_doorbell_stop(struct rdma_slice *s)
 	eventfd_write(s->doorbell_wake_fd, 1);
 	pthread_join(s->doorbell_thread, NULL);
 	s->doorbell_runs = false;
+}
+
+int rdma_set_doorbell(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_set_doorbell *body = c->body;
+	uint64_t gpa = le64toh(body->gpa), size = le64toh(body->size);
+	uint64_t needed =
+		BYPASS_RDMA_DOORBELL_BYTES(le32toh(s->config.max_qp), le32toh(s->config.max_cq));
+	int err = 0;
+
+	if (!gpa && s->tables[RDMA_QP].live)
+		return bypass_fail(EBUSY,
+				   "The doorbell area is taken back while %u queue pairs exist",
+				   s->tables[RDMA_QP].live);
+	pthread_rwlock_wrlock(&s->memory_lock);
+	if (gpa && (size < needed || gpa % sizeof(struct bypass_rdma_doorbell)))
+		err = bypass_fail(EINVAL,
+				  "A doorbell area of %llu bytes at %#llx: it needs %llu, aligned "
+				  "to 64",
+				  (unsigned long long)size, (unsigned long long)gpa,
+				  (unsigned long long)needed);
+	else if (gpa && !bypass_memory_find(s->memory, gpa, needed))
+		err = bypass_fail(EFAULT, "The doorbell area %#llx + %#llx is not guest RAM",
+				  (unsigned long long)gpa, (unsigned long long)needed);
+	else
+		s->doorbell_gpa = gpa;
+	pthread_rwlock_unlock(&s->memory_lock);
+	return err;
 }

@@ -95,7 +95,7 @@ static void give_up(struct rdma_slice *s)
 {
 	s->given_up = true;
 	rdma_doorbell_stop(s);
-	rdma_destroy_all(s, RDMA_ALL);
+	rdma_objects_destroy(s, RDMA_ALL);
 	for (unsigned int v = 0; v < s->options.vectors; v++) {
 		close(s->channels[v]);
 		s->channels[v] = -1;

@@ -135,7 +135,7 @@ void rdma_table_put(struct rdma_table *table, uint32_t handle);
 /* The object, or NULL, which is -EBADF. */
 struct rdma_object *rdma_table_get(const struct rdma_table *table, uint32_t handle);
 
-/* ------------------------------------------------------------------ window.c */
+/* --------------------------------------------------------------------- shm.c */
 
 /* A run of window pages in use. */
 struct rdma_mapping {
@@ -229,27 +229,45 @@ typedef int rdma_handler(struct rdma_slice *s, struct rdma_command *c);
 
 /* query.c */
 rdma_handler rdma_query_device, rdma_query_port, rdma_query_gids, rdma_query_pkeys;
-rdma_handler rdma_set_doorbell, rdma_release_mmap;
-/* memory.c */
-rdma_handler rdma_alloc_pd, rdma_reg_mr, rdma_rereg_mr, rdma_alloc_mw;
+/* mmap.c, doorbell.c */
+rdma_handler rdma_release_mmap, rdma_set_doorbell;
+/* context.c */
+rdma_handler rdma_alloc_ucontext, rdma_dealloc_ucontext;
+/* pd.c, mw.c, ah.c */
+rdma_handler rdma_alloc_pd, rdma_alloc_mw, rdma_create_ah;
+/* mr.c */
+rdma_handler rdma_reg_mr, rdma_rereg_mr;
 /* cq.c */
 rdma_handler rdma_create_cq, rdma_resize_cq;
 /* srq.c */
 rdma_handler rdma_create_srq, rdma_modify_srq, rdma_query_srq;
 /* qp.c */
-rdma_handler rdma_create_qp, rdma_modify_qp, rdma_query_qp, rdma_attach_mcast, rdma_detach_mcast;
-/* ah.c */
-rdma_handler rdma_create_ah;
-/* destroy.c */
-rdma_handler rdma_alloc_ucontext, rdma_dealloc_ucontext, rdma_destroy;
+rdma_handler rdma_create_qp, rdma_modify_qp, rdma_query_qp;
+/* mcast.c */
+rdma_handler rdma_attach_mcast, rdma_detach_mcast;
+/* object.c */
+rdma_handler rdma_destroy;
 
-/* ----------------------------------------------------------------- destroy.c */
+/* ------------------------------------------------------------------ object.c */
 
+/*
+ * Take a handle and execute the uverbs command that creates the object; the response @out
+ * begins with the host's handle. On failure nothing is left.
+ */
+int rdma_object_create(struct rdma_slice *s, struct rdma_command *c, enum rdma_kind kind,
+		       uint32_t uverbs, const void *in, size_t in_size, void *out, size_t out_size,
+		       uint32_t *handle);
+/* Undo the creation of an object: destroy the object on the host, take its pages back. */
+void rdma_object_undo(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* Destroy all objects and mappings of a ucontext, or of all of them (RDMA_ALL). */
-void rdma_destroy_all(struct rdma_slice *s, uint32_t ucontext);
-/* Undo the creation of an object: destroy it on the host, take its pages back. */
-void rdma_destroy_new(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
-int rdma_detach(struct rdma_slice *s, struct rdma_object *qp, const uint8_t *gid, uint16_t lid);
+void rdma_objects_destroy(struct rdma_slice *s, uint32_t ucontext);
+
+/* ------------------------------------------------------------------- mcast.c */
+
+/* Detach a queue pair from all its groups, before the queue pair is destroyed. */
+void rdma_mcasts_detach(struct rdma_slice *s, struct rdma_object *qp);
+/* The queue pair is gone on the host: free what is left of its list of groups. */
+void rdma_mcasts_forget(struct rdma_slice *s, struct rdma_object *qp);
 
 /* ------------------------------------------------------------------- event.c */
 
@@ -284,8 +302,13 @@ bool rdma_guard_move(struct rdma_slice *s, bool *any);
 
 int rdma_doorbell_start(struct rdma_slice *s);
 void rdma_doorbell_stop(struct rdma_slice *s);
+
+/* -------------------------------------------------------------------- post.c */
+
 /* The empty POST_SEND that makes the driver look at a queue pair's send queue. */
 void rdma_post_send(struct rdma_slice *s, uint32_t handle);
+/* Ask for an event at the next completion, or the next solicited one. */
+void rdma_arm(struct rdma_slice *s, uint32_t handle, bool solicited);
 
 /* ------------------------------------------------------------------- slice.c */
 

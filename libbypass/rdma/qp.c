@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Queue pairs and their multicast groups.
+ * Queue pairs.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <rdma/ib_user_ioctl_verbs.h>
@@ -112,7 +111,7 @@ int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
 	qp->qp_type = in.qp_type;
 	err = rdma_blob_out(s, c, &blob, &owner, in.qp_type);
 	if (err) {
-		rdma_destroy_new(s, RDMA_QP, owner.handle);
+		rdma_object_undo(s, RDMA_QP, owner.handle);
 		return err;
 	}
 	atomic_store(&s->qp_hosts[owner.handle], out.qp_handle + 1);
@@ -278,87 +277,4 @@ int rdma_query_qp(struct rdma_slice *s, struct rdma_command *c)
 	};
 	reply->sq_sig_all = htole32(out.sq_sig_all);
 	return 0;
-}
-
-static struct rdma_mcast **find_mcast(struct rdma_object *qp, const uint8_t *gid)
-{
-	struct rdma_mcast **link = &qp->mcasts;
-
-	while (*link && memcmp((*link)->gid, gid, sizeof((*link)->gid)))
-		link = &(*link)->next;
-	return link;
-}
-
-/*
- * A group has one LID. The kernel takes the same GID with another for one more attachment, of
- * which a driver that has no LIDs knows nothing: the queue pair could not be destroyed any more.
- */
-int rdma_attach_mcast(struct rdma_slice *s, struct rdma_command *c)
-{
-	const struct bypass_rdma_mcast *body = c->body;
-	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], le32toh(body->qp));
-	struct ib_uverbs_attach_mcast in = {.mlid = le32toh(body->lid)};
-	struct rdma_mcast *mcast;
-	int err;
-
-	if (!qp)
-		return -EBADF;
-	if (le32toh(body->lid) > UINT16_MAX)
-		return bypass_fail(EINVAL, "LID %#x of a multicast group", le32toh(body->lid));
-	mcast = *find_mcast(qp, body->gid);
-	if (mcast && mcast->lid != in.mlid)
-		return bypass_fail(EINVAL, "The queue pair is attached to that group by LID %#x",
-				   mcast->lid);
-	if (mcast)
-		return 0;
-	if (s->mcasts == s->options.quota.mcasts)
-		return bypass_fail(EDQUOT,
-				   "The guest holds all %u multicast attachments of its quota",
-				   s->mcasts);
-	mcast = malloc(sizeof(*mcast));
-	if (!mcast)
-		return bypass_fail(ENOMEM, "No memory for a multicast attachment");
-	in.qp_handle = qp->host;
-	memcpy(in.gid, body->gid, sizeof(in.gid));
-	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_ATTACH_MCAST, &in, sizeof(in), NULL, 0, NULL);
-	if (err) {
-		free(mcast);
-		return bypass_fail(-err, "%s cannot attach a queue pair to a multicast group: %s",
-				   s->hca.name, strerror(-err));
-	}
-	mcast->lid = in.mlid;
-	memcpy(mcast->gid, in.gid, sizeof(mcast->gid));
-	mcast->next = qp->mcasts;
-	qp->mcasts = mcast;
-	s->mcasts++;
-	return 0;
-}
-
-int rdma_detach(struct rdma_slice *s, struct rdma_object *qp, const uint8_t *gid, uint16_t lid)
-{
-	struct ib_uverbs_detach_mcast in = {.qp_handle = qp->host, .mlid = lid};
-	struct rdma_mcast **link = find_mcast(qp, gid), *mcast = *link;
-	int err;
-
-	if (!mcast || mcast->lid != lid)
-		return bypass_fail(EINVAL, "The queue pair is not attached to that group");
-	memcpy(in.gid, gid, sizeof(in.gid));
-	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_DETACH_MCAST, &in, sizeof(in), NULL, 0, NULL);
-	if (err)
-		return bypass_fail(-err, "%s cannot detach a queue pair from a multicast group: %s",
-				   s->hca.name, strerror(-err));
-	*link = mcast->next;
-	free(mcast);
-	s->mcasts--;
-	return 0;
-}
-
-int rdma_detach_mcast(struct rdma_slice *s, struct rdma_command *c)
-{
-	const struct bypass_rdma_mcast *body = c->body;
-	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], le32toh(body->qp));
-
-	if (!qp)
-		return -EBADF;
-	return rdma_detach(s, qp, body->gid, le32toh(body->lid));
 }

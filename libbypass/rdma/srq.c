@@ -61,7 +61,7 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 	s->tables[RDMA_SRQ].objects[owner.handle].entries = out.max_wr;
 	err = rdma_blob_out(s, c, &blob, &owner, 0);
 	if (err) {
-		rdma_destroy_new(s, RDMA_SRQ, owner.handle);
+		rdma_object_undo(s, RDMA_SRQ, owner.handle);
 		return err;
 	}
 	*reply = (struct bypass_rdma_srq){

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The end of objects: one by one as the guest asks, or all that a process, a module or a
- * guest has left behind.
+ * What all kinds of objects share: the creation of those that need a handle and one uverbs
+ * command, and the end of all: one by one as the guest asks, or everything that a process, a
+ * module or a guest leaves behind.
  */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <rdma/ib_user_verbs.h>
@@ -56,13 +56,8 @@ static int destroy_on_host(struct rdma_slice *s, enum rdma_kind kind, uint32_t h
 static void forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
 	struct rdma_object *object = &s->tables[kind].objects[handle];
-	struct rdma_mcast *next;
 
-	for (struct rdma_mcast *m = object->mcasts; m; m = next) {
-		next = m->next;
-		free(m);
-		s->mcasts--;
-	}
+	rdma_mcasts_forget(s, object);
 	if (kind == RDMA_QP)
 		atomic_store(&s->qp_hosts[handle], 0);
 	if (kind == RDMA_CQ)
@@ -96,11 +91,40 @@ int rdma_destroy(struct rdma_slice *s, struct rdma_command *c)
 	return 0;
 }
 
-void rdma_destroy_new(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
+void rdma_object_undo(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
 	destroy_on_host(s, kind, s->tables[kind].objects[handle].host);
 	rdma_window_drop(s, kind, handle);
 	forget(s, kind, handle);
+}
+
+int rdma_object_create(struct rdma_slice *s, struct rdma_command *c, enum rdma_kind kind,
+		       uint32_t uverbs, const void *in, size_t in_size, void *out, size_t out_size,
+		       uint32_t *handle)
+{
+	struct rdma_table *table = &s->tables[kind];
+	struct rdma_mapping owner = {.ucontext = c->ucontext, .kind = kind};
+	struct rdma_blob blob;
+	int err;
+
+	err = rdma_blob_in(s, c, &blob);
+	if (!err)
+		err = rdma_table_take(table, c->ucontext, handle);
+	if (err)
+		return err;
+	err = rdma_uverbs(&s->hca, uverbs, in, in_size, out, out_size, &blob.udata);
+	if (err) {
+		rdma_table_put(table, *handle);
+		return bypass_fail(-err, "%s refuses to add to the guest's %s: %s", s->hca.name,
+				   table->what, strerror(-err));
+	}
+	rdma_count(&s->stats.objects, 1);
+	memcpy(&table->objects[*handle].host, out, sizeof(uint32_t));
+	owner.handle = *handle;
+	err = rdma_blob_out(s, c, &blob, &owner, 0);
+	if (err)
+		rdma_object_undo(s, kind, *handle);
+	return err;
 }
 
 /*
@@ -110,13 +134,9 @@ void rdma_destroy_new(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle
 static void destroy_left(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
 	struct rdma_object *object = &s->tables[kind].objects[handle];
-	struct rdma_mcast *next;
 	int err;
 
-	for (struct rdma_mcast *m = object->mcasts; m; m = next) {
-		next = m->next;
-		rdma_detach(s, object, m->gid, m->lid);
-	}
+	rdma_mcasts_detach(s, object);
 	err = destroy_on_host(s, kind, object->host);
 	if (!err || s->lost) {
 		forget(s, kind, handle);
@@ -127,7 +147,7 @@ static void destroy_left(struct rdma_slice *s, enum rdma_kind kind, uint32_t han
 		   s->tables[kind].what, strerror(-err));
 }
 
-void rdma_destroy_all(struct rdma_slice *s, uint32_t ucontext)
+void rdma_objects_destroy(struct rdma_slice *s, uint32_t ucontext)
 {
 	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
 		const struct rdma_table *table = &s->tables[order[k]];
@@ -140,34 +160,4 @@ void rdma_destroy_all(struct rdma_slice *s, uint32_t ucontext)
 		}
 	}
 	rdma_window_sweep(s, ucontext);
-}
-
-int rdma_alloc_ucontext(struct rdma_slice *s, struct rdma_command *c)
-{
-	struct bypass_rdma_handle *reply = (void *)c->reply;
-	struct rdma_blob blob;
-	uint32_t handle;
-	int err;
-
-	err = rdma_blob_in(s, c, &blob);
-	if (!err)
-		err = rdma_table_take(&s->tables[RDMA_UCONTEXT], BYPASS_RDMA_NONE, &handle);
-	if (err)
-		return err;
-	rdma_count(&s->stats.objects, 1);
-	reply->handle = htole32(handle);
-	return 0;
-}
-
-int rdma_dealloc_ucontext(struct rdma_slice *s, struct rdma_command *c)
-{
-	const struct bypass_rdma_handle *body = c->body;
-	uint32_t handle = le32toh(body->handle);
-
-	if (!rdma_table_get(&s->tables[RDMA_UCONTEXT], handle))
-		return -EBADF;
-	rdma_destroy_all(s, handle);
-	rdma_table_put(&s->tables[RDMA_UCONTEXT], handle);
-	rdma_count(&s->stats.objects, -1);
-	return 0;
 }

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The guarded way. The driver's completion queues are safe as they are: it keeps its own
+ * index, and reads of the user's only how full the queue is. Its work queues are not. The
+ * guest gets a file with the same layout in their place, and each work request passes
+ * through a private copy here on its way to the driver's queue.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <rdma/ib_user_ioctl_verbs.h>
+#include <rdma/ib_user_verbs.h>
+#include <rdma/rdma_user_rxe.h>
+
+#include <bypass/error.h>
+
+#include "../internal.h"
+#include "rxe.h"
+
+#define SEND_FLAGS (1u << 0 | 1u << 1 | 1u << 2 | 1u << 3) /* fence, signaled, solicited, inline */
+#define INLINE	   (1u << 3)
+
+#define MESSAGE_MAX (1ull << 31)
+
+/*
+ * Nothing about memory windows: the driver does not ask whose one is that a request invalidates,
+ * and takes one that is not bound for one that is; and not every version of it asks whose the
+ * window and the region are that a request binds.
+ */
+#define OPCODE(name)   (1u << IB_UVERBS_WR_##name)
+#define OPCODES_UD     (OPCODE(SEND) | OPCODE(SEND_WITH_IMM))
+#define OPCODES_WRITE  (OPCODE(RDMA_WRITE) | OPCODE(RDMA_WRITE_WITH_IMM))
+#define OPCODES_UC     (OPCODES_UD | OPCODES_WRITE)
+#define OPCODES_ATOMIC (OPCODE(ATOMIC_CMP_AND_SWP) | OPCODE(ATOMIC_FETCH_AND_ADD))
+#define OPCODES_RC     (OPCODES_UC | OPCODES_ATOMIC | OPCODE(RDMA_READ))
+
+struct rxe_ring {
+	struct rdma_ring ring;
+	struct rxe_queue_buf *real; /* the driver's */
+	struct rxe_queue_buf *copy; /* the guest's: every byte of it may change at any time */
+	int fd;			    /* of the copy */
+	uint32_t size;
+	uint32_t mask;	/* number of elements less one … */
+	uint32_t shift; /* … and log2 of an element's size, as the driver said at first */
+	uint32_t end;	/* index behind the last element that was in the copy at a look */
+	uint32_t taken; /* index of the next element to take from the copy */
+	uint32_t put;	/* index of the next element to fill in the driver's */
+	union {
+		struct rxe_send_wqe send;
+		struct rxe_recv_wqe receive;
+		uint8_t bytes[4096];
+	} wqe; /* the private copy */
+};
+
+static struct rxe_ring *to_rxe(struct rdma_ring *ring)
+{
+	return (struct rxe_ring *)ring;
+}
+
+/*
+ * Not every version of the driver sees that what goes over the end of all addresses is in no
+ * region.
+ */
+static bool wraps(uint64_t address, uint64_t length)
+{
+	return address + length < address;
+}
+
+/* Make the scatter list sound: its length is what its entries say, and nothing is done yet. */
+static bool check_sges(struct rxe_dma_info *dma, uint32_t room)
+{
+	uint64_t length = 0;
+
+	if (dma->num_sge > room / sizeof(struct rxe_sge))
+		return false;
+	for (uint32_t i = 0; i < dma->num_sge; i++) {
+		if (wraps(dma->sge[i].addr, dma->sge[i].length))
+			return false;
+		length += dma->sge[i].length;
+	}
+	if (length > MESSAGE_MAX)
+		return false;
+	dma->length = dma->resid = length;
+	dma->cur_sge = dma->sge_offset = dma->reserved = 0;
+	return true;
+}
+
+static bool check_inline(struct rxe_dma_info *dma, uint32_t room)
+{
+	if (dma->length > room)
+		return false;
+	dma->resid = dma->length;
+	dma->num_sge = dma->cur_sge = dma->sge_offset = dma->reserved = 0;
+	return true;
+}
+
+/* What the driver believes of each operation; the keys themselves it does check. */
+static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
+{
+	if (r->ring.qp_type != IB_UVERBS_QPT_UD)
+		return true;
+	wr->wr.ud.pkey_index = 0;
+	/*
+	 * Without an address handle the driver would send to, and from, any address. And an HCA
+	 * would not send a privileged Q_Key that a request names; this driver does.
+	 */
+	return wr->wr.ud.ah_num && !(wr->wr.ud.remote_qkey & RDMA_QKEY_PRIVILEGED);
+}
+
+/*
+ * The peer's memory, which may be another guest's on the same host. Its address stands in the
+ * request twice: iova is what goes over the wire, the other what the driver restores it from.
+ */
+static bool check_remote(struct rxe_send_wqe *wqe, uint32_t opcode)
+{
+	wqe->iova = 0;
+	if (opcode & OPCODES_ATOMIC) {
+		wqe->iova = wqe->wr.wr.atomic.remote_addr;
+		if (wqe->dma.length != sizeof(uint64_t))
+			return false;
+	} else if (opcode & (OPCODES_WRITE | OPCODE(RDMA_READ))) {
+		wqe->iova = wqe->wr.wr.rdma.remote_addr;
+	}
+	return !wraps(wqe->iova, wqe->dma.length);
+}
+
+static bool check_send(struct rxe_ring *r)
+{
+	struct rxe_send_wqe *wqe = &r->wqe.send;
+	uint32_t room = (1u << r->shift) - sizeof(*wqe), opcode, allowed;
+	bool inlined;
+
+	allowed = r->ring.qp_type == IB_UVERBS_QPT_RC	? OPCODES_RC
+		  : r->ring.qp_type == IB_UVERBS_QPT_UC ? OPCODES_UC
+							: OPCODES_UD;
+	if (wqe->wr.opcode > 31)
+		return false;
+	opcode = 1u << wqe->wr.opcode;
+	if (!(opcode & allowed) || (wqe->wr.send_flags & ~SEND_FLAGS) ||
+	    !check_operation(r, &wqe->wr))
+		return false;
+	inlined = wqe->wr.send_flags & INLINE;
+	/* What follows belongs to the driver, which begins with zeroes. */
+	wqe->wr.reserved = 0;
+	wqe->status = wqe->state = wqe->mask = 0;
+	wqe->first_psn = wqe->last_psn = wqe->ack_length = wqe->ssn = wqe->has_rd_atomic = 0;
+	if (inlined ? !(opcode & OPCODES_UC) || !check_inline(&wqe->dma, room)
+		    : !check_sges(&wqe->dma, room))
+		return false;
+	return check_remote(wqe, opcode);
+}
+
+static bool check_receive(struct rxe_ring *r)
+{
+	struct rxe_recv_wqe *wqe = &r->wqe.receive;
+
+	wqe->reserved = wqe->padding = 0;
+	return check_sges(&wqe->dma, (1u << r->shift) - sizeof(*wqe));
+}
+
+/* In place of an unsound request: one that ends in an error, and takes its queue pair along. */
+static void spoil(struct rxe_ring *r)
+{
+	struct rxe_dma_info *dma;
+	uint64_t wr_id;
+
+	memcpy(&wr_id, r->wqe.bytes, sizeof(wr_id)); /* first in both kinds */
+	memset(r->wqe.bytes, 0, 1u << r->shift);
+	memcpy(r->wqe.bytes, &wr_id, sizeof(wr_id));
+	if (r->ring.map == RDMA_MAP_SEND) {
+		r->wqe.send.wr.opcode = IB_UVERBS_WR_SEND;
+		dma = &r->wqe.send.dma;
+	} else {
+		dma = &r->wqe.receive.dma;
+	}
+	dma->length = dma->resid = dma->num_sge = 1;
+	if ((1u << r->shift) - (uint32_t)((uint8_t *)dma->sge - r->wqe.bytes) >=
+	    sizeof(struct rxe_sge))
+		dma->sge[0].length = 1; /* of the key 0, which is nobody's */
+}
+
+static void *element(struct rxe_ring *r, struct rxe_queue_buf *queue, uint32_t index)
+{
+	return queue->data + ((size_t)index << r->shift);
+}
+
+static void rxe_look(struct rdma_ring *ring)
+{
+	struct rxe_ring *r = to_rxe(ring);
+
+	r->end = __atomic_load_n(&r->copy->producer_index, __ATOMIC_ACQUIRE) & r->mask;
+}
+
+static unsigned int rxe_move(struct rdma_ring *ring, bool *left)
+{
+	struct rxe_ring *r = to_rxe(ring);
+	uint32_t done = __atomic_load_n(&r->real->consumer_index, __ATOMIC_ACQUIRE) & r->mask;
+	unsigned int moved = 0;
+
+	for (; r->taken != r->end; moved++) {
+		if (((r->put + 1) & r->mask) == done) {
+			*left = true;
+			break;
+		}
+		memcpy(r->wqe.bytes, element(r, r->copy, r->taken), 1u << r->shift);
+		atomic_signal_fence(memory_order_seq_cst);
+		if (ring->map == RDMA_MAP_SEND ? !check_send(r) : !check_receive(r))
+			spoil(r);
+		memcpy(element(r, r->real, r->put), r->wqe.bytes, 1u << r->shift);
+		r->put = (r->put + 1) & r->mask;
+		r->taken = (r->taken + 1) & r->mask;
+	}
+	if (moved) {
+		__atomic_store_n(&r->real->producer_index, r->put, __ATOMIC_RELEASE);
+		__atomic_store_n(&r->copy->consumer_index, r->taken, __ATOMIC_RELEASE);
+	}
+	return moved;
+}
+
+static void rxe_close(struct rdma_ring *ring)
+{
+	struct rxe_ring *r = to_rxe(ring);
+
+	if (r->real)
+		munmap(r->real, r->size);
+	if (r->copy)
+		munmap(r->copy, r->size);
+	if (r->fd >= 0)
+		close(r->fd);
+	free(r);
+}
+
+static void *map_shared(int fd, uint64_t offset, uint32_t size)
+{
+	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
+
+	return hva == MAP_FAILED ? NULL : hva;
+}
+
+/* A file of fixed size: nobody can cut it off under those who have it mapped. */
+static int make_copy(struct rxe_ring *r)
+{
+	r->fd = memfd_create("bypass-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (r->fd < 0 || ftruncate(r->fd, r->size) ||
+	    fcntl(r->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return -errno;
+	r->copy = map_shared(r->fd, 0, r->size);
+	return r->copy ? 0 : -errno;
+}
+
+static int rxe_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
+		    uint32_t size, struct rdma_ring **ring, int *fd)
+{
+	uint32_t least = like->map == RDMA_MAP_SEND ? sizeof(struct rxe_send_wqe)
+						    : sizeof(struct rxe_recv_wqe);
+	struct rxe_ring *r = calloc(1, sizeof(*r));
+	int err;
+
+	if (!r)
+		return bypass_fail(ENOMEM, "No memory for a guarded queue");
+	r->ring = *like;
+	r->size = size;
+	r->fd = -1;
+	r->real = map_shared(s->hca.cmd_fd, offset, size);
+	err = r->real ? make_copy(r) : -errno;
+	if (err) {
+		rxe_close(&r->ring);
+		return bypass_fail(-err, "Cannot make a guarded queue of %u bytes: %s", size,
+				   strerror(-err));
+	}
+	r->mask = r->real->index_mask;
+	r->shift = r->real->log2_elem_size;
+	if (r->shift > 12 || 1u << r->shift < least || (r->mask & (r->mask + 1)) ||
+	    sizeof(*r->real) + ((r->mask + 1ull) << r->shift) > size) {
+		err = bypass_fail(EOPNOTSUPP,
+				  "%s has queues of a kind that is not known here (elements of "
+				  "2^%u "
+				  "bytes, index mask %#x, %u bytes)",
+				  s->hca.name, r->shift, r->mask, size);
+		rxe_close(&r->ring);
+		return err;
+	}
+	r->put = r->real->producer_index & r->mask;
+	r->taken = r->end = r->put;
+	memcpy(r->copy, r->real, sizeof(*r->copy));
+	*ring = &r->ring;
+	*fd = r->fd;
+	return 0;
+}
+
+const struct rdma_guard rdma_rxe_guard = {
+	.open = rxe_open,
+	.look = rxe_look,
+	.move = rxe_move,
+	.close = rxe_close,
+	.no_windows = "rxe does not ask whose the window is when somebody invalidates it",
+};
