@@ -16,7 +16,7 @@
 #define QUEUE_BYTES 0x4000 /* room for the three parts of a ring of 256 entries */
 
 /* What the device asks of its transport. In a VMM: set the bit in the status, raise the
- * configuration interrupt. The window's memory is mapped by the VMM once, as one KVM slot. */
+ * configuration interrupt. The shared memory is mapped by the VMM once, as one KVM slot. */
 static void config_changed(void *transport)
 {
 	fprintf(stderr, "%s: configuration interrupt\n", (const char *)transport);
@@ -59,11 +59,10 @@ static int carry(struct bypass_virtio_device *dev, struct bypass_memory *mem)
 	for (unsigned int i = 0; i < dev->n_queues && !ret; i++)
 		ret = start_queue(dev, i);
 	if (!ret)
-		printf("%s: virtio device %u, %u queues, window of %llu MiB at %p, driver %u, "
+		printf("%s: virtio device %u, %u queues, %llu MiB shared at %p, driver %u, "
 		       "%u QPs\n",
-		       dev->name, dev->id, dev->n_queues,
-		       (unsigned long long)dev->window.size >> 20, dev->window.hva,
-		       le32toh(config.driver_id), le32toh(config.max_qp));
+		       dev->name, dev->id, dev->n_queues, (unsigned long long)dev->shm.size >> 20,
+		       dev->shm.hva, le32toh(config.driver_id), le32toh(config.max_qp));
 	/* … and resets the device, or is gone. All that it made on the HCA goes with it. */
 	for (unsigned int i = 0; i < dev->n_queues; i++)
 		dev->ops->queue_stop(dev, i);

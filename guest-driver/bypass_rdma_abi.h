@@ -24,7 +24,7 @@
  *	3 + v		completion vector v: the driver posts writable buffers of one
  *			struct bypass_rdma_completion each.
  *
- * Shared memory region 0 is the window: pages of the HCA (or of its driver's queues)
+ * Shared memory region 0 has pages of the HCA (or of its driver's queues)
  * that user space of the guest maps. Its size is in config space too.
  *
  * What user space of the guest expects, and where it comes from
@@ -37,7 +37,7 @@
  * pointer hidden in its input blob, bypass_rdma_response.udata_at says so.
  *
  * mmap: each response brings struct bypass_rdma_mmap entries, which tie an offset that
- * the provider will hand to mmap(2) to a place in the window. The module keeps them
+ * the provider will hand to mmap(2) to a place in the shared memory region. The module keeps them
  * (rdma_user_mmap_entry_insert_range() with @offset / PAGE_SIZE as both ends), maps them
  * with rdma_user_mmap_io(), cached unless the flags say otherwise (uncached would be
  * correct, only slow), drops its reference when the object is destroyed (or its
@@ -88,7 +88,7 @@ enum bypass_rdma_queue {
 
 #define BYPASS_RDMA_NONE 0xffffffffu /* in place of a handle or an offset: there is none */
 
-/* Unit of registrations and of the window, whatever the guest's page size. */
+/* Unit of registrations and of the shared memory region, whatever the guest's page size. */
 #define BYPASS_RDMA_PAGE_SIZE 4096u
 
 /* Longest readable and longest writable part of a control chain, and most entries of a kind. */
@@ -113,7 +113,7 @@ enum bypass_rdma_queue {
  * @max_cq: CQ handles are below this; the width of the arm bitmaps
  * @node_guid: EUI-64 as verbs have it: big-endian bytes
  * @sys_image_guid: likewise
- * @window_size: bytes of shared memory region 0
+ * @shm_size: bytes of shared memory region 0
  * @name: stem for the guest's device name, such as "rxe"; 0-terminated. Providers of
  *	old rdma-core versions are also matched by it
  */
@@ -129,7 +129,7 @@ struct bypass_rdma_config {
 	__le32 max_cq;
 	__u8 node_guid[8];
 	__u8 sys_image_guid[8];
-	__le64 window_size;
+	__le64 shm_size;
 	__u8 name[16];
 	__u8 reserved[24];
 };
@@ -148,7 +148,7 @@ struct bypass_rdma_config {
  *	FAULT		a guest-physical address that is not RAM
  *	PERMISSION	not granted to this slice
  *	TOO_BIG		more runs in a registration than the host may map
- *	NO_SPACE	the window is full
+ *	NO_SPACE	the shared memory region is full
  *	NO_DEVICE	the HCA was removed
  *	IO		everything else
  */
@@ -275,13 +275,13 @@ enum bypass_rdma_mmap_flags {
 /*
  * struct bypass_rdma_mmap - what a provider will ask mmap(2) for
  * @offset: the file offset that the provider passes, a multiple of the page size
- * @window: where in the window it lies, likewise; not the same as @offset in general
+ * @shm_offset: where in the shared memory region it lies, likewise; not the same as @offset in general
  * @size: bytes, likewise
  * @flags: enum bypass_rdma_mmap_flags
  */
 struct bypass_rdma_mmap {
 	__le64 offset;
-	__le64 window;
+	__le64 shm_offset;
 	__le64 size;
 	__le32 flags;
 	__le32 reserved;
@@ -293,9 +293,9 @@ struct bypass_rdma_handle {
 	__le32 reserved;
 };
 
-/* @window and @size as in one bypass_rdma_mmap; its object is already destroyed or resized. */
+/* @shm_offset and @size as in one bypass_rdma_mmap; its object is already destroyed or resized. */
 struct bypass_rdma_release_mmap {
-	__le64 window;
+	__le64 shm_offset;
 	__le64 size;
 };
 

@@ -57,7 +57,7 @@ struct bypass_port {
  * @ibdev: what verbs know; first, it owns the memory
  * @vdev: the virtio device
  * @config: the host's description, checked
- * @window: shared memory region 0, guest-physical
+ * @shm: shared memory region 0, guest-physical
  * @gone: no command will be answered any more; they fail with -EIO at once
  * @parked: memory that a host which is gone may still touch; @parked_lock guards it and
  *	@stopped: the device has been reset, and touches nothing any more
@@ -85,7 +85,7 @@ struct bypass_dev {
 	struct ib_device ibdev;
 	struct virtio_device *vdev;
 	struct bypass_rdma_config config;
-	struct virtio_shm_region window;
+	struct virtio_shm_region shm;
 	bool gone;
 	spinlock_t parked_lock; /* @parked, @stopped */
 	struct list_head parked;

@@ -145,23 +145,24 @@ static int read_config(struct virtio_device *vdev, struct bypass_rdma_config *co
 	return 0;
 }
 
-static int find_window(struct bypass_dev *dev)
+static int find_shm(struct bypass_dev *dev)
 {
-	u64 size = le64_to_cpu(dev->config.window_size);
+	u64 size = le64_to_cpu(dev->config.shm_size);
 
 	if (!size)
 		return 0;
-	if (!virtio_get_shm_region(dev->vdev, &dev->window, 0)) {
+	if (!virtio_get_shm_region(dev->vdev, &dev->shm, 0)) {
 		dev_err(&dev->vdev->dev,
 			"has no shared memory region 0: its VMM does not support such regions\n");
 		return -ENXIO;
 	}
-	if (dev->window.len < size || !PAGE_ALIGNED(dev->window.addr)) {
-		dev_err(&dev->vdev->dev, "window of %llu bytes in a region of %llu at 0x%llx\n",
-			size, dev->window.len, dev->window.addr);
+	if (dev->shm.len < size || !PAGE_ALIGNED(dev->shm.addr)) {
+		dev_err(&dev->vdev->dev,
+			"%llu bytes of shared memory in a region of %llu at 0x%llx\n", size,
+			dev->shm.len, dev->shm.addr);
 		return -ENXIO;
 	}
-	dev->window.len = size;
+	dev->shm.len = size;
 	return 0;
 }
 
@@ -257,7 +258,7 @@ static void stop(struct bypass_dev *dev)
 
 static int start(struct bypass_dev *dev)
 {
-	int err = find_window(dev);
+	int err = find_shm(dev);
 
 	if (!err)
 		err = find_queues(dev);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a process maps: pages of the window, under the file offsets that the host's driver
+ * What a process maps: pages of the shared memory region, under the file offsets that the host's driver
  * gave its provider. A page goes back to the host when neither the object it belongs to
  * nor a mapping is left.
  */
@@ -10,11 +10,11 @@
 #include "internal.h"
 
 /**
- * struct bypass_mmap_entry - one piece of the window that a process may map
+ * struct bypass_mmap_entry - one piece of the region that a process may map
  * @rdma_entry: the core's part
  * @dev: the slice
  * @ucontext: handle of the process
- * @window: offset in the window
+ * @shm_offset: offset in the region
  * @size: bytes
  * @flags: enum bypass_rdma_mmap_flags
  * @release: gives it back to the host
@@ -23,7 +23,7 @@ struct bypass_mmap_entry {
 	struct rdma_user_mmap_entry rdma_entry;
 	struct bypass_dev *dev;
 	struct bypass_ucontext *ucontext;
-	u64 window;
+	u64 shm_offset;
 	u64 size;
 	u32 flags;
 	struct work_struct release;
@@ -33,7 +33,7 @@ static void release(struct work_struct *work)
 {
 	struct bypass_mmap_entry *entry = container_of(work, struct bypass_mmap_entry, release);
 	struct bypass_rdma_release_mmap request = {
-		.window = cpu_to_le64(entry->window),
+		.shm_offset = cpu_to_le64(entry->shm_offset),
 		.size = cpu_to_le64(entry->size),
 	};
 	struct bypass_command command = {
@@ -57,10 +57,10 @@ void bypass_mmap_free(struct rdma_user_mmap_entry *rdma_entry)
 	queue_work(entry->dev->releases, &entry->release);
 }
 
-static bool in_window(const struct bypass_dev *dev, u64 window, u64 size)
+static bool in_shm(const struct bypass_dev *dev, u64 offset, u64 size)
 {
-	return size && PAGE_ALIGNED(window) && PAGE_ALIGNED(size) && size <= dev->window.len &&
-	       window <= dev->window.len - size;
+	return size && PAGE_ALIGNED(offset) && PAGE_ALIGNED(size) && size <= dev->shm.len &&
+	       offset <= dev->shm.len - size;
 }
 
 static int insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext,
@@ -75,11 +75,11 @@ static int insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext,
 		return -ENOMEM;
 	entry->dev = dev;
 	entry->ucontext = ucontext;
-	entry->window = le64_to_cpu(from->window);
+	entry->shm_offset = le64_to_cpu(from->shm_offset);
 	entry->size = le64_to_cpu(from->size);
 	entry->flags = le32_to_cpu(from->flags);
 	err = -EPROTO;
-	if (!in_window(dev, entry->window, entry->size) || !PAGE_ALIGNED(offset) ||
+	if (!in_shm(dev, entry->shm_offset, entry->size) || !PAGE_ALIGNED(offset) ||
 	    pgoff + (entry->size >> PAGE_SHIFT) > U32_MAX)
 		goto free;
 	err = rdma_user_mmap_entry_insert_range(&ucontext->ibuc, &entry->rdma_entry, entry->size,
@@ -161,7 +161,7 @@ int bypass_mmap(struct ib_ucontext *ibuc, struct vm_area_struct *vma)
 		prot = pgprot_noncached(prot);
 	else if (entry->flags & BYPASS_RDMA_MMAP_WC)
 		prot = pgprot_writecombine(prot);
-	err = rdma_user_mmap_io(ibuc, vma, (dev->window.addr + entry->window) >> PAGE_SHIFT,
+	err = rdma_user_mmap_io(ibuc, vma, (dev->shm.addr + entry->shm_offset) >> PAGE_SHIFT,
 				entry->size, prot, rdma_entry);
 put:
 	rdma_user_mmap_entry_put(rdma_entry);

@@ -116,7 +116,7 @@ static struct json_object *json_rdma(struct bypass_virtio_device *dev)
 	add_number(o, "events", s.events);
 	add_number(o, "copied", s.copied);
 	add_number(o, "pinned_bytes", s.pinned_bytes);
-	add_number(o, "window_bytes", s.window_bytes);
+	add_number(o, "shm_bytes", s.shm_bytes);
 	add_number(o, "objects", s.objects);
 	return o;
 }

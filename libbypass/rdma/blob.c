@@ -62,7 +62,7 @@ static int map_queue(struct rdma_slice *s, struct rdma_command *c, const struct 
 {
 	struct bypass_rdma_mmap *mmap = &c->mmaps[c->n_mmaps];
 	int fd = s->hca.cmd_fd, err;
-	uint64_t offset, window;
+	uint64_t offset, shm_offset;
 	uint32_t size;
 
 	memcpy(&offset, out + map->offset_at, sizeof(offset));
@@ -83,13 +83,13 @@ static int map_queue(struct rdma_slice *s, struct rdma_command *c, const struct 
 			return err;
 		offset = 0;
 	}
-	err = rdma_window_map(s, fd, offset, size, owner, &window);
+	err = rdma_shm_map(s, fd, offset, size, owner, &shm_offset);
 	if (err)
 		return err;
-	memcpy(out + map->offset_at, &window, sizeof(window));
+	memcpy(out + map->offset_at, &shm_offset, sizeof(shm_offset));
 	*mmap = (struct bypass_rdma_mmap){
-		.offset = htole64(window),
-		.window = htole64(window),
+		.offset = htole64(shm_offset),
+		.shm_offset = htole64(shm_offset),
 		.size = htole64(size),
 		.flags = htole32(BYPASS_RDMA_MMAP_WRITE),
 	};

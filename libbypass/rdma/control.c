@@ -89,7 +89,7 @@ static const struct shape *find_shape(uint32_t code)
 
 static uint32_t to_status(const struct rdma_slice *s, int err)
 {
-	/* The guest answers NO_DEVICE with a reset, which it must not before its window is empty. */
+	/* The guest answers NO_DEVICE with a reset, which it must not before its shared memory region is empty. */
 	if (err == -ENODEV && !s->lost)
 		return BYPASS_RDMA_E_IO;
 	switch (-err) {

@@ -86,7 +86,7 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 		return -EBADF;
 	err = check_cqe(s, in.cqe);
 	if (!err)
-		err = rdma_window_check_resize(s, RDMA_CQ, owner.handle, in.cqe);
+		err = rdma_shm_check_resize(s, RDMA_CQ, owner.handle, in.cqe);
 	if (!err)
 		err = rdma_blob_in(s, c, &blob);
 	if (err)
@@ -97,7 +97,7 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 	if (err)
 		return bypass_fail(-err, "%s refuses to resize a completion queue to %u: %s",
 				   s->hca.name, in.cqe, strerror(-err));
-	rdma_window_orphan(s, RDMA_CQ, owner.handle);
+	rdma_shm_orphan(s, RDMA_CQ, owner.handle);
 	cq->entries = out.cqe;
 	owner.ucontext = cq->ucontext;
 	err = rdma_blob_out(s, c, &blob, &owner, 0);

@@ -117,8 +117,8 @@ static void deliver_events(struct rdma_slice *s)
 }
 
 /*
- * The guest hears of a lost HCA last, when its window is empty: it answers with a reset, and
- * QEMU 11.1 dies of a request about the window that it finds after one.
+ * The guest hears of a lost HCA last, when its shared memory region is empty: it answers with a reset, and
+ * QEMU 11.1 dies of a request about the region that it finds after one.
  */
 void rdma_events_deliver(struct rdma_slice *s)
 {

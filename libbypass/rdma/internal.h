@@ -5,7 +5,7 @@
  * Two threads: the control thread executes the guest's commands and delivers events,
  * one at a time; the doorbell thread rings for the guest. Locks, in this order:
  *
- *	lock		queues, objects, window; held by the control thread while it
+ *	lock		queues, objects, shm; held by the control thread while it
  *			executes a command, by the transport's calls while they start and
  *			stop queues
  *	memory_lock	the guest's memory map, the doorbell area and the queues' call_fds;
@@ -137,7 +137,7 @@ struct rdma_object *rdma_table_get(const struct rdma_table *table, uint32_t hand
 
 /* --------------------------------------------------------------------- shm.c */
 
-/* A run of window pages in use. */
+/* A run of shared pages in use. */
 struct rdma_mapping {
 	struct rdma_mapping *next; /* by rising offset */
 	uint64_t offset;
@@ -148,29 +148,29 @@ struct rdma_mapping {
 	bool orphan;	     /* its object is gone or has another: the guest may release it */
 };
 
-struct rdma_window {
+struct rdma_shm {
 	void *hva;
 	uint64_t size;
 	uint64_t used;
 	struct rdma_mapping *mappings;
 };
 
-int rdma_window_init(struct rdma_window *window, uint64_t size);
-void rdma_window_free(struct rdma_window *window);
+int rdma_shm_init(struct rdma_shm *shm, uint64_t size);
+void rdma_shm_free(struct rdma_shm *shm);
 /* Map @size bytes of @fd somewhere. @owner: kind, handle and ucontext of the object. */
-int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
-		    const struct rdma_mapping *owner, uint64_t *offset);
+int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
+		 const struct rdma_mapping *owner, uint64_t *offset);
 /* Before a queue becomes one of @entries: will the new one, beside the old one, have room? */
-int rdma_window_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle,
-			     uint32_t entries);
+int rdma_shm_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle,
+			  uint32_t entries);
 /* The object is gone, or its mappings are replaced. */
-void rdma_window_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
+void rdma_shm_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* The guest has no more use for an orphan. */
-int rdma_window_release(struct rdma_slice *s, uint64_t offset, uint64_t size);
+int rdma_shm_release(struct rdma_slice *s, uint64_t offset, uint64_t size);
 /* Take back what an object has; not the orphans of one that had its handle before. */
-void rdma_window_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
+void rdma_shm_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* Take back what belongs to a ucontext (RDMA_ALL: everything), orphan or not. */
-void rdma_window_sweep(struct rdma_slice *s, uint32_t ucontext);
+void rdma_shm_sweep(struct rdma_slice *s, uint32_t ucontext);
 
 /* --------------------------------------------------------------------- blob.c */
 
@@ -186,7 +186,7 @@ struct rdma_blob {
 int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob);
 /*
  * Map what the driver's output offers, and translate the output for the guest. @owner as
- * for rdma_window_map(). On failure the object may have some mappings: destroy it.
+ * for rdma_shm_map(). On failure the object may have some mappings: destroy it.
  */
 int rdma_blob_out(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
 		  const struct rdma_mapping *owner, uint32_t qp_type);
@@ -328,7 +328,7 @@ struct rdma_slice {
 	void *transport;
 	struct bypass_virtqueue queues[RDMA_QUEUES_MAX];
 	struct rdma_table tables[RDMA_KINDS];
-	struct rdma_window window;
+	struct rdma_shm shm;
 	uint64_t pinned;
 	uint32_t mcasts;
 	int channels[RDMA_VECTORS_MAX]; /* completion channels of the host */
@@ -337,7 +337,7 @@ struct rdma_slice {
 	bool lost;			/* the HCA was removed … */
 	bool given_up;			/* … and closed … */
 	bool lost_told;			/* … and the guest knows */
-	bool resets;			/* the transport takes the window back by itself */
+	bool resets;			/* the transport takes shared pages back by itself */
 
 	pthread_rwlock_t memory_lock;
 	struct bypass_memory *memory; /* the slice's own copy; never NULL */
@@ -366,7 +366,7 @@ struct rdma_slice {
 
 	struct {
 		_Atomic uint64_t commands, refused, kicks, post_sends, arms, completions, events,
-			copied, pinned_bytes, window_bytes, objects;
+			copied, pinned_bytes, shm_bytes, objects;
 	} stats;
 };
 

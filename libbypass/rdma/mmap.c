@@ -8,5 +8,5 @@ int rdma_release_mmap(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_release_mmap *body = c->body;
 
-	return rdma_window_release(s, le64toh(body->window), le64toh(body->size));
+	return rdma_shm_release(s, le64toh(body->shm_offset), le64toh(body->size));
 }

@@ -24,10 +24,10 @@ int rdma_alloc_mw(struct rdma_slice *s, struct rdma_command *c)
 		return -EBADF;
 	if (type != 1 && type != 2)
 		return bypass_fail(EINVAL, "There is no memory window of type %u", type);
-	if (s->guarded && s->dialect->guard->no_windows)
+	if (s->guarded && s->dialect->guard->no_mws)
 		return bypass_fail(EOPNOTSUPP,
 				   "A guest that is not trusted gets no memory windows: %s",
-				   s->dialect->guard->no_windows);
+				   s->dialect->guard->no_mws);
 	in.pd_handle = pd->host;
 	err = rdma_object_create(s, c, RDMA_MW, IB_USER_VERBS_CMD_ALLOC_MW, &in, sizeof(in), &out,
 				 sizeof(out), &handle);

@@ -66,7 +66,7 @@ static void forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 	rdma_count(&s->stats.pinned_bytes, -object->pinned);
 	rdma_count(&s->stats.objects, -1);
 	rdma_guard_close(s, kind, handle);
-	rdma_window_orphan(s, kind, handle);
+	rdma_shm_orphan(s, kind, handle);
 	rdma_table_put(&s->tables[kind], handle);
 }
 
@@ -94,7 +94,7 @@ int rdma_destroy(struct rdma_slice *s, struct rdma_command *c)
 void rdma_object_undo(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
 	destroy_on_host(s, kind, s->tables[kind].objects[handle].host);
-	rdma_window_drop(s, kind, handle);
+	rdma_shm_drop(s, kind, handle);
 	forget(s, kind, handle);
 }
 
@@ -159,5 +159,5 @@ void rdma_objects_destroy(struct rdma_slice *s, uint32_t ucontext)
 				destroy_left(s, order[k], i);
 		}
 	}
-	rdma_window_sweep(s, ucontext);
+	rdma_shm_sweep(s, ucontext);
 }

@@ -13,7 +13,7 @@
 
 #define WORDS                                                                                      \
 	"trust-guest, all-ram, id=, vectors=, ucontexts=, pds=, mrs=, mws=, cqs=, srqs=, qps=, "   \
-	"ahs=, mcasts=, depth=, pinned=, window="
+	"ahs=, mcasts=, depth=, pinned=, shm="
 
 #define NUMBER(name, member, most)                                                                 \
 	{                                                                                          \
@@ -40,7 +40,7 @@ static const struct number {
 	NUMBER("mcasts", quota.mcasts, 1 << 16),
 	NUMBER("depth", quota.depth, 1 << 20),
 	NUMBER("pinned", quota.pinned_bytes, 1ull << 46),
-	NUMBER("window", quota.window_bytes, 1ull << 36),
+	NUMBER("shm", quota.shm_bytes, 1ull << 36),
 };
 
 static int parse_number(const char *word, const char *text, uint64_t most, uint64_t *value)

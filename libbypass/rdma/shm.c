@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The window: one span of host addresses, reserved for life, in which pages of the HCA
+ * The shared memory region: one span of host addresses, reserved for life, in which pages of the HCA
  * come and go. Where none is mapped lies anonymous memory, so that a stray access of the
  * guest neither faults nor reaches anything. A transport out of process maps the same
  * pages at the same offsets on its side, and then they are not mapped here.
@@ -26,48 +26,51 @@ static void *map_scratch(void *at, uint64_t size)
 	return hva;
 }
 
-int rdma_window_init(struct rdma_window *window, uint64_t size)
+int rdma_shm_init(struct rdma_shm *shm, uint64_t size)
 {
 	void *hva = map_scratch(NULL, size);
 
 	if (hva == MAP_FAILED)
-		return bypass_fail(errno, "Cannot reserve %llu bytes of addresses for a window: %m",
+		return bypass_fail(errno,
+				   "Cannot reserve %llu bytes of addresses for a shared memory "
+				   "region: %m",
 				   (unsigned long long)size);
-	*window = (struct rdma_window){.hva = hva, .size = size};
+	*shm = (struct rdma_shm){.hva = hva, .size = size};
 	return 0;
 }
 
-void rdma_window_free(struct rdma_window *window)
+void rdma_shm_free(struct rdma_shm *shm)
 {
 	struct rdma_mapping *next;
 
-	for (struct rdma_mapping *m = window->mappings; m; m = next) {
+	for (struct rdma_mapping *m = shm->mappings; m; m = next) {
 		next = m->next;
 		free(m);
 	}
-	if (window->hva)
-		munmap(window->hva, window->size);
-	*window = (struct rdma_window){0};
+	if (shm->hva)
+		munmap(shm->hva, shm->size);
+	*shm = (struct rdma_shm){0};
 }
 
 /* The first gap of @size bytes; NULL when there is none. Returns the link to put it into. */
-static struct rdma_mapping **find_gap(struct rdma_window *window, uint64_t size, uint64_t *offset)
+static struct rdma_mapping **find_gap(struct rdma_shm *shm, uint64_t size, uint64_t *offset)
 {
-	struct rdma_mapping **link = &window->mappings;
+	struct rdma_mapping **link = &shm->mappings;
 
 	*offset = 0;
 	for (; *link && (*link)->offset - *offset < size; link = &(*link)->next)
 		*offset = (*link)->offset + (*link)->size;
-	return window->size - *offset < size ? NULL : link;
+	return shm->size - *offset < size ? NULL : link;
 }
 
 static int map_pages(struct rdma_slice *s, const struct rdma_mapping *m, int fd, uint64_t fd_offset)
 {
 	if (s->carrier && s->carrier->shm_map)
 		return s->carrier->shm_map(s->transport, m->offset, m->size, fd, fd_offset, true);
-	if (mmap((char *)s->window.hva + m->offset, m->size, PROT_READ | PROT_WRITE,
+	if (mmap((char *)s->shm.hva + m->offset, m->size, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, fd, fd_offset) == MAP_FAILED)
-		return bypass_fail(errno, "Cannot map %llu bytes of %s into the window: %m",
+		return bypass_fail(errno,
+				   "Cannot map %llu bytes of %s into the shared memory region: %m",
 				   (unsigned long long)m->size, s->hca.name);
 	return 0;
 }
@@ -80,10 +83,10 @@ static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
 		return;
 	if (s->carrier && s->carrier->shm_map)
 		err = s->carrier->shm_unmap(s->transport, m->offset, m->size);
-	else if (map_scratch((char *)s->window.hva + m->offset, m->size) == MAP_FAILED)
+	else if (map_scratch((char *)s->shm.hva + m->offset, m->size) == MAP_FAILED)
 		err = -errno;
 	if (err)
-		bypass_log(BYPASS_LOG_WARN, "%s: cannot take window pages %#llx + %#llx back (%d)",
+		bypass_log(BYPASS_LOG_WARN, "%s: cannot take shared pages %#llx + %#llx back (%d)",
 			   s->dev.name, (unsigned long long)m->offset, (unsigned long long)m->size,
 			   err);
 }
@@ -93,20 +96,22 @@ static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint
 {
 	struct rdma_mapping **link;
 
-	if (!size || size % RDMA_PAGE || size > s->window.size) {
+	if (!size || size % RDMA_PAGE || size > s->shm.size) {
 		bypass_fail(ENOSPC,
-			    "A queue of %llu bytes does not fit into the window of %llu; give the "
-			    "slice a larger one (window=)",
-			    (unsigned long long)size, (unsigned long long)s->window.size);
+			    "A queue of %llu bytes does not fit into the shared memory region of "
+			    "%llu; give the "
+			    "slice a larger one (shm=)",
+			    (unsigned long long)size, (unsigned long long)s->shm.size);
 		return NULL;
 	}
-	link = find_gap(&s->window, size, offset);
+	link = find_gap(&s->shm, size, offset);
 	if (!link)
 		bypass_fail(ENOSPC,
-			    "The window has no %llu bytes left in one piece: %llu of %llu are in "
-			    "use; give the slice a larger one (window=)",
-			    (unsigned long long)size, (unsigned long long)s->window.used,
-			    (unsigned long long)s->window.size);
+			    "The shared memory region has no %llu bytes left in one piece: %llu of "
+			    "%llu are in "
+			    "use; give the slice a larger one (shm=)",
+			    (unsigned long long)size, (unsigned long long)s->shm.used,
+			    (unsigned long long)s->shm.size);
 	return link;
 }
 
@@ -115,13 +120,13 @@ static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint
  * can be: an entry takes no more than its share of the old queue's pages, a driver rounds
  * the number of entries up to a power of two, and a header takes less than a page.
  */
-int rdma_window_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle,
-			     uint32_t entries)
+int rdma_shm_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle,
+			  uint32_t entries)
 {
 	uint32_t had = s->tables[kind].objects[handle].entries;
 	uint64_t size = 0, offset;
 
-	for (const struct rdma_mapping *m = s->window.mappings; m; m = m->next) {
+	for (const struct rdma_mapping *m = s->shm.mappings; m; m = m->next) {
 		if (!m->orphan && m->kind == kind && m->handle == handle)
 			size = m->size;
 	}
@@ -132,8 +137,8 @@ int rdma_window_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t
 	return find_room(s, size, &offset) ? 0 : -ENOSPC;
 }
 
-int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
-		    const struct rdma_mapping *owner, uint64_t *offset)
+int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
+		 const struct rdma_mapping *owner, uint64_t *offset)
 {
 	struct rdma_mapping *m, **link;
 	int err;
@@ -143,7 +148,7 @@ int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t s
 		return -ENOSPC;
 	m = malloc(sizeof(*m));
 	if (!m)
-		return bypass_fail(ENOMEM, "No memory for a window mapping");
+		return bypass_fail(ENOMEM, "No memory for a mapping");
 	*m = *owner;
 	m->offset = *offset;
 	m->size = size;
@@ -155,8 +160,8 @@ int rdma_window_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t s
 	}
 	m->next = *link;
 	*link = m;
-	s->window.used += size;
-	rdma_count(&s->stats.window_bytes, size);
+	s->shm.used += size;
+	rdma_count(&s->stats.shm_bytes, size);
 	return 0;
 }
 
@@ -165,41 +170,42 @@ static void remove_mapping(struct rdma_slice *s, struct rdma_mapping **link)
 	struct rdma_mapping *m = *link;
 
 	unmap_pages(s, m);
-	s->window.used -= m->size;
-	rdma_count(&s->stats.window_bytes, -m->size);
+	s->shm.used -= m->size;
+	rdma_count(&s->stats.shm_bytes, -m->size);
 	*link = m->next;
 	free(m);
 }
 
-void rdma_window_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
+void rdma_shm_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
-	for (struct rdma_mapping *m = s->window.mappings; m; m = m->next) {
+	for (struct rdma_mapping *m = s->shm.mappings; m; m = m->next) {
 		if (m->kind == kind && m->handle == handle)
 			m->orphan = true;
 	}
 }
 
-int rdma_window_release(struct rdma_slice *s, uint64_t offset, uint64_t size)
+int rdma_shm_release(struct rdma_slice *s, uint64_t offset, uint64_t size)
 {
-	struct rdma_mapping **link = &s->window.mappings;
+	struct rdma_mapping **link = &s->shm.mappings;
 
 	while (*link && (*link)->offset != offset)
 		link = &(*link)->next;
 	if (!*link || (*link)->size != size)
-		return bypass_fail(EINVAL, "Nothing is mapped at %#llx + %#llx of the window",
+		return bypass_fail(EINVAL,
+				   "Nothing is mapped at %#llx + %#llx of the shared memory region",
 				   (unsigned long long)offset, (unsigned long long)size);
 	if (!(*link)->orphan)
 		return bypass_fail(EBUSY,
-				   "Window pages %#llx + %#llx belong to an object that "
+				   "Shared pages %#llx + %#llx belong to an object that "
 				   "still exists",
 				   (unsigned long long)offset, (unsigned long long)size);
 	remove_mapping(s, link);
 	return 0;
 }
 
-void rdma_window_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
+void rdma_shm_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
-	struct rdma_mapping **link = &s->window.mappings;
+	struct rdma_mapping **link = &s->shm.mappings;
 
 	while (*link) {
 		if (!(*link)->orphan && (*link)->kind == kind && (*link)->handle == handle)
@@ -209,9 +215,9 @@ void rdma_window_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle
 	}
 }
 
-void rdma_window_sweep(struct rdma_slice *s, uint32_t ucontext)
+void rdma_shm_sweep(struct rdma_slice *s, uint32_t ucontext)
 {
-	struct rdma_mapping **link = &s->window.mappings;
+	struct rdma_mapping **link = &s->shm.mappings;
 
 	while (*link) {
 		if (ucontext == RDMA_ALL || (*link)->ucontext == ucontext)
@@ -220,6 +226,7 @@ void rdma_window_sweep(struct rdma_slice *s, uint32_t ucontext)
 			link = &(*link)->next;
 	}
 	/* The guest's stray touches go too, and the many pieces become one mapping again. */
-	if (ucontext == RDMA_ALL && map_scratch(s->window.hva, s->window.size) == MAP_FAILED)
-		bypass_log(BYPASS_LOG_WARN, "%s: cannot make the window anew: %m", s->dev.name);
+	if (ucontext == RDMA_ALL && map_scratch(s->shm.hva, s->shm.size) == MAP_FAILED)
+		bypass_log(BYPASS_LOG_WARN, "%s: cannot make the shared memory region anew: %m",
+			   s->dev.name);
 }

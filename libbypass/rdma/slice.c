@@ -20,7 +20,7 @@
 #include "internal.h"
 
 #define VECTORS_DEFAULT	 4
-#define WINDOW_DEFAULT	 (256ull << 20)
+#define SHM_DEFAULT	 (256ull << 20)
 #define PINNED_DEFAULT	 (64ull << 30)
 #define DEVICE_DIRECTORY "/dev/infiniband"
 
@@ -53,8 +53,8 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	set_default(&q->depth, 16384);
 	if (!q->pinned_bytes)
 		q->pinned_bytes = PINNED_DEFAULT;
-	if (!q->window_bytes)
-		q->window_bytes = WINDOW_DEFAULT;
+	if (!q->shm_bytes)
+		q->shm_bytes = SHM_DEFAULT;
 	if (!o->virtio_id)
 		o->virtio_id = BYPASS_RDMA_VIRTIO_ID;
 	if (!o->vectors)
@@ -62,9 +62,11 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	if (o->vectors > RDMA_VECTORS_MAX)
 		return bypass_fail(EINVAL, "%u completion vectors: at most %u", o->vectors,
 				   RDMA_VECTORS_MAX);
-	if (q->window_bytes & (q->window_bytes - 1) || q->window_bytes < RDMA_PAGE)
-		return bypass_fail(EINVAL, "A window of %llu bytes: it must be a power of two",
-				   (unsigned long long)q->window_bytes);
+	if (q->shm_bytes & (q->shm_bytes - 1) || q->shm_bytes < RDMA_PAGE)
+		return bypass_fail(EINVAL,
+				   "A shared memory region of %llu bytes: it must be a power of "
+				   "two",
+				   (unsigned long long)q->shm_bytes);
 	q->pds = lesser(q->pds, hca->max_pd);
 	q->mrs = lesser(q->mrs, hca->max_mr);
 	q->mws = lesser(q->mws, hca->max_mw);
@@ -81,7 +83,7 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	(IB_UVERBS_DEVICE_RAW_MULTI | IB_UVERBS_DEVICE_XRC | IB_UVERBS_DEVICE_RAW_IP_CSUM |        \
 	 IB_UVERBS_DEVICE_MANAGED_FLOW_STEERING)
 
-#define CAPS_WINDOWS                                                                               \
+#define CAPS_MW                                                                                    \
 	(IB_UVERBS_DEVICE_MEM_WINDOW | IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2A |                       \
 	 IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2B)
 
@@ -90,13 +92,13 @@ static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_dev
 {
 	const struct bypass_rdma_quota *q = &s->options.quota;
 	uint64_t caps = hca->device_cap_flags & ~(uint64_t)CAPS_UNREACHABLE;
-	bool windows = !(s->guarded && s->dialect->guard && s->dialect->guard->no_windows);
+	bool mws = !(s->guarded && s->dialect->guard && s->dialect->guard->no_mws);
 	uint64_t mr = hca->max_mr_size < q->pinned_bytes ? hca->max_mr_size : q->pinned_bytes;
 
 	if (s->guarded)
 		caps &= ~(uint64_t)IB_UVERBS_DEVICE_SRQ_RESIZE;
-	if (!windows)
-		caps &= ~(uint64_t)CAPS_WINDOWS;
+	if (!mws)
+		caps &= ~(uint64_t)CAPS_MW;
 	s->limits = (struct bypass_rdma_device){
 		.fw_ver = htole64(hca->fw_ver),
 		.max_mr_size = htole64(mr),
@@ -114,7 +116,7 @@ static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_dev
 		.max_cq = htole32(q->cqs),
 		.max_cqe = htole32(lesser(hca->max_cqe, q->depth)),
 		.max_mr = htole32(q->mrs),
-		.max_mw = htole32(windows ? q->mws : 0),
+		.max_mw = htole32(mws ? q->mws : 0),
 		.max_pd = htole32(q->pds),
 		.max_ah = htole32(q->ahs),
 		.max_srq = htole32(q->srqs),
@@ -147,7 +149,7 @@ static void settle_config(struct rdma_slice *s, const struct ib_uverbs_query_dev
 		.vectors = htole32(s->options.vectors),
 		.max_qp = htole32(q->qps),
 		.max_cq = htole32(q->cqs),
-		.window_size = htole64(q->window_bytes),
+		.shm_size = htole64(q->shm_bytes),
 	};
 	memcpy(s->config.node_guid, &hca->node_guid, sizeof(s->config.node_guid));
 	memcpy(s->config.sys_image_guid, &hca->sys_image_guid, sizeof(s->config.sys_image_guid));
@@ -253,15 +255,15 @@ static void make_device(struct rdma_slice *s)
 	for (unsigned int i = 0; i < dev->n_queues; i++)
 		s->queue_size[i] = RDMA_QUEUE_SIZE;
 	dev->queue_size = s->queue_size;
-	dev->window.size = s->window.size;
-	dev->window.hva = s->window.hva;
+	dev->shm.size = s->shm.size;
+	dev->shm.hva = s->shm.hva;
 }
 
 void rdma_slice_free(struct rdma_slice *s)
 {
 	const int fds[] = {s->epoll_fd, s->control_stop_fd, s->doorbell_wake_fd, s->removal_fd};
 
-	rdma_window_free(&s->window);
+	rdma_shm_free(&s->shm);
 	bypass_memory_free(s->memory);
 	for (unsigned int v = 0; v < RDMA_VECTORS_MAX; v++) {
 		if (s->channels[v] >= 0)
@@ -330,7 +332,7 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 	if (!err)
 		err = make_tables(s);
 	if (!err)
-		err = rdma_window_init(&s->window, s->options.quota.window_bytes);
+		err = rdma_shm_init(&s->shm, s->options.quota.shm_bytes);
 	if (!err)
 		err = make_channels(s);
 	if (!err)
@@ -380,7 +382,7 @@ void bypass_rdma_stats(struct bypass_virtio_device *dev, struct bypass_rdma_stat
 		.events = atomic_load(&s->stats.events),
 		.copied = atomic_load(&s->stats.copied),
 		.pinned_bytes = atomic_load(&s->stats.pinned_bytes),
-		.window_bytes = atomic_load(&s->stats.window_bytes),
+		.shm_bytes = atomic_load(&s->stats.shm_bytes),
 		.objects = atomic_load(&s->stats.objects),
 	};
 }

@@ -97,7 +97,7 @@ int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 						       "resized");
 		err = check_wr(s, in.max_wr);
 		if (!err)
-			err = rdma_window_check_resize(s, RDMA_SRQ, owner.handle, in.max_wr);
+			err = rdma_shm_check_resize(s, RDMA_SRQ, owner.handle, in.max_wr);
 	}
 	if (!err)
 		err = rdma_blob_in(s, c, &blob);
@@ -110,7 +110,7 @@ int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 		return bypass_fail(-err, "%s refuses to modify a shared receive queue: %s",
 				   s->hca.name, strerror(-err));
 	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR) {
-		rdma_window_orphan(s, RDMA_SRQ, owner.handle);
+		rdma_shm_orphan(s, RDMA_SRQ, owner.handle);
 		srq->entries = in.max_wr;
 	}
 	owner.ucontext = srq->ucontext;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the device asks of the VMM: map and unmap pages of the window, and tell the
+ * What the device asks of the VMM: map and unmap pages of the shared memory region, and tell the
  * guest that its configuration changed.
  *
  * The front end serves these requests in its main loop, and in the same loop it waits
@@ -175,7 +175,7 @@ static void forget_shown(struct vu_backend *be, const struct vu_shmem_map *map)
 	be->n_shown = kept;
 }
 
-/* From now on the window shows @fd (-1: nothing) in this place. */
+/* From now on the region shows @fd (-1: nothing) in this place. */
 static int note_shown(struct vu *vu, const struct vu_shmem_map *map, int fd)
 {
 	struct vu_backend *be = &vu->backend;
@@ -184,7 +184,8 @@ static int note_shown(struct vu *vu, const struct vu_shmem_map *map, int fd)
 	int ret = 0;
 
 	if (fd >= 0 && fstat(fd, &st))
-		return bypass_fail(errno, "cannot stat what the window is to show: %s",
+		return bypass_fail(errno,
+				   "cannot stat what the shared memory region is to show: %s",
 				   strerror(errno));
 	pthread_mutex_lock(&be->lock);
 	forget_shown(be, map);
@@ -195,7 +196,7 @@ static int note_shown(struct vu *vu, const struct vu_shmem_map *map, int fd)
 				(struct vu_shown){map->offset, map->size, st.st_dev, st.st_ino};
 			be->shown = shown;
 		} else {
-			ret = bypass_fail(ENOMEM, "no memory for a page of the window");
+			ret = bypass_fail(ENOMEM, "no memory for a shared page");
 		}
 	}
 	pthread_mutex_unlock(&be->lock);
@@ -203,8 +204,8 @@ static int note_shown(struct vu *vu, const struct vu_shmem_map *map, int fd)
 }
 
 /*
- * Does the window show this file? As the front end tells of all that its guest sees, it
- * tells of the window's pages too, and that a file among them is not RAM is ours to know.
+ * Does the region show this file? As the front end tells of all that its guest sees, it
+ * tells of the region's pages too, and that a file among them is not RAM is ours to know.
  */
 bool vu_backend_shows(struct vu *vu, const struct stat *file)
 {
@@ -230,7 +231,7 @@ static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
 	ret = send_request(vu, VU_BACKEND_SHMEM_UNMAP, &map, sizeof(map), -1, wait);
 	if (ret < 0 || !wait)
 		return ret == -ECANCELED ? 0 : ret;
-	ret = await_reply(vu, "unmap a page of the window");
+	ret = await_reply(vu, "unmap a shared page");
 	if (ret < 0)
 		return ret;
 	vu->backend.shows--;
@@ -263,7 +264,7 @@ static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint
 		ret = send_request(vu, VU_BACKEND_SHMEM_MAP, &map, sizeof(map), fd, true);
 	if (ret < 0)
 		return ret;
-	ret = await_reply(vu, "map a page of the window");
+	ret = await_reply(vu, "map a shared page");
 	if (!ret)
 		vu->backend.shows++;
 	/* Requests are served in their order: this one undoes the other, should it take effect. */

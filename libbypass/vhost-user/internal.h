@@ -73,7 +73,8 @@ enum vu_backend_request {
 #define VU_SHMEM_IDS   256
 #define VU_TABLE_MAX   8   /* regions in one SET_MEM_TABLE, so also descriptors in a message */
 #define VU_SLOTS_MAX   509 /* regions in all; as many as QEMU can have besides its own */
-#define VU_SHOWS_MAX   448 /* pieces of the window among them, so that guest RAM has room */
+#define VU_SHOWS_MAX                                                                               \
+	448 /* pieces of the shared memory region among them, so that guest RAM has room */
 #define VU_PAYLOAD_MAX 4096
 #define VU_CONFIG_MAX  256
 
@@ -155,7 +156,7 @@ struct vu_message {
 };
 
 /*
- * A region of the front end's memory map. Windows that we had it map are among
+ * A region of the front end's memory map. Shared pages that we had it map are among
  * them, as it tells all that its guest sees: those have no mapping here.
  */
 struct vu_slot {
@@ -173,9 +174,9 @@ struct vu_vring {
 	bool started;
 };
 
-/* A file of the device's own that the window shows; device nodes are not among them. */
+/* A file of the device's own that the region shows; device nodes are not among them. */
 struct vu_shown {
-	uint64_t offset; /* in the window */
+	uint64_t offset; /* in the region */
 	uint64_t size;
 	dev_t dev;
 	ino_t ino;
@@ -191,7 +192,7 @@ struct vu_backend {
 	pthread_mutex_t lock; /* of what is sent, and of what is shown */
 	unsigned int abandoned;
 	bool mute;	    /* the front end stops the device: nothing more is sent */
-	unsigned int shows; /* pieces of the window that are mapped */
+	unsigned int shows; /* pieces of the region that are mapped */
 	struct vu_shown *shown;
 	unsigned int n_shown;
 };

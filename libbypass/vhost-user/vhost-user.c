@@ -64,7 +64,7 @@ static int set_features(struct vu *vu, const struct vu_message *msg)
 
 static int set_protocol_features(struct vu *vu, const struct vu_message *msg)
 {
-	uint64_t needed = vu->dev->window.size ? VU_P_SHMEM | VU_P_BACKEND_REQ | VU_P_REPLY_ACK : 0;
+	uint64_t needed = vu->dev->shm.size ? VU_P_SHMEM | VU_P_BACKEND_REQ | VU_P_REPLY_ACK : 0;
 	int ret = need_u64(msg);
 
 	if (ret < 0)
@@ -127,9 +127,9 @@ static int config(struct vu *vu, struct vu_message *msg)
 static int shmem_config(struct vu *vu, struct vu_message *msg)
 {
 	memset(&msg->shmem, 0, sizeof(msg->shmem));
-	if (vu->dev->window.size) {
+	if (vu->dev->shm.size) {
 		msg->shmem.count = 1;
-		msg->shmem.size[0] = vu->dev->window.size;
+		msg->shmem.size[0] = vu->dev->shm.size;
 	}
 	return vu_reply(vu, msg, &msg->shmem, sizeof(msg->shmem));
 }

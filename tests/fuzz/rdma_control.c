@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!dev) {
 		guest_init(&guest, RAM);
 		dev = mock_open("mock0,trust-guest,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
-				"ahs=8,ucontexts=4,mcasts=8,window=128K,pinned=256K");
+				"ahs=8,ucontexts=4,mcasts=8,shm=128K,pinned=256K");
 		if (!dev || dev->ops->memory(dev, guest.mem) ||
 		    dev->ops->accept(dev, dev->features))
 			abort();
@@ -98,8 +98,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	dev->ops->reset(dev);
 	bypass_rdma_stats(dev, &stats);
-	if (mock_objects() || stats.objects || stats.pinned_bytes || stats.window_bytes ||
-	    s->mcasts)
+	if (mock_objects() || stats.objects || stats.pinned_bytes || stats.shm_bytes || s->mcasts)
 		abort();
 	mock.next_offset = MOCK_QUEUE;
 	return 0;

@@ -9,7 +9,7 @@
 #include "../mock_uverbs.h"
 #include "input.h"
 
-#define SLICE "mock0,qps=8,cqs=8,window=256K"
+#define SLICE "mock0,qps=8,cqs=8,shm=256K"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -121,7 +121,7 @@ static struct bypass_virtio_device dev = {
 	.config_size = 24,
 	.n_queues = 2,
 	.queue_size = queue_size,
-	.window = {.size = 0x10000},
+	.shm = {.size = 0x10000},
 };
 
 static void send_message(int fd, struct vu_header header, const uint8_t *payload, int extra,

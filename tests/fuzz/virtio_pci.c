@@ -15,7 +15,7 @@
 #define DEVFN  0x10
 #define QUEUES 5
 #define CONFIG 37
-#define WINDOW 0x10000
+#define SHM    0x10000
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -123,7 +123,7 @@ static uint64_t device_interrupts(struct bypass_virtio_device *dev)
 
 static void device_close(struct bypass_virtio_device *dev)
 {
-	munmap(dev->window.hva, WINDOW);
+	munmap(dev->shm.hva, SHM);
 	free(dev);
 }
 
@@ -153,9 +153,9 @@ static struct bypass_slice *slice_new(void)
 	d->dev.config_size = CONFIG;
 	d->dev.n_queues = QUEUES;
 	d->dev.queue_size = queue_sizes;
-	d->dev.window.size = WINDOW;
-	d->dev.window.hva =
-		mmap(NULL, WINDOW, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	d->dev.shm.size = SHM;
+	d->dev.shm.hva =
+		mmap(NULL, SHM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(!bypass_virtio_pci_new(&d->dev, &slice));
 	return slice;
 }

@@ -63,8 +63,8 @@ static void create(struct test *t, uint32_t type)
 						 .udata_room = sizeof(struct rxe_create_qp_resp)}),
 			 0);
 	t->qp = qp_reply.handle;
-	t->receive = (void *)((char *)t->g.dev->window.hva + t->g.mmaps[0].window);
-	t->send = (void *)((char *)t->g.dev->window.hva + t->g.mmaps[1].window);
+	t->receive = (void *)((char *)t->g.dev->shm.hva + t->g.mmaps[0].shm_offset);
+	t->send = (void *)((char *)t->g.dev->shm.hva + t->g.mmaps[1].shm_offset);
 	t->real_receive = real(first);
 	t->real_send = real(first + MOCK_QUEUE);
 }
@@ -72,7 +72,7 @@ static void create(struct test *t, uint32_t type)
 static int set_up(void **state)
 {
 	struct test *t = calloc(1, sizeof(*t));
-	struct bypass_virtio_device *dev = mock_open("mock0,window=128K");
+	struct bypass_virtio_device *dev = mock_open("mock0,shm=128K");
 
 	assert_non_null(dev);
 	guest_init(&t->g.guest, 16 << 20);
@@ -280,7 +280,7 @@ static void test_wrapped(void **state)
 	}
 }
 
-static void test_windows(void **state)
+static void test_mws(void **state)
 {
 	struct test *t = *state;
 	struct bypass_rdma_alloc_mw body = {.pd = t->pd};
@@ -289,7 +289,7 @@ static void test_windows(void **state)
 	struct rxe_send_wqe *wqe;
 
 	create(t, IB_UVERBS_QPT_RC);
-	/* Neither windows of its own, nor a key that it has guessed. */
+	/* Neither MWs of its own, nor a key that it has guessed. */
 	for (body.type = 1; body.type <= 2; body.type++)
 		assert_int_equal(RDMA_GUEST_CALL(&t->g, ALLOC_MW, &body, &mw),
 				 BYPASS_RDMA_E_UNSUPPORTED);
@@ -469,9 +469,9 @@ static void test_wild_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sound),   TEST(test_inline),	    TEST(test_unsound), TEST(test_wrapped),
-		TEST(test_windows), TEST(test_ud),	    TEST(test_receive), TEST(test_order),
-		TEST(test_full),    TEST(test_wild_header), TEST(test_busy),
+		TEST(test_sound), TEST(test_inline),	  TEST(test_unsound), TEST(test_wrapped),
+		TEST(test_mws),	  TEST(test_ud),	  TEST(test_receive), TEST(test_order),
+		TEST(test_full),  TEST(test_wild_header), TEST(test_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

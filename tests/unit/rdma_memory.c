@@ -12,7 +12,7 @@
 #include "../mock_uverbs.h"
 #include "../rdma_guest.h"
 
-#define OPTIONS "mock0,trust-guest,mrs=3,pinned=1M,window=64K"
+#define OPTIONS "mock0,trust-guest,mrs=3,pinned=1M,shm=64K"
 #define HIGH	(16ull << 20) /* where a second range of RAM may lie */
 
 struct test {
@@ -232,7 +232,7 @@ static void test_all_ram(void **state)
 	(void)state;
 	guest_init(&t->g.guest, 4 << 20);
 	more = add_ram(t, HIGH, true);
-	start(t, "mock0,trust-guest,all-ram,window=64K");
+	start(t, "mock0,trust-guest,all-ram,shm=64K");
 	assert_int_equal(RDMA_GUEST_CALL(&t->g, REG_MR, &wrong, &mr), BYPASS_RDMA_E_MALFORMED);
 	body.pd = t->pd;
 	t->g.guest.ram[3 << 20] = 0x5a;

@@ -17,12 +17,12 @@ static void test_options(void **state)
 	struct bypass_rdma_options o;
 
 	(void)state;
-	assert_int_equal(
-		bypass_rdma_parse("mlx5_0,qps=0x10,pinned=2G,all-ram,window=64M,id=21", &o), 0);
+	assert_int_equal(bypass_rdma_parse("mlx5_0,qps=0x10,pinned=2G,all-ram,shm=64M,id=21", &o),
+			 0);
 	assert_string_equal(o.hca, "mlx5_0");
 	assert_int_equal(o.quota.qps, 16);
 	assert_int_equal(o.quota.pinned_bytes, 2ull << 30);
-	assert_int_equal(o.quota.window_bytes, 64 << 20);
+	assert_int_equal(o.quota.shm_bytes, 64 << 20);
 	assert_int_equal(o.virtio_id, 21);
 	assert_true(o.all_ram);
 	assert_false(o.trust_guest);
@@ -38,10 +38,10 @@ static void test_options(void **state)
 	assert_int_equal(bypass_rdma_parse("a,,", &o), -EINVAL);
 }
 
-static void test_window_size(void **state)
+static void test_shm_size(void **state)
 {
 	(void)state;
-	assert_null(mock_open("mock0,trust-guest,window=12345"));
+	assert_null(mock_open("mock0,trust-guest,shm=12345"));
 	assert_non_null(strstr(bypass_error(), "power of two"));
 	ibv_close_device(NULL);
 }
@@ -50,7 +50,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options),
-		cmocka_unit_test(test_window_size),
+		cmocka_unit_test(test_shm_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

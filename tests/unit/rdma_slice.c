@@ -174,9 +174,9 @@ static void test_quota(void **state)
 	assert_int_equal(create_cq(t, 0, &cq), 0);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
-	/* Three queue pairs have six of the window's eight places, the CQ one. */
+	/* Three queue pairs have six of the shared memory's eight places, the CQ one. */
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), BYPASS_RDMA_E_NO_SPACE);
-	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 7 * MOCK_QUEUE);
+	assert_int_equal(rdma_guest_stats(&t->g).shm_bytes, 7 * MOCK_QUEUE);
 	assert_int_equal(mock_objects(), 5);
 	mock.fail = ENOMEM;
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UC, cq.handle, &qp), BYPASS_RDMA_E_MEMORY);
@@ -250,7 +250,7 @@ static void test_ucontext(void **state)
 	t->g.ucontext = first;
 	/* The other process keeps what is its own. */
 	assert_int_equal(mock_objects(), 1);
-	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).shm_bytes, 0);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, pd),
 			 BYPASS_RDMA_E_HANDLE);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, t->pd), 0);
@@ -453,7 +453,7 @@ static void test_lost(void **state)
 			 BYPASS_RDMA_E_NO_DEVICE);
 	/* A PD of before, a CQ, and their mapping: all were given back. */
 	assert_int_equal(mock_objects(), 0);
-	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).shm_bytes, 0);
 	t->g.dev->ops->reset(t->g.dev);
 	assert_true(bypass_rdma_removed(t->g.dev));
 }

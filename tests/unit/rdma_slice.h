@@ -9,7 +9,7 @@
 #include "../mock_uverbs.h"
 #include "../rdma_guest.h"
 
-#define OPTIONS "mock0,trust-guest,qps=4,cqs=70,mrs=3,pinned=1M,window=64K,vectors=2"
+#define OPTIONS "mock0,trust-guest,qps=4,cqs=70,mrs=3,pinned=1M,shm=64K,vectors=2"
 
 struct test {
 	struct rdma_guest g;

@@ -76,7 +76,7 @@ static void fake_config_write(struct bypass_virtio_device *dev, uint32_t offset,
 	(void)dev, (void)offset, (void)data, (void)size;
 }
 
-/* The thread of the device that asks for a page of the window; queues and resets wait for it. */
+/* The thread of the device that asks for a page of the shared memory; queues and resets wait for it. */
 static pthread_t mapper;
 static bool mapping;
 static int map_fd, map_result;
@@ -165,7 +165,7 @@ static int set_up(void **state)
 		.config_size = 8,
 		.n_queues = 2,
 		.queue_size = queue_size,
-		.window = {.size = 0x10000},
+		.shm = {.size = 0x10000},
 	};
 	requests = -1;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
@@ -362,8 +362,8 @@ static void test_no_shmem(void **state)
 	assert_non_null(strstr(served_error, "QEMU 11.1"));
 }
 
-/* Pages of the window come back as memory regions: known, but not RAM. */
-static void test_window_is_not_ram(void **state)
+/* Pages of the shared memory come back as memory regions: known, but not RAM. */
+static void test_shm_is_not_ram(void **state)
 {
 	int zero = open("/dev/zero", O_RDWR | O_CLOEXEC);
 	struct vu_slot_region slot = {
@@ -487,7 +487,7 @@ static void test_shm_map(void **state)
 	assert_int_equal(hang_up(), 0);
 }
 
-/* A file that the window shows comes back as a memory region too. It is the device's, not RAM. */
+/* A file that the shared memory shows comes back as a memory region too. It is the device's, not RAM. */
 static void test_file_is_not_ram(void **state)
 {
 	struct vu_slot_region slot = {
@@ -662,7 +662,7 @@ int main(void)
 		cmocka_unit_test_setup(test_life, set_up),
 		cmocka_unit_test_setup(test_death, set_up),
 		cmocka_unit_test_setup(test_no_shmem, set_up),
-		cmocka_unit_test_setup(test_window_is_not_ram, set_up),
+		cmocka_unit_test_setup(test_shm_is_not_ram, set_up),
 		cmocka_unit_test_setup(test_file_is_not_ram, set_up),
 		cmocka_unit_test_setup(test_memory_table, set_up),
 		cmocka_unit_test_setup(test_shm_map, set_up),

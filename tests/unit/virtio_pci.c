@@ -25,7 +25,7 @@
 #define QUEUES	   3
 #define QUEUE_SIZE 128
 #define CONFIG	   10
-#define WINDOW	   0x10000
+#define SHM	   0x10000
 #define APIC	   0xfee00000u
 #define F_EXAMPLE  (1ull << 5)
 
@@ -131,7 +131,7 @@ static void device_close(struct bypass_virtio_device *dev)
 	struct device *d = (struct device *)dev;
 
 	*d->closed = true;
-	munmap(d->dev.window.hva, WINDOW);
+	munmap(d->dev.shm.hva, SHM);
 	free(d);
 }
 
@@ -245,9 +245,9 @@ static struct device *device_new(bool *closed)
 	d->dev.config_size = CONFIG;
 	d->dev.n_queues = QUEUES;
 	d->dev.queue_size = sizes;
-	d->dev.window.size = WINDOW;
-	d->dev.window.hva =
-		mmap(NULL, WINDOW, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	d->dev.shm.size = SHM;
+	d->dev.shm.hva =
+		mmap(NULL, SHM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	memcpy(d->config, "0123456789", CONFIG);
 	d->closed = closed;
 	return d;
@@ -496,13 +496,13 @@ static void test_queue_refused(void **state)
 	assert_int_equal(common_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0x0f);
 }
 
-static void test_window(void **state)
+static void test_shm(void **state)
 {
 	struct test *t = *state;
 
 	assert_int_equal(t->shared_bar, 2);
-	assert_int_equal(t->shared_size, WINDOW);
-	assert_ptr_equal(fake_memory(t->bar[2] + 0x3000), (uint8_t *)t->d->dev.window.hva + 0x3000);
+	assert_int_equal(t->shared_size, SHM);
+	assert_ptr_equal(fake_memory(t->bar[2] + 0x3000), (uint8_t *)t->d->dev.shm.hva + 0x3000);
 }
 
 /* A vector that is opened after DRIVER_OK tells the driver that something may have come. */
@@ -604,9 +604,9 @@ static void test_impossible_devices(void **state)
 	d->dev.n_queues = 1025;
 	assert_int_equal(bypass_virtio_pci_new(&d->dev, &slice), -EINVAL);
 	d->dev.n_queues = QUEUES;
-	d->dev.window.size = 0x3000;
+	d->dev.shm.size = 0x3000;
 	assert_int_equal(bypass_virtio_pci_new(&d->dev, &slice), -EINVAL);
-	d->dev.window.size = WINDOW;
+	d->dev.shm.size = SHM;
 	d->dev.config_size = 0x1001;
 	assert_int_equal(bypass_virtio_pci_new(&d->dev, &slice), -EINVAL);
 	assert_false(closed); /* it stays the caller's */
@@ -625,7 +625,7 @@ int main(void)
 		rule(test_config),
 		rule(test_config_change),
 		rule(test_queue_refused),
-		rule(test_window),
+		rule(test_shm),
 		rule(test_late_vector),
 		rule(test_access_by_config_space),
 		rule(test_random_registers),

@@ -85,7 +85,7 @@ int bypass_rdma_link(const char *hca, unsigned int port, struct bypass_rdma_link
  * @mcasts: attachments to multicast groups, over all QPs
  * @depth: entries of one queue (work requests, completions)
  * @pinned_bytes: guest memory under registrations; what is registered twice counts twice
- * @window_bytes: size of the window, a power of two: all that the guest may have mapped
+ * @shm_bytes: size of the shared memory region, a power of two: all that the guest may have mapped
  *
  * Where the HCA itself has less, its limit counts.
  */
@@ -101,7 +101,7 @@ struct bypass_rdma_quota {
 	uint32_t mcasts;
 	uint32_t depth;
 	uint64_t pinned_bytes;
-	uint64_t window_bytes;
+	uint64_t shm_bytes;
 };
 
 /**
@@ -129,7 +129,7 @@ struct bypass_rdma_options {
  * bypass_rdma_parse() - read options as users write them
  * @text: "rxe0,trust-guest,qps=64,pinned=1G": the HCA, then flags (trust-guest,
  *	all-ram) and numbers (id, vectors, and the quotas: ucontexts, pds, mrs, mws, cqs,
- *	srqs, qps, ahs, mcasts, depth, pinned, window). Numbers may end in K, M, G or T
+ *	srqs, qps, ahs, mcasts, depth, pinned, shm). Numbers may end in K, M, G or T
  * @options: filled; what the text does not name is 0
  *
  * Return: 0, -EINVAL with a text that points at the word and lists the known ones, or
@@ -184,7 +184,7 @@ bool bypass_rdma_removed(struct bypass_virtio_device *dev);
  * @events: asynchronous events delivered
  * @copied: work requests copied the guarded way
  * @pinned_bytes: guest memory under registrations now
- * @window_bytes: mapped into the guest now
+ * @shm_bytes: mapped into the guest now
  * @objects: of all kinds, now
  */
 struct bypass_rdma_stats {
@@ -197,7 +197,7 @@ struct bypass_rdma_stats {
 	uint64_t events;
 	uint64_t copied;
 	uint64_t pinned_bytes;
-	uint64_t window_bytes;
+	uint64_t shm_bytes;
 	uint64_t objects;
 };
 

@@ -21,9 +21,9 @@ struct bypass_virtio_device;
  *
  * Runs in the calling thread until the front end goes. Everything the front end sends is
  * checked; it can end the service, and by truncating the file behind memory that it told
- * of, even the process (SIGBUS): serve one guest a process. A device with a window needs a
+ * of, even the process (SIGBUS): serve one guest a process. A device with shared memory needs a
  * front end that maps shared memory on the back end's demand (VHOST_USER_PROTOCOL_F_SHMEM),
- * which QEMU does from 11.1 on. Of the window it is asked to map at most 448 pieces at a
+ * which QEMU does from 11.1 on. Of the shared memory region it is asked to map at most 448 pieces at a
  * time, as each is a memory region, of which it tells at most 509; the device's request for
  * one more ends with -ENOSPC.
  *

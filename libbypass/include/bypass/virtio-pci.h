@@ -21,10 +21,10 @@ extern "C" {
  * A modern (non-transitional) device of vendor 0x1af4 and ID 0x1040 plus @dev's.
  * Notifications of the driver are eventfds of KVM, those of the device MSI-X
  * vectors: one for each queue and one for the configuration. There is no INTx. The
- * device's window, if any, is shared memory region 0 and a BAR of its own.
+ * device's shared memory, if any, is shared memory region 0 and a BAR of its own.
  *
  * Return: 0; -EINVAL (the device has more queues, a larger configuration or another
- * window than can be carried; the text says which); -ENOMEM; -EMFILE; or what
+ * shared memory region than can be carried; the text says which); -ENOMEM; -EMFILE; or what
  * @dev's attach said.
  */
 int bypass_virtio_pci_new(struct bypass_virtio_device *dev, struct bypass_slice **slice);

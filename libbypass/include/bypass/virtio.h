@@ -19,7 +19,7 @@ struct bypass_memory;
 struct bypass_virtio_device;
 
 /**
- * struct bypass_virtio_window - a shared memory region (virtio 1.2, section 2.10)
+ * struct bypass_virtio_shm - a shared memory region (virtio 1.2, section 2.10)
  * @size: bytes, a power of two, a multiple of the page size; 0: there is none
  * @hva: the region in this process. The device reserves it for life and maps and
  *	unmaps pages inside; where nothing is mapped lies scratch memory, so that any
@@ -28,7 +28,7 @@ struct bypass_virtio_device;
  * A transport that has shm_map is told of each page in its place, and @hva is not
  * what the guest sees.
  */
-struct bypass_virtio_window {
+struct bypass_virtio_shm {
 	uint64_t size;
 	void *hva;
 };
@@ -65,8 +65,8 @@ struct bypass_virtio_queue {
  * @needs_reset: NULL: the transport cannot. Else set DEVICE_NEEDS_RESET and notify: the
  *	device is lost (its HCA was removed) or the driver broke the rules beyond repair.
  *	From any thread
- * @shm_map: NULL: the guest sees the window's hva. Else (out of process): make
- *	[@offset, @offset + @size) of the window show @fd from @fd_offset on, and
+ * @shm_map: NULL: the guest sees the region's hva. Else (out of process): make
+ *	[@offset, @offset + @size) of the region show @fd from @fd_offset on, and
  *	return when the guest can see it. Called by one thread of the device at a
  *	time, only after DRIVER_OK. queue_stop and reset wait for it: a transport that
  *	is about to call them makes it return first
@@ -143,7 +143,7 @@ struct bypass_virtio_ops {
  * @config_size: bytes of device-specific configuration
  * @n_queues: number of virtqueues
  * @queue_size: their largest sizes, @n_queues of them, powers of two
- * @window: shared memory region 0
+ * @shm: shared memory region 0
  *
  * Filled when the device is made, constant afterwards. A device embeds it as the
  * first member of a struct of its own.
@@ -156,7 +156,7 @@ struct bypass_virtio_device {
 	uint32_t config_size;
 	unsigned int n_queues;
 	const uint16_t *queue_size;
-	struct bypass_virtio_window window;
+	struct bypass_virtio_shm shm;
 };
 
 #ifdef __cplusplus

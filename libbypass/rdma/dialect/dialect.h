@@ -24,7 +24,7 @@
  *
  *	mmap offset = (kind << 8 | index) pages; kinds: 0, 2, 3 UAR pages (write-combining
  *	for 0 and 2, uncached for 3), 6 UARs allocated one by one, 1 contiguous pages
- *	(obsolete), 5 core clock, 7 clock info (read-only). UAR pages become window pages
+ *	(obsolete), 5 core clock, 7 clock info (read-only). UAR pages become shared pages
  *	that ALLOC_UCONTEXT returns as bypass_rdma_mmap entries with the provider's own
  *	offsets; a ucontext of its own for each guest process follows from that. All other
  *	kinds are refused, which libmlx5 takes as "not supported".
@@ -95,7 +95,7 @@ struct rdma_guard {
 	 */
 	unsigned int (*move)(struct rdma_ring *ring, bool *left);
 	void (*close)(struct rdma_ring *ring);
-	const char *no_windows; /* why there are no memory windows; NULL: there are */
+	const char *no_mws; /* why there are no memory windows; NULL: there are */
 };
 
 struct rdma_dialect {

@@ -298,5 +298,5 @@ const struct rdma_guard rdma_rxe_guard = {
 	.look = rxe_look,
 	.move = rxe_move,
 	.close = rxe_close,
-	.no_windows = "rxe does not ask whose the window is when somebody invalidates it",
+	.no_mws = "rxe does not ask whose the window is when somebody invalidates it",
 };

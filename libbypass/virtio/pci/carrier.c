@@ -38,7 +38,7 @@ void carrier_needs_reset(void *transport)
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* No shm_map: the window's memory is the guest's BAR. */
+/* No shm_map: the shared memory is the guest's BAR. */
 const struct bypass_virtio_carrier virtio_pci_carrier = {
 	.config_changed = carrier_config_changed,
 	.needs_reset = carrier_needs_reset,

@@ -81,7 +81,7 @@ void virtio_config_init(struct virtio_pci *v)
 	put(v, at + plain, 4, NOTIFY_STEP);
 	if (v->window.size) {
 		/* A struct virtio_pci_cap64, whose upper halves follow the lower ones. */
-		at = structure(v, &chain, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, WINDOW_BAR, 0,
+		at = structure(v, &chain, VIRTIO_PCI_CAP_SHARED_MEMORY_CFG, SHM_BAR, 0,
 			       v->window.size, plain + 8);
 		put(v, at + plain + 4, 4, v->window.size >> 32);
 	}

@@ -23,8 +23,8 @@
 #define BAR0_SIZE     0x4000u
 
 /* BAR 1: the MSI-X table, which vmm-glue/pci serves; its second half has the pending bits. */
-#define MSIX_BAR   1
-#define WINDOW_BAR 2
+#define MSIX_BAR 1
+#define SHM_BAR	 2
 
 #define QUEUES_MAX  1024
 #define NO_VECTOR   0xffff

@@ -148,7 +148,7 @@ static const struct bypass_slice_ops virtio_ops = {
 
 static int device_check(const struct bypass_virtio_device *dev)
 {
-	uint64_t page = sysconf(_SC_PAGESIZE), window = dev->window.size;
+	uint64_t page = sysconf(_SC_PAGESIZE), shm = dev->shm.size;
 
 	if (!dev->n_queues || dev->n_queues > QUEUES_MAX)
 		return bypass_fail(EINVAL, "%s has %u queues; virtio-pci carries 1 to %u",
@@ -157,8 +157,9 @@ static int device_check(const struct bypass_virtio_device *dev)
 		return bypass_fail(EINVAL,
 				   "%s has %u bytes of configuration; virtio-pci carries %u",
 				   dev->name, dev->config_size, DEVICE_SIZE);
-	if (window && (window & (window - 1) || window < page || (uintptr_t)dev->window.hva % page))
-		return bypass_fail(EINVAL, "the window of %s is not a power of two of whole pages",
+	if (shm && (shm & (shm - 1) || shm < page || (uintptr_t)dev->shm.hva % page))
+		return bypass_fail(EINVAL,
+				   "the shared memory of %s is not a power of two of whole pages",
 				   dev->name);
 	return 0;
 }
@@ -181,11 +182,11 @@ static void bars_fill(struct virtio_pci *v)
 	while (table < v->n_vectors * PCI_MSIX_ENTRY_SIZE)
 		table *= 2;
 	slice->bars[MSIX_BAR] = (struct bypass_bar){.size = 2 * table};
-	if (!v->dev->window.size)
+	if (!v->dev->shm.size)
 		return;
-	v->window.size = v->dev->window.size;
-	v->window.hva = v->dev->window.hva;
-	slice->bars[WINDOW_BAR] = (struct bypass_bar){
+	v->window.size = v->dev->shm.size;
+	v->window.hva = v->dev->shm.hva;
+	slice->bars[SHM_BAR] = (struct bypass_bar){
 		.size = v->window.size,
 		.is_64 = true,
 		.prefetchable = true,

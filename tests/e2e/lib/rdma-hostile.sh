@@ -4,9 +4,9 @@
 # A guest that attacks the device of its slice, for both ways into a VM, and one beside it that
 # must not notice. Sourced after rdma.sh.
 
-# Nothing that a guest writes reaches the host's kernel unchecked; few objects and a small window,
+# Nothing that a guest writes reaches the host's kernel unchecked; few objects and little shared memory,
 # so that their limits are met.
-options=rxe0,qps=64,mrs=64,window=4M
+options=rxe0,qps=64,mrs=64,shm=4M
 programs='ibv_rc_pingpong -c -g 1 -n 100'
 
 # In a guest: one run of a program with itself, by events.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A context slice on a real HCA, without a VM: this process plays the guest. It does what
- * the guest's module and its provider do together, on queues that it finds in the window.
+ * the guest's module and its provider do together, on queues that it finds in the shared memory.
  *
  *	rdma-core traffic OPTIONS	two slices on one HCA talk: send, write, read,
  *					events, and what one may not do to the other
@@ -61,9 +61,9 @@ static void open_slice(struct side *s, const char *text, uint64_t ram)
 		guest_die("first commands");
 }
 
-static void *window(struct side *s, unsigned int i)
+static void *shm(struct side *s, unsigned int i)
 {
-	return (char *)s->g.dev->window.hva + s->g.mmaps[i].window;
+	return (char *)s->g.dev->shm.hva + s->g.mmaps[i].shm_offset;
 }
 
 static void create_queues(struct side *s)
@@ -93,9 +93,10 @@ static void create_queues(struct side *s)
 		      s->g.n_mmaps == 1,
 	      "a completion queue is made and one mapping announced");
 	s->cq = cq_reply.handle;
-	s->cq_buf = window(s, 0);
+	s->cq_buf = shm(s, 0);
 	check(s->cq_buf->index_mask + 1 >= 64 && s->cq_buf->log2_elem_size >= 6, "its queue is in "
-										 "the window");
+										 "the shared "
+										 "memory");
 
 	qp.send_cq = qp.recv_cq = s->cq;
 	check(!rdma_guest_call(
@@ -110,8 +111,8 @@ static void create_queues(struct side *s)
 	      "a queue pair is made and two mappings announced");
 	s->qp = qp_reply.handle;
 	s->qpn = qp_reply.qpn;
-	s->rq_buf = window(s, 0);
-	s->sq_buf = window(s, 1);
+	s->rq_buf = shm(s, 0);
+	s->sq_buf = shm(s, 1);
 }
 
 /* The buffer's pages lie in RAM last first, and no two of them beside each other. */
@@ -321,7 +322,7 @@ static void exchange(struct side *a, struct side *b)
 
 static void trespass(struct side *a, struct side *b, const uint8_t gid[16], uint8_t index)
 {
-	const struct bypass_rdma_release_mmap foreign = {.window = 1 << 20, .size = 4096};
+	const struct bypass_rdma_release_mmap foreign = {.shm_offset = 1 << 20, .size = 4096};
 	static char before[LENGTH];
 	uint64_t id;
 
@@ -331,7 +332,7 @@ static void trespass(struct side *a, struct side *b, const uint8_t gid[16], uint
 							       .body = &foreign,
 							       .body_size = sizeof(foreign)}) ==
 		      BYPASS_RDMA_E_INVALID,
-	      "a window offset that was not given is refused");
+	      "an offset that was not given is refused");
 	check(rdma_guest_destroy(&a->g, BYPASS_RDMA_DEALLOC_PD, a->pd) == BYPASS_RDMA_E_BUSY,
 	      "a protection domain in use stays");
 
@@ -381,9 +382,9 @@ static void traffic(const char *options)
 
 	bypass_rdma_stats(a.g.dev, &stats);
 	printf("# a: %" PRIu64 " commands, %" PRIu64 " refused, %" PRIu64 " kicks, %" PRIu64
-	       " post_sends, %" PRIu64 " copied, %" PRIu64 " objects, %" PRIu64 " KiB window\n",
+	       " post_sends, %" PRIu64 " copied, %" PRIu64 " objects, %" PRIu64 " KiB shared\n",
 	       stats.commands, stats.refused, stats.kicks, stats.post_sends, stats.copied,
-	       stats.objects, stats.window_bytes >> 10);
+	       stats.objects, stats.shm_bytes >> 10);
 	/* Five sends in the first connection and one in each of two more; four receives. */
 	check(strstr(options, "trust-guest") ? !stats.copied : stats.copied >= 7, "work requests "
 										  "are copied "
@@ -395,8 +396,8 @@ static void traffic(const char *options)
 	check(!rdma_guest_destroy(&a.g, BYPASS_RDMA_DEALLOC_UCONTEXT, a.g.ucontext), "a process "
 										     "ends");
 	bypass_rdma_stats(a.g.dev, &stats);
-	check(!stats.objects && !stats.window_bytes && !stats.pinned_bytes, "and with it all that "
-									    "it had");
+	check(!stats.objects && !stats.shm_bytes && !stats.pinned_bytes, "and with it all that "
+									 "it had");
 	rdma_guest_stop(&a.g);
 	rdma_guest_stop(&b.g); /* with all its objects */
 }
@@ -473,7 +474,7 @@ static void wait_for_loss(const char *options)
 	check(rdma_guest_destroy(&s.g, BYPASS_RDMA_DESTROY_QP, s.qp) == BYPASS_RDMA_E_NO_DEVICE,
 	      "commands say that there is no device");
 	memset(s.sq_buf, 0, GUEST_PAGE);
-	check(true, "the window is still harmless memory");
+	check(true, "the shared memory is still harmless memory");
 	rdma_guest_stop(&s.g);
 }
 

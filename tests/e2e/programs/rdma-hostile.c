@@ -8,7 +8,7 @@
  * Two kinds of rounds, each begun by a reset in the middle of whatever was going on. In a
  * shallow one nothing needs to be right: queues, chains, indices, registers, config space. A
  * deep one begins as a driver does, which must work, and goes on with requests that are right
- * but for a field or two, work requests in the window likewise. Each of its requests must be
+ * but for a field or two, work requests in the shared memory likewise. Each of its requests must be
  * answered, with whatever status; these are counted.
  *
  * It spares its own kernel, whose end would be the end of the attack: what the device may
@@ -464,10 +464,10 @@ static void begin(struct attack *a)
 	a->m.straight = false;
 }
 
-/* Somewhere in the window. */
-static void *window(struct attack *a, uint64_t at)
+/* Somewhere in the shared memory. */
+static void *shm(struct attack *a, uint64_t at)
 {
-	return (void *)(a->v.window.at + at % (WINDOW_SEEN - PAGE));
+	return (void *)(a->v.shm.at + at % (SHM_SEEN - PAGE));
 }
 
 static void ring_doorbell(struct attack *a, uint32_t handle)
@@ -513,7 +513,7 @@ static void write_work(struct attack *a, const struct object *qp, struct rxe_sen
 	}
 }
 
-/* Into the queue in the window, which belongs to a queue pair that may have gone since. */
+/* Into the queue in the shared memory, which belongs to a queue pair that may have gone since. */
 static void post_work(struct attack *a)
 {
 	union {
@@ -521,7 +521,7 @@ static void post_work(struct attack *a)
 		uint32_t words[(sizeof(struct rxe_send_wqe) + sizeof(struct rxe_sge)) / 4];
 	} work;
 	const struct object *qp = some(&a->m, QP);
-	struct rxe_queue_buf *ring = window(a, qp->queue);
+	struct rxe_queue_buf *ring = shm(a, qp->queue);
 	uint32_t mask = ring->index_mask, shift = ring->log2_elem_size;
 	uint64_t at;
 
@@ -531,7 +531,7 @@ static void post_work(struct attack *a)
 	write_work(a, qp, &work.wqe);
 	if (one_in(3))
 		work.words[below(sizeof(work) / 4)] = number();
-	memcpy(window(a, at), &work, sizeof(work));
+	memcpy(shm(a, at), &work, sizeof(work));
 	__atomic_store_n(&ring->producer_index,
 			 one_in(30) ? number() : (ring->producer_index + 1) & mask,
 			 __ATOMIC_RELEASE);
@@ -540,13 +540,13 @@ static void post_work(struct attack *a)
 }
 
 /* Pages that the host's kernel driver uses, and those that lie between. */
-static void scribble_window(struct attack *a)
+static void scribble_shm(struct attack *a)
 {
 	const struct object *object = some(&a->m, one_in(2) ? CQ : QP);
 	uint32_t value = number();
 
-	memcpy(window(a, one_in(2) ? object->queue + below(512) * 4 : below(WINDOW_SEEN / 4) * 4),
-	       &value, sizeof(value));
+	memcpy(shm(a, one_in(2) ? object->queue + below(512) * 4 : below(SHM_SEEN / 4) * 4), &value,
+	       sizeof(value));
 }
 
 /* A buffer for events or completions, and all completion queues armed. */
@@ -596,7 +596,7 @@ static void deep_round(struct attack *a)
 		if (one_in(2))
 			post_work(a);
 		if (one_in(8))
-			scribble_window(a);
+			scribble_shm(a);
 		if (one_in(8))
 			post_buffer(a);
 	}

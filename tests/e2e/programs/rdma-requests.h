@@ -38,7 +38,7 @@ struct object {
 	uint32_t type;
 	uint32_t state;
 	uint64_t iova;	/* MR: where it begins … */
-	uint64_t queue; /* CQ, QP: place of its (send) queue in the window */
+	uint64_t queue; /* CQ, QP: place of its (send) queue in the shared memory */
 };
 
 /* What requests may be about. */
@@ -91,7 +91,7 @@ static inline void fill_release(struct model *m, void *body)
 	struct bypass_rdma_release_mmap *release = body;
 	const struct bypass_rdma_mmap *mmap = &m->mmaps[below(KNOWN)];
 
-	release->window = mmap->window;
+	release->shm_offset = mmap->shm_offset;
 	release->size = mmap->size;
 }
 

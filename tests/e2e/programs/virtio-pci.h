@@ -24,11 +24,11 @@
 
 #include "fail.h"
 
-#define PAGE	    4096u
-#define ARENA	    (2u << 20)
-#define RING	    64u /* entries of a queue */
-#define MAX_QUEUES  16u
-#define WINDOW_SEEN (4u << 20) /* of the shared memory */
+#define PAGE	   4096u
+#define ARENA	   (2u << 20)
+#define RING	   64u /* entries of a queue */
+#define MAX_QUEUES 16u
+#define SHM_SEEN   (4u << 20) /* of the shared memory */
 
 /* A structure in a BAR. */
 struct region {
@@ -48,7 +48,7 @@ struct virtio {
 	uint8_t access; /* where in config space the access capability is */
 	uint8_t msix;	/* where MSI-X is */
 	volatile struct virtio_pci_common_cfg *common;
-	struct region isr, notify, config, window, table;
+	struct region isr, notify, config, shm, table;
 	uint32_t notify_step;
 	uint8_t *arena;
 	uint64_t gpa; /* of the arena */
@@ -108,7 +108,7 @@ static inline void map_structure(struct virtio *v, const uint8_t *space, uint8_t
 		v->config = map_bar(v->path, cap.bar, cap.offset, cap.length);
 		break;
 	case VIRTIO_PCI_CAP_SHARED_MEMORY_CFG:
-		v->window = map_bar(v->path, cap.bar, cap.offset, WINDOW_SEEN);
+		v->shm = map_bar(v->path, cap.bar, cap.offset, SHM_SEEN);
 		break;
 	case VIRTIO_PCI_CAP_PCI_CFG:
 		v->access = at;
@@ -134,7 +134,7 @@ static inline void map_structures(struct virtio *v)
 				   table & PCI_MSIX_TABLE_OFFSET,
 				   ((space[at + PCI_MSIX_FLAGS] & 0x7f) + 1) * PCI_MSIX_ENTRY_SIZE);
 	}
-	if (!v->common || !v->notify.at || !v->isr.at || !v->config.at || !v->window.at ||
+	if (!v->common || !v->notify.at || !v->isr.at || !v->config.at || !v->shm.at ||
 	    !v->access || !v->table.at)
 		fail("the device lacks a structure");
 }

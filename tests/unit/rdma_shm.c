@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The window of a context slice: pages of the HCA that come and go in it, in this process or, by
+ * the shared memory region of a context slice: pages of the HCA that come and go in it, in this process or, by
  * a transport, in another one.
  */
 #include <setjmp.h>
@@ -11,9 +11,9 @@
 
 #include "rdma_slice.h"
 
-static uint32_t release(struct test *t, uint64_t window, uint64_t size)
+static uint32_t release(struct test *t, uint64_t offset, uint64_t size)
 {
-	const struct bypass_rdma_release_mmap body = {.window = window, .size = size};
+	const struct bypass_rdma_release_mmap body = {.shm_offset = offset, .size = size};
 
 	return rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_RELEASE_MMAP,
 								.body = &body,
@@ -36,21 +36,21 @@ static void test_mappings(void **state)
 	assert_int_equal(blob.mi.size, MOCK_QUEUE);
 	assert_int_equal(map.size, MOCK_QUEUE);
 	/* The pages are the HCA's own: what the guest writes is in the descriptor's file. */
-	hva = (char *)t->g.dev->window.hva + map.window;
+	hva = (char *)t->g.dev->shm.hva + map.shm_offset;
 	strcpy(hva, "from the guest");
 	assert_int_equal(pread(mock.cmd_fd, &blob, sizeof(blob), MOCK_QUEUE), sizeof(blob));
 	assert_memory_equal(&blob, "from the guest", 14);
 
-	assert_int_equal(release(t, map.window, map.size), BYPASS_RDMA_E_BUSY);
-	assert_int_equal(release(t, map.window + 4096, map.size), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(release(t, map.shm_offset, map.size), BYPASS_RDMA_E_BUSY);
+	assert_int_equal(release(t, map.shm_offset + 4096, map.size), BYPASS_RDMA_E_INVALID);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, cq.handle), 0);
 	assert_string_equal(hva, "from the guest");
-	assert_int_equal(release(t, map.window, 4096), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(release(t, map.window, map.size), 0);
-	assert_int_equal(release(t, map.window, map.size), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(release(t, map.shm_offset, 4096), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(release(t, map.shm_offset, map.size), 0);
+	assert_int_equal(release(t, map.shm_offset, map.size), BYPASS_RDMA_E_INVALID);
 	/* Scratch now. */
 	assert_string_equal(hva, "");
-	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 0);
+	assert_int_equal(rdma_guest_stats(&t->g).shm_bytes, 0);
 }
 
 static uint32_t resize(struct test *t, uint32_t cqe, struct bypass_rdma_cq *cq)
@@ -77,9 +77,9 @@ static void test_resize(void **state)
 	assert_int_equal(resize(t, 20, &cq), 0);
 	assert_int_equal(cq.cqe, 20);
 	assert_int_equal(t->g.n_mmaps, 1);
-	assert_int_not_equal(t->g.mmaps[0].window, first.window);
-	assert_int_equal(release(t, t->g.mmaps[0].window, MOCK_QUEUE), BYPASS_RDMA_E_BUSY);
-	assert_int_equal(release(t, first.window, first.size), 0);
+	assert_int_not_equal(t->g.mmaps[0].shm_offset, first.shm_offset);
+	assert_int_equal(release(t, t->g.mmaps[0].shm_offset, MOCK_QUEUE), BYPASS_RDMA_E_BUSY);
+	assert_int_equal(release(t, first.shm_offset, first.size), 0);
 }
 
 /* Where the new queue would have no room, the old one stays as it is. */
@@ -113,8 +113,8 @@ static void test_resize_without_room(void **state)
 							  .udata_room = BYPASS_RDMA_HIDDEN_ROOM}),
 		BYPASS_RDMA_E_NO_SPACE);
 	assert_int_equal(mock.next_offset, made);
-	assert_int_equal(release(t, cq_map.window, cq_map.size), BYPASS_RDMA_E_BUSY);
-	assert_int_equal(release(t, srq_map.window, srq_map.size), BYPASS_RDMA_E_BUSY);
+	assert_int_equal(release(t, cq_map.shm_offset, cq_map.size), BYPASS_RDMA_E_BUSY);
+	assert_int_equal(release(t, srq_map.shm_offset, srq_map.size), BYPASS_RDMA_E_BUSY);
 }
 
 /* A handle comes again while pages of the object that had it are still mapped. */
@@ -131,7 +131,7 @@ static void test_orphans(void **state)
 		assert_int_equal(qp.handle, i);
 		assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle), 0);
 		for (int m = 0; i && m < 2; m++)
-			assert_int_equal(release(t, t->g.mmaps[m].window, MOCK_QUEUE), 0);
+			assert_int_equal(release(t, t->g.mmaps[m].shm_offset, MOCK_QUEUE), 0);
 		if (!i)
 			memcpy(kept, t->g.mmaps, sizeof(kept));
 	}
@@ -139,9 +139,9 @@ static void test_orphans(void **state)
 		assert_int_equal(create_cq(t, 0, &cq), 0);
 	/* There is room for one queue of two: the first one's is taken back, and only that. */
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), BYPASS_RDMA_E_NO_SPACE);
-	assert_int_equal(rdma_guest_stats(&t->g).window_bytes, 7 * MOCK_QUEUE);
+	assert_int_equal(rdma_guest_stats(&t->g).shm_bytes, 7 * MOCK_QUEUE);
 	for (int m = 0; m < 2; m++)
-		assert_int_equal(release(t, kept[m].window, MOCK_QUEUE), 0);
+		assert_int_equal(release(t, kept[m].shm_offset, MOCK_QUEUE), 0);
 }
 
 /* What the guest wrote where nothing is mapped costs the host memory until the reset, not longer. */
@@ -151,11 +151,11 @@ static void test_stray_touches(void **state)
 	unsigned char resident[64 * 1024 / GUEST_PAGE];
 	struct bypass_rdma_cq cq;
 
-	assert_int_equal(t->g.dev->window.size, 64 * 1024);
+	assert_int_equal(t->g.dev->shm.size, 64 * 1024);
 	assert_int_equal(create_cq(t, 0, &cq), 0);
-	memset(t->g.dev->window.hva, 1, t->g.dev->window.size);
+	memset(t->g.dev->shm.hva, 1, t->g.dev->shm.size);
 	t->g.dev->ops->reset(t->g.dev);
-	assert_int_equal(mincore(t->g.dev->window.hva, t->g.dev->window.size, resident), 0);
+	assert_int_equal(mincore(t->g.dev->shm.hva, t->g.dev->shm.size, resident), 0);
 	for (size_t i = 0; i < sizeof(resident); i++)
 		assert_int_equal(resident[i] & 1, 0);
 	for (unsigned int i = 0; i < t->g.dev->n_queues; i++)
