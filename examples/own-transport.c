@@ -50,7 +50,7 @@ static int carry(struct bypass_virtio_device *dev, struct bypass_memory *mem)
 	/* Once: the VMM plugs the device, and tells where the guest's RAM is. */
 	ret = dev->ops->attach(dev, &carrier, dev->name);
 	if (!ret)
-		ret = dev->ops->memory(dev, mem);
+		ret = dev->ops->set_memory(dev, mem);
 	if (ret)
 		return ret;
 	/* As the guest's driver goes on: it reads, accepts, starts its queues … */
@@ -67,7 +67,7 @@ static int carry(struct bypass_virtio_device *dev, struct bypass_memory *mem)
 	for (unsigned int i = 0; i < dev->n_queues; i++)
 		dev->ops->queue_stop(dev, i);
 	dev->ops->reset(dev);
-	dev->ops->memory(dev, NULL);
+	dev->ops->set_memory(dev, NULL);
 	dev->ops->attach(dev, NULL, NULL);
 	return ret;
 }

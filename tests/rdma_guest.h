@@ -33,7 +33,7 @@ static inline void rdma_guest_start(struct rdma_guest *g, struct bypass_virtio_d
 
 	g->dev = dev;
 	dev->ops->config_read(dev, 0, &g->config, sizeof(g->config));
-	if (dev->ops->attach(dev, NULL, NULL) || dev->ops->memory(dev, g->guest.mem) ||
+	if (dev->ops->attach(dev, NULL, NULL) || dev->ops->set_memory(dev, g->guest.mem) ||
 	    dev->ops->accept(dev, features))
 		guest_die("start");
 	for (unsigned int i = 0; i < dev->n_queues; i++) {

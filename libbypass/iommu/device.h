@@ -14,7 +14,7 @@
  * @fd: the VFIO device
  * @kvm_fd: what KVM should know of: the group, or the device itself
  * @group: the back end's own
- * @sees_ram: iommu_device_ram() was last called with a map
+ * @sees_ram: iommu_device_set_memory() was last called with a map
  */
 struct iommu_device {
 	int fd;
@@ -43,16 +43,16 @@ int iommu_device_open(struct bypass_iommu *iommu, const char *address, const cha
 void iommu_device_close(struct bypass_iommu *iommu, struct iommu_device *device);
 
 /**
- * iommu_device_ram() - bypass_iommu_memory() for one of the devices that share @iommu
+ * iommu_device_set_memory() - bypass_iommu_set_memory() for one of the devices that share @iommu
  * @iommu: the address space
  * @device: in it
  * @mem: the guest's map. NULL: this device needs none any more; the RAM goes
  *	when no other device needs it
  *
- * Return: as bypass_iommu_memory().
+ * Return: as bypass_iommu_set_memory().
  */
-int iommu_device_ram(struct bypass_iommu *iommu, struct iommu_device *device,
-		     const struct bypass_memory *mem);
+int iommu_device_set_memory(struct bypass_iommu *iommu, struct iommu_device *device,
+			    const struct bypass_memory *mem);
 
 /**
  * iommu_device_hot_reset() - reset a device with all others on its bus

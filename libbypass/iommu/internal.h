@@ -20,7 +20,7 @@
  * @size: bytes
  * @hva: memory of this process
  * @prot: of enum bypass_dma_prot
- * @ram: came in by bypass_iommu_memory(), which takes it off again
+ * @ram: came in by bypass_iommu_set_memory(), which takes it off again
  */
 struct iommu_mapping {
 	uint64_t iova;

@@ -327,7 +327,7 @@ free:
 	return err;
 }
 
-int bypass_iommu_memory(struct bypass_iommu *iommu, const struct bypass_memory *mem)
+int bypass_iommu_set_memory(struct bypass_iommu *iommu, const struct bypass_memory *mem)
 {
 	int err;
 
@@ -369,14 +369,14 @@ int iommu_device_open(struct bypass_iommu *iommu, const char *address, const cha
 
 void iommu_device_close(struct bypass_iommu *iommu, struct iommu_device *device)
 {
-	iommu_device_ram(iommu, device, NULL);
+	iommu_device_set_memory(iommu, device, NULL);
 	pthread_mutex_lock(&iommu->lock);
 	iommu->ops->device_close(iommu, device);
 	pthread_mutex_unlock(&iommu->lock);
 }
 
-int iommu_device_ram(struct bypass_iommu *iommu, struct iommu_device *device,
-		     const struct bypass_memory *mem)
+int iommu_device_set_memory(struct bypass_iommu *iommu, struct iommu_device *device,
+			    const struct bypass_memory *mem)
 {
 	int err = 0;
 

@@ -145,7 +145,7 @@ static void unlock_others(const struct bypass_memory_range *ranges, unsigned int
 			munlock(ranges[i].hva, ranges[i].size);
 }
 
-static int loop_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
+static int loop_set_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
 {
 	struct loop *loop = to_loop(slice);
 	const struct bypass_memory_range *ranges = NULL;
@@ -212,7 +212,7 @@ static void loop_close(struct bypass_slice *slice)
 {
 	struct loop *loop = to_loop(slice);
 
-	loop_memory(slice, NULL);
+	loop_set_memory(slice, NULL);
 	if (loop->header) {
 		__atomic_store_n(&loop->header->alive, 0, __ATOMIC_RELEASE);
 		munmap(loop->header, loop->window.size);
@@ -232,7 +232,7 @@ static const struct bypass_slice_ops loop_ops = {
 	.bar_write = loop_bar_write,
 	.vectors = loop_vectors,
 	.resample = loop_resample,
-	.memory = loop_memory,
+	.set_memory = loop_set_memory,
 	.reset = loop_reset,
 	.interrupts = loop_interrupts,
 	.dma_bytes = loop_dma_bytes,

@@ -236,7 +236,7 @@ static struct bypass_memory *copy_map(const struct bypass_memory *mem)
 	return copy;
 }
 
-static int rdma_memory(struct bypass_virtio_device *dev, const struct bypass_memory *mem)
+static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass_memory *mem)
 {
 	struct rdma_slice *s = rdma_slice(dev);
 	struct bypass_memory *new = copy_map(mem), *old;
@@ -406,7 +406,7 @@ static void rdma_close(struct bypass_virtio_device *dev)
 
 const struct bypass_virtio_ops rdma_virtio_ops = {
 	.attach = rdma_attach,
-	.memory = rdma_memory,
+	.set_memory = rdma_set_memory,
 	.accept = rdma_accept,
 	.config_read = rdma_config_read,
 	.config_write = rdma_config_write,

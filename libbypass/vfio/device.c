@@ -88,9 +88,9 @@ int bypass_vfio_kvm_fd(const struct bypass_vfio *device)
 	return device->seat.kvm_fd;
 }
 
-int bypass_vfio_memory(struct bypass_vfio *device, const struct bypass_memory *mem)
+int bypass_vfio_set_memory(struct bypass_vfio *device, const struct bypass_memory *mem)
 {
-	return iommu_device_ram(device->iommu, &device->seat, mem);
+	return iommu_device_set_memory(device->iommu, &device->seat, mem);
 }
 
 /* Sets and clears bits of the command register. */

@@ -72,7 +72,7 @@ static int function_resample(struct bypass_slice *slice, int fd)
 	return bypass_vfio_irq_resample(function_of(slice)->device, fd);
 }
 
-static int function_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
+static int function_set_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
 {
 	struct function_slice *f = function_of(slice);
 	int err;
@@ -83,7 +83,7 @@ static int function_memory(struct bypass_slice *slice, const struct bypass_memor
 		if (err)
 			return err;
 	}
-	err = bypass_vfio_memory(f->device, mem);
+	err = bypass_vfio_set_memory(f->device, mem);
 	if (!err)
 		f->sees_memory = !!mem;
 	return err;
@@ -132,7 +132,7 @@ static const struct bypass_slice_ops function_ops = {
 	.bar_write = function_bar_write,
 	.vectors = function_vectors,
 	.resample = function_resample,
-	.memory = function_memory,
+	.set_memory = function_set_memory,
 	.reset = function_reset,
 	.interrupts = function_interrupts,
 	.dma_bytes = function_dma_bytes,

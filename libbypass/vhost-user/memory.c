@@ -107,7 +107,7 @@ static int memory_update(struct vu *vu)
 		if (ret < 0)
 			goto fail;
 	}
-	ret = vu->dev->ops->memory(vu->dev, mem);
+	ret = vu->dev->ops->set_memory(vu->dev, mem);
 	if (ret < 0)
 		goto fail;
 	bypass_memory_free(vu->mem);

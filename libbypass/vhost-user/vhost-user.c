@@ -273,7 +273,7 @@ int bypass_vhost_user_serve(struct bypass_virtio_device *dev, int connection, in
 	if (ret < 0)
 		snprintf(why, sizeof(why), "%s", bypass_error());
 	reset(vu);
-	dev->ops->memory(dev, NULL);
+	dev->ops->set_memory(dev, NULL);
 	dev->ops->attach(dev, NULL, NULL);
 	if (ret < 0)
 		bypass_fail(-ret, "%s", why);

@@ -85,7 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (bypass_loop_open(&config, &slice))
 		abort();
 	if (size && data[0] & 0x80)
-		slice->ops->memory(slice, mem);
+		slice->ops->set_memory(slice, mem);
 	while (size > 1) {
 		size_t length = size < 66 ? size : 66;
 

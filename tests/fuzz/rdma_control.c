@@ -86,7 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		guest_init(&guest, RAM);
 		dev = mock_open("mock0,trust-guest,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
 				"ahs=8,ucontexts=4,mcasts=8,shm=128K,pinned=256K");
-		if (!dev || dev->ops->memory(dev, guest.mem) ||
+		if (!dev || dev->ops->set_memory(dev, guest.mem) ||
 		    dev->ops->accept(dev, dev->features))
 			abort();
 	}

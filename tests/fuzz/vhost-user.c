@@ -102,7 +102,7 @@ static void reset(struct bypass_virtio_device *dev)
 
 static const struct bypass_virtio_ops ops = {
 	.attach = attach,
-	.memory = memory,
+	.set_memory = memory,
 	.accept = accept_features,
 	.config_read = config_read,
 	.config_write = config_write,

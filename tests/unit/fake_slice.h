@@ -149,7 +149,7 @@ static int fake_resample(struct bypass_slice *slice, int fd)
 	return 0;
 }
 
-static int fake_slice_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
+static int fake_set_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
 {
 	struct fake_slice *f = fake_of(slice);
 	const struct bypass_memory_range *r;
@@ -202,7 +202,7 @@ static const struct bypass_slice_ops fake_slice_ops = {
 	.bar_write = fake_bar_write,
 	.vectors = fake_vectors,
 	.resample = fake_resample,
-	.memory = fake_slice_memory,
+	.set_memory = fake_set_memory,
 	.reset = fake_reset,
 	.interrupts = fake_interrupts,
 	.dma_bytes = fake_dma_bytes,

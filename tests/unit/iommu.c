@@ -225,7 +225,7 @@ static void test_memlock(void **state)
 	device = device_open(iommu, FUNCTION);
 	/* what is asked for is all that is missing, not only the range that failed */
 	kernel_fails(VFIO_IOMMU_MAP_DMA, ENOMEM, 0);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), -ENOMEM);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), -ENOMEM);
 	assert_says("pin 4096 KiB");
 	if (strstr(bypass_error(), "prlimit")) {
 		assert_says("it is 1024 KiB");
@@ -234,12 +234,12 @@ static void test_memlock(void **state)
 		assert_says("not enough free memory");
 	}
 	kernel_fails(VFIO_IOMMU_MAP_DMA, ENOMEM, 1);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), -ENOMEM);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), -ENOMEM);
 	assert_says("pin 1024 KiB");
 	assert_int_equal(kernel.n_mappings, 0);
 	bypass_vfio_close(device);
 
-	assert_int_equal(bypass_iommu_memory(iommu, mem), 0);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), 0);
 	kernel_fails(VFIO_IOMMU_MAP_DMA, ENOMEM, 1);
 	assert_int_equal(bypass_vfio_open(iommu, FUNCTION, NULL, &device), -ENOMEM);
 	assert_int_equal(kernel.groups, 0);
@@ -258,9 +258,9 @@ static void test_memory(void **state)
 	assert_int_equal(bypass_iommu_map(iommu, 64 * MIB, hva, PAGE, BOTH), 0);
 	add(mem, 0, MIB, 0);
 	add(mem, 4 * MIB, MIB, 4 * MIB);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), 0);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), 0);
 	assert_int_equal(kernel.maps, 3);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), 0);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), 0);
 	assert_int_equal(kernel.maps, 3);
 	assert_int_equal(kernel.unmaps, 0);
 
@@ -268,14 +268,14 @@ static void test_memory(void **state)
 	add(mem, 8 * MIB, MIB, 8 * MIB);
 	assert_int_equal(bypass_memory_remove(mem, 4 * MIB), 0);
 	add(mem, 4 * MIB, MIB, 16 * MIB);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), 0);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), 0);
 	assert_int_equal(kernel.maps, 5);
 	assert_int_equal(kernel.unmaps, 1);
 	assert_true(kernel_has(4 * MIB, MIB, 16 * MIB) && kernel_has(8 * MIB, MIB, 8 * MIB));
 	assert_int_equal(bypass_iommu_bytes(iommu), 3 * MIB + PAGE);
 
 	/* nothing of the guest's, but what was mapped by hand */
-	assert_int_equal(bypass_iommu_memory(iommu, NULL), 0);
+	assert_int_equal(bypass_iommu_set_memory(iommu, NULL), 0);
 	assert_int_equal(kernel.n_mappings, 1);
 	assert_true(kernel_has(64 * MIB, PAGE, 0));
 	bypass_vfio_close(device);
@@ -292,26 +292,26 @@ static void test_memory_undone(void **state)
 	(void)state;
 	add(mem, 0, MIB, 0);
 	add(mem, 4 * MIB, MIB, 4 * MIB);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), 0);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), 0);
 	assert_int_equal(bypass_memory_remove(mem, 0), 0);
 	add(mem, 8 * MIB, MIB, 8 * MIB);
 	add(mem, 12 * MIB, MIB, 12 * MIB);
 	kernel_fails(VFIO_IOMMU_MAP_DMA, ENOSPC, 1);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), -ENOSPC);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), -ENOSPC);
 	assert_says("[0xc00000, 0xcfffff]");
 	assert_int_equal(kernel.n_mappings, 2);
 	assert_true(kernel_has(0, MIB, 0) && kernel_has(4 * MIB, MIB, 4 * MIB));
 	assert_int_equal(bypass_iommu_bytes(iommu), 2 * MIB);
 	kernel_fails(VFIO_IOMMU_UNMAP_DMA, EIO, 0);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), -EIO);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), -EIO);
 	assert_int_equal(kernel.n_mappings, 2);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), 0);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), 0);
 	assert_int_equal(kernel.n_mappings, 3);
 
 	/* it overlaps what was mapped by hand */
 	assert_int_equal(bypass_iommu_map(iommu, 32 * MIB, hva, PAGE, BOTH), 0);
 	add(mem, 31 * MIB, 2 * MIB, 31 * MIB);
-	assert_int_equal(bypass_iommu_memory(iommu, mem), -EEXIST);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), -EEXIST);
 	bypass_vfio_close(device);
 	bypass_iommu_free(iommu);
 	bypass_memory_free(mem);
@@ -325,12 +325,12 @@ static void test_sharing(void **state)
 
 	(void)state;
 	add(mem, 0, MIB, 0);
-	assert_int_equal(bypass_vfio_memory(one, mem), 0);
-	assert_int_equal(bypass_vfio_memory(one, mem), 0);
-	assert_int_equal(bypass_vfio_memory(two, mem), 0);
+	assert_int_equal(bypass_vfio_set_memory(one, mem), 0);
+	assert_int_equal(bypass_vfio_set_memory(one, mem), 0);
+	assert_int_equal(bypass_vfio_set_memory(two, mem), 0);
 	assert_int_equal(kernel.maps, 1);
-	assert_int_equal(bypass_vfio_memory(one, NULL), 0);
-	assert_int_equal(bypass_vfio_memory(one, NULL), 0);
+	assert_int_equal(bypass_vfio_set_memory(one, NULL), 0);
+	assert_int_equal(bypass_vfio_set_memory(one, NULL), 0);
 	assert_int_equal(kernel.n_mappings, 1);
 	/* closing one that still has it takes it off, when no other has it */
 	bypass_vfio_close(two);

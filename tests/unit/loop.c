@@ -368,7 +368,7 @@ static void test_guest_memory(void **state)
 		(struct bypass_loop_place){.request = 0, .response = RAM - PAGE, .room = PAGE};
 	expect_status(&f, &request, EFAULT); /* not within reach yet */
 
-	if (f.slice->ops->memory(f.slice, mem)) {
+	if (f.slice->ops->set_memory(f.slice, mem)) {
 		assert_non_null(strstr(bypass_error(), "limit"));
 		print_message("RLIMIT_MEMLOCK is too low here\n");
 		bypass_slice_close(f.slice);
@@ -385,7 +385,7 @@ static void test_guest_memory(void **state)
 	expect_status(&f, &request, EFAULT);
 	request.place.response--;
 
-	assert_int_equal(f.slice->ops->memory(f.slice, NULL), 0);
+	assert_int_equal(f.slice->ops->set_memory(f.slice, NULL), 0);
 	assert_int_equal(f.slice->ops->dma_bytes(f.slice), 0);
 	expect_status(&f, &request, EFAULT);
 	bypass_slice_close(f.slice);
@@ -405,7 +405,7 @@ static void pin_too_much(void)
 		_exit(77);
 	if (!mlock(bypass_memory_hva(mem, 0, RAM), RAM)) /* a sanitizer's, which does nothing */
 		_exit(77);
-	if (f.slice->ops->memory(f.slice, mem) != -ENOMEM || !strstr(bypass_error(), "memlock"))
+	if (f.slice->ops->set_memory(f.slice, mem) != -ENOMEM || !strstr(bypass_error(), "memlock"))
 		_exit(1);
 	_exit(f.slice->ops->dma_bytes(f.slice) ? 2 : 0);
 }

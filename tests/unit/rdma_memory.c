@@ -185,7 +185,7 @@ static char *add_ram(struct test *t, uint64_t gpa, bool file)
 	memset(range.hva, 7, range.size);
 	assert_int_equal(bypass_memory_add(t->g.guest.mem, &range), 0);
 	if (t->g.dev)
-		assert_int_equal(t->g.dev->ops->memory(t->g.dev, t->g.guest.mem), 0);
+		assert_int_equal(t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem), 0);
 	return range.hva;
 }
 

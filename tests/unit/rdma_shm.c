@@ -177,7 +177,7 @@ static void *vmm(void *opaque)
 	struct test *t = opaque;
 	int call_fd = t->g.queues[BYPASS_RDMA_QUEUE_CONTROL].setup.call_fd;
 
-	assert_int_equal(t->g.dev->ops->memory(t->g.dev, t->g.guest.mem), 0);
+	assert_int_equal(t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem), 0);
 	assert_int_equal(t->g.dev->ops->queue_call(t->g.dev, BYPASS_RDMA_QUEUE_CONTROL, call_fd),
 			 0);
 	return NULL;

@@ -479,13 +479,13 @@ static void test_slice(void **state)
 	assert_int_equal(value, 77);
 
 	assert_int_equal(bypass_memory_alloc(mem, 2 << 20, false), 0);
-	assert_int_equal(slice->ops->memory(slice, mem), 0);
+	assert_int_equal(slice->ops->set_memory(slice, mem), 0);
 	assert_int_equal(slice->ops->dma_bytes(slice), 2 << 20);
 	assert_int_equal(slice->ops->config_write(slice, PCI_COMMAND, &command, 2), 0);
 	assert_int_equal(slice->ops->vectors(slice, BYPASS_IRQ_MSIX, 0, 1, &fd), 0);
 	assert_int_equal(slice->ops->interrupts(slice), 0);
 	/* what it must not reach any more it must not try to reach: others still map it */
-	assert_int_equal(slice->ops->memory(slice, NULL), 0);
+	assert_int_equal(slice->ops->set_memory(slice, NULL), 0);
 	assert_int_equal(slice->ops->config_read(slice, PCI_COMMAND, &command, 2), 0);
 	assert_int_equal(command & PCI_COMMAND_MASTER, 0);
 	assert_int_equal(slice->ops->dma_bytes(slice), 0);

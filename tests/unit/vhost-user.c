@@ -125,7 +125,7 @@ static void fake_reset(struct bypass_virtio_device *dev)
 
 static const struct bypass_virtio_ops fake_ops = {
 	.attach = fake_attach,
-	.memory = fake_memory,
+	.set_memory = fake_memory,
 	.accept = fake_accept,
 	.config_read = fake_config_read,
 	.config_write = fake_config_write,

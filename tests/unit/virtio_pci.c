@@ -137,7 +137,7 @@ static void device_close(struct bypass_virtio_device *dev)
 
 static const struct bypass_virtio_ops device_ops = {
 	.attach = device_attach,
-	.memory = device_memory,
+	.set_memory = device_memory,
 	.accept = device_accept,
 	.config_read = device_read,
 	.config_write = device_write,

@@ -104,7 +104,7 @@ static void unplug(struct bypass_vm *vm, struct function *fn)
 	memcpy(fn->config, fn->initial, CONFIG_SIZE);
 	bars_update(vm);
 	config_command(fn);
-	slice->ops->memory(slice, NULL);
+	slice->ops->set_memory(slice, NULL);
 	if (slice->kvm_fd >= 0 && !vfio_shared(vm, fn))
 		glue_vfio_del(&vm->machine, slice->kvm_fd);
 	while (vm->functions[i] != fn)
@@ -140,7 +140,7 @@ static int memory_tell(struct bypass_vm *vm, unsigned int n, unsigned int *told)
 	for (*told = 0; *told < n; ++*told) {
 		struct bypass_slice *slice = vm->functions[*told]->slice;
 
-		err = slice->ops->memory(slice, vm->memory);
+		err = slice->ops->set_memory(slice, vm->memory);
 		if (err)
 			break;
 	}
@@ -206,7 +206,7 @@ static int plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn,
 	err = function_new(vm, slice, devfn, intx_gsi, &fn);
 	if (err)
 		return err;
-	err = slice->ops->memory(slice, vm->memory);
+	err = slice->ops->set_memory(slice, vm->memory);
 	if (err) {
 		function_free(fn);
 		return err;

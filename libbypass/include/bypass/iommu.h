@@ -80,7 +80,7 @@ int bypass_iommu_map(struct bypass_iommu *iommu, uint64_t iova, void *hva, uint6
 int bypass_iommu_unmap(struct bypass_iommu *iommu, uint64_t iova, uint64_t size);
 
 /**
- * bypass_iommu_memory() - make exactly a guest's RAM reachable, IOVA = GPA
+ * bypass_iommu_set_memory() - make exactly a guest's RAM reachable, IOVA = GPA
  * @iommu: the address space
  * @mem: the guest's map; NULL for nothing
  *
@@ -89,7 +89,7 @@ int bypass_iommu_unmap(struct bypass_iommu *iommu, uint64_t iova, uint64_t size)
  *
  * Return: 0, or as bypass_iommu_map().
  */
-int bypass_iommu_memory(struct bypass_iommu *iommu, const struct bypass_memory *mem);
+int bypass_iommu_set_memory(struct bypass_iommu *iommu, const struct bypass_memory *mem);
 
 /**
  * bypass_iommu_bytes() - how much is mapped now

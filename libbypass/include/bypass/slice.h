@@ -94,7 +94,7 @@ enum bypass_irq {
  * @resample: INTx only: the eventfd that KVM signals when the guest has
  *	acknowledged, upon which the slice lets its next INTx through; -1 takes it off.
  *	May be set before INTx is enabled; gone when INTx is disabled
- * @memory: the guest's memory map is now @mem: make it reachable for the device's
+ * @set_memory: the guest's memory map is now @mem: make it reachable for the device's
  *	DMA, all of it and nothing else. Called when the slice is plugged and again
  *	after each change; NULL when it is unplugged. On failure the view is
  *	unchanged.
@@ -118,7 +118,7 @@ struct bypass_slice_ops {
 	int (*vectors)(struct bypass_slice *slice, enum bypass_irq irq, unsigned int start,
 		       unsigned int count, const int *fds);
 	int (*resample)(struct bypass_slice *slice, int fd);
-	int (*memory)(struct bypass_slice *slice, const struct bypass_memory *mem);
+	int (*set_memory)(struct bypass_slice *slice, const struct bypass_memory *mem);
 	int (*reset)(struct bypass_slice *slice);
 	uint64_t (*interrupts)(struct bypass_slice *slice);
 	uint64_t (*dma_bytes)(struct bypass_slice *slice);

@@ -69,16 +69,16 @@ const char *bypass_vfio_address(const struct bypass_vfio *device);
 int bypass_vfio_kvm_fd(const struct bypass_vfio *device);
 
 /**
- * bypass_vfio_memory() - let it reach a guest's RAM, IOVA = GPA
+ * bypass_vfio_set_memory() - let it reach a guest's RAM, IOVA = GPA
  * @device: the device
  * @mem: the guest's map; NULL: none any more
  *
  * Devices in one address space see the same: the RAM stays reachable until the
  * last of them was given NULL.
  *
- * Return: as bypass_iommu_memory().
+ * Return: as bypass_iommu_set_memory().
  */
-int bypass_vfio_memory(struct bypass_vfio *device, const struct bypass_memory *mem);
+int bypass_vfio_set_memory(struct bypass_vfio *device, const struct bypass_memory *mem);
 
 /**
  * bypass_vfio_bus_master() - may it do DMA and raise MSIs?

@@ -87,7 +87,7 @@ struct bypass_virtio_carrier {
  * struct bypass_virtio_ops - what a device does
  * @attach: from now on @carrier serves the device; @transport is handed to its
  *	functions. NULL @carrier detaches, after a reset
- * @memory: guest RAM is now as @mem says (NULL: none); called before the first queue
+ * @set_memory: guest RAM is now as @mem says (NULL: none); called before the first queue
  *	is started and after each change. The device copies the map, and has done with
  *	memory that is not in it when this returns. Never blocks for shm_map. Device
  *	memory of any kind (windows) must not be in @mem
@@ -118,7 +118,7 @@ struct bypass_virtio_carrier {
 struct bypass_virtio_ops {
 	int (*attach)(struct bypass_virtio_device *dev, const struct bypass_virtio_carrier *carrier,
 		      void *transport);
-	int (*memory)(struct bypass_virtio_device *dev, const struct bypass_memory *mem);
+	int (*set_memory)(struct bypass_virtio_device *dev, const struct bypass_memory *mem);
 	int (*accept)(struct bypass_virtio_device *dev, uint64_t features);
 	void (*config_read)(struct bypass_virtio_device *dev, uint32_t offset, void *data,
 			    uint32_t size);

@@ -69,7 +69,7 @@ static int virtio_resample(struct bypass_slice *slice, int fd)
 }
 
 /* Unplugged, the device has no driver any more. */
-static int virtio_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
+static int virtio_set_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
 {
 	struct virtio_pci *v = virtio_of(slice);
 	const struct bypass_memory_range *ranges;
@@ -78,7 +78,7 @@ static int virtio_memory(struct bypass_slice *slice, const struct bypass_memory 
 
 	if (!mem)
 		common_reset(v);
-	err = v->dev->ops->memory(v->dev, mem);
+	err = v->dev->ops->set_memory(v->dev, mem);
 	if (err)
 		return err;
 	v->ram = 0;
@@ -139,7 +139,7 @@ static const struct bypass_slice_ops virtio_ops = {
 	.bar_write = virtio_bar_write,
 	.vectors = virtio_vectors,
 	.resample = virtio_resample,
-	.memory = virtio_memory,
+	.set_memory = virtio_set_memory,
 	.reset = virtio_reset,
 	.interrupts = virtio_interrupts,
 	.dma_bytes = virtio_dma_bytes,

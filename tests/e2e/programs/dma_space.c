@@ -109,10 +109,10 @@ static void check_limit(const char *address, void *page)
 	expect(!bypass_iommu_map(iommu, 16 * MIB, page, PAGE, BOTH));
 	for (range.gpa = 0; range.gpa < 2 * MIB; range.gpa += MIB)
 		expect(!bypass_memory_add(mem, &range));
-	expect_error(bypass_vfio_memory(edu, mem), ENOSPC, limit_file);
+	expect_error(bypass_vfio_set_memory(edu, mem), ENOSPC, limit_file);
 	expect(bypass_iommu_bytes(iommu) == PAGE);
 	expect(!bypass_memory_remove(mem, 0));
-	expect(!bypass_vfio_memory(edu, mem));
+	expect(!bypass_vfio_set_memory(edu, mem));
 	expect(bypass_iommu_bytes(iommu) == 2 * PAGE);
 	bypass_vfio_close(edu);
 	bypass_iommu_free(iommu);
@@ -124,13 +124,13 @@ static void check_limit(const char *address, void *page)
 static void check_sharing(struct bypass_iommu *iommu, struct bypass_vfio *one,
 			  struct bypass_vfio *two, struct bypass_memory *mem)
 {
-	expect(!bypass_vfio_memory(one, mem) && !bypass_vfio_memory(two, mem));
+	expect(!bypass_vfio_set_memory(one, mem) && !bypass_vfio_set_memory(two, mem));
 	expect(bypass_iommu_bytes(iommu) == 32 * MIB);
 	expect(copies(one, mem, 0, MIB) && copies(two, mem, 16 * MIB, 2 * MIB));
-	expect(!bypass_vfio_memory(one, NULL));
+	expect(!bypass_vfio_set_memory(one, NULL));
 	expect(bypass_iommu_bytes(iommu) == 32 * MIB);
 	expect(copies(two, mem, MIB, 31 * MIB));
-	expect(!bypass_vfio_memory(two, NULL));
+	expect(!bypass_vfio_set_memory(two, NULL));
 	expect(bypass_iommu_bytes(iommu) == 0);
 	expect(!copies(two, mem, 0, MIB));
 }
@@ -151,10 +151,10 @@ int main(int argc, char **argv)
 	expect(!bypass_iommu_ranges(iommu, &n));
 
 	/* Mapped before any device is there: in force when the first one comes. */
-	expect(!bypass_iommu_memory(iommu, mem));
+	expect(!bypass_iommu_set_memory(iommu, mem));
 	expect(!bypass_vfio_open(iommu, argv[1], NULL, &one));
 	expect(copies(one, mem, 0, 31 * MIB));
-	expect(!bypass_iommu_memory(iommu, NULL));
+	expect(!bypass_iommu_set_memory(iommu, NULL));
 	check_ranges(iommu);
 	check_refusals(iommu, page);
 
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 	check_sharing(iommu, one, two, mem);
 
 	/* All devices go, and one comes back: the mappings with it. */
-	expect(!bypass_iommu_memory(iommu, mem));
+	expect(!bypass_iommu_set_memory(iommu, mem));
 	bypass_vfio_close(one);
 	expect(copies(two, mem, 0, MIB));
 	bypass_vfio_close(two);

@@ -27,7 +27,7 @@ int main(int argc, char **argv)
 	if (!err)
 		err = bypass_function_open(iommu, argv[1], NULL, &slice);
 	if (!err)
-		err = slice->ops->memory(slice, mem);
+		err = slice->ops->set_memory(slice, mem);
 	if (err)
 		fprintf(stderr, "pin: %s\n", bypass_error());
 	else
