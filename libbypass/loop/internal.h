@@ -38,6 +38,7 @@
  *	one that nobody listens to
  * @mute_fd: that one
  * @connected: vector 0 has an eventfd
+ * @dead: nobody serves the device any more, which the VMM has not been told yet
  * @interrupts: vectors raised
  * @start: number of the first request since the last reset
  * @seen: the @start that the serving side has taken up
@@ -62,6 +63,7 @@ struct loop {
 	int raise_fd;
 	int mute_fd;
 	atomic_bool connected;
+	atomic_bool dead;
 	_Atomic uint64_t interrupts;
 	_Atomic uint32_t start;
 	uint32_t seen;

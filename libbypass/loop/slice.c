@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/pci_regs.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -208,6 +209,21 @@ static uint64_t loop_dma_bytes(struct bypass_slice *slice)
 	return bytes;
 }
 
+/* Who serves may be another process: the flag lies in shared memory, the eventfd was inherited. */
+static int loop_event(struct bypass_slice *slice, struct bypass_event *event)
+{
+	struct loop *loop = to_loop(slice);
+	eventfd_t value;
+
+	eventfd_read(slice->event_fd, &value);
+	if (!atomic_exchange(&loop->dead, false))
+		return 0;
+	event->kind = BYPASS_EVENT_DEAD;
+	snprintf(event->text, sizeof(event->text),
+		 "%s: nobody serves the device any more: unplug it, and close it", slice->name);
+	return 1;
+}
+
 static void loop_close(struct bypass_slice *slice)
 {
 	struct loop *loop = to_loop(slice);
@@ -217,7 +233,8 @@ static void loop_close(struct bypass_slice *slice)
 		__atomic_store_n(&loop->header->alive, 0, __ATOMIC_RELEASE);
 		munmap(loop->header, loop->window.size);
 	}
-	for (const int *fd = (const int[]){loop->kick_fd, loop->raise_fd, loop->mute_fd, -2};
+	for (const int *fd = (const int[]){loop->kick_fd, loop->raise_fd, loop->mute_fd,
+					   loop->window.fd, slice->event_fd, -2};
 	     *fd != -2; fd++)
 		if (*fd >= 0)
 			close(*fd);
@@ -236,6 +253,7 @@ static const struct bypass_slice_ops loop_ops = {
 	.reset = loop_reset,
 	.interrupts = loop_interrupts,
 	.dma_bytes = loop_dma_bytes,
+	.event = loop_event,
 	.close = loop_close,
 };
 
@@ -287,10 +305,11 @@ static void describe(struct loop *loop)
 	config_power_on(loop->config_space);
 }
 
-/* Memory that a child made by fork() shares, zeroed. */
-static void *map_shared(uint64_t size)
+/* Memory that a child made by fork() shares, zeroed; @fd: the file behind it, or -1. */
+static void *map_shared(uint64_t size, int fd)
 {
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | (fd < 0 ? MAP_ANONYMOUS : 0), fd, 0);
 
 	return hva == MAP_FAILED ? NULL : hva;
 }
@@ -300,8 +319,10 @@ static int open_eventfds(struct loop *loop)
 	loop->kick_fd = eventfd(0, EFD_CLOEXEC);
 	loop->mute_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	loop->raise_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (loop->kick_fd < 0 || loop->mute_fd < 0 || loop->raise_fd < 0)
-		return bypass_fail(errno, "%s: no eventfd for its doorbell and vector: %s",
+	loop->slice.event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (loop->kick_fd < 0 || loop->mute_fd < 0 || loop->raise_fd < 0 ||
+	    loop->slice.event_fd < 0)
+		return bypass_fail(errno, "%s: no eventfd for its doorbell, vector and events: %s",
 				   loop->config.name, strerror(errno));
 	/* Of any width: KVM need not decode the store then. */
 	loop->kick = (struct bypass_kick){.offset = BYPASS_LOOP_KICK, .fd = loop->kick_fd};
@@ -316,14 +337,20 @@ static int open_window(struct loop *loop)
 	loop->window.size = LOOP_PAGE;
 	while (loop->window.size < need)
 		loop->window.size *= 2;
-	loop->header = map_shared(loop->window.size);
+	loop->window.fd = memfd_create("bypass-loop", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (loop->window.fd < 0 || ftruncate(loop->window.fd, loop->window.size) ||
+	    fcntl(loop->window.fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		goto memory;
+	loop->header = map_shared(loop->window.size, loop->window.fd);
 	if (!loop->header)
-		return bypass_fail(errno, "%s: no memory for a window of %llu KiB: %s",
-				   loop->config.name, (unsigned long long)loop->window.size >> 10,
-				   strerror(errno));
+		goto memory;
 	loop->window.hva = loop->header;
 	lay_out_window(loop);
 	return 0;
+
+memory:
+	return bypass_fail(errno, "%s: no memory for a window of %llu KiB: %s", loop->config.name,
+			   (unsigned long long)loop->window.size >> 10, strerror(errno));
 }
 
 int bypass_loop_open(const struct bypass_loop_config *config, struct bypass_slice **slice)
@@ -338,11 +365,12 @@ int bypass_loop_open(const struct bypass_loop_config *config, struct bypass_slic
 				   "a loop slice needs a name, a serve function, and a power of "
 				   "two up to %u as number of entries, not %u",
 				   START_ENTRIES, config->entries);
-	loop = map_shared(sizeof(*loop));
+	loop = map_shared(sizeof(*loop), -1);
 	if (!loop)
 		return bypass_fail(errno, "%s: no memory: %s", config->name, strerror(errno));
 	loop->config = *config;
 	loop->kick_fd = loop->raise_fd = loop->mute_fd = -1;
+	loop->window.fd = loop->slice.event_fd = -1;
 	pthread_mutex_init(&loop->memory_lock, NULL);
 	ret = open_eventfds(loop);
 	if (!ret)
@@ -367,4 +395,6 @@ void bypass_loop_dead(struct bypass_slice *slice)
 
 	__atomic_store_n(&loop->header->alive, 0, __ATOMIC_RELEASE);
 	loop_raise(loop);
+	atomic_store(&loop->dead, true);
+	eventfd_write(slice->event_fd, 1);
 }

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -100,21 +101,28 @@ static void check_removal(struct rdma_slice *s)
 	}
 }
 
-int bypass_rdma_removal_fd(struct bypass_virtio_device *dev)
-{
-	return rdma_slice(dev)->removal_fd;
-}
-
-bool bypass_rdma_removed(struct bypass_virtio_device *dev)
+/* While the control thread runs, that thread sees to the HCA's removal; else nobody but us. */
+static int rdma_event(struct bypass_virtio_device *dev, struct bypass_event *event)
 {
 	struct rdma_slice *s = rdma_slice(dev);
-	bool removed;
+	eventfd_t value;
+	bool lost;
 
 	enter(s);
-	check_removal(s);
-	removed = s->lost;
+	if (!s->control_runs)
+		check_removal(s);
+	eventfd_read(s->lost_fd, &value);
+	lost = s->lost_event;
+	s->lost_event = false;
 	leave(s);
-	return removed;
+	if (!lost)
+		return 0;
+	event->kind = BYPASS_EVENT_DEAD;
+	snprintf(event->text, sizeof(event->text),
+		 "%s was removed from the host: unplug the slice, and open another when the HCA "
+		 "is back",
+		 dev->name);
+	return 1;
 }
 
 static void serve(struct rdma_slice *s, uint32_t source)
@@ -415,5 +423,6 @@ const struct bypass_virtio_ops rdma_virtio_ops = {
 	.queue_stop = rdma_queue_stop,
 	.reset = rdma_reset,
 	.interrupts = rdma_interrupts,
+	.event = rdma_event,
 	.close = rdma_close,
 };

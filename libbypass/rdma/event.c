@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <rdma/ib_user_verbs.h>
@@ -102,6 +103,8 @@ static void give_up(struct rdma_slice *s)
 	}
 	rdma_hca_close(&s->hca);
 	bypass_log(BYPASS_LOG_WARN, "%s: the HCA was removed", s->dev.name);
+	s->lost_event = true;
+	eventfd_write(s->lost_fd, 1);
 }
 
 void rdma_lost(struct rdma_slice *s)

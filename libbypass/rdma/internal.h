@@ -363,6 +363,8 @@ struct rdma_slice {
 	int doorbell_wake_fd; /* wakes the doorbell thread, to stop or to look around */
 	int doorbell_kick_fd; /* the transport's; valid while the thread runs */
 	int removal_fd;	      /* inotify: the HCA's device node goes away */
+	int lost_fd;	      /* signalled when the HCA was given up */
+	bool lost_event;      /* the VMM is yet to be told that it was */
 
 	struct {
 		_Atomic uint64_t commands, refused, kicks, post_sends, arms, completions, events,

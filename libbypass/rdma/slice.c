@@ -209,15 +209,23 @@ static int make_channels(struct rdma_slice *s)
 
 static int make_descriptors(struct rdma_slice *s)
 {
+	struct epoll_event readable = {.events = EPOLLIN};
+
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	s->control_stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->doorbell_wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (s->epoll_fd < 0 || s->control_stop_fd < 0 || s->doorbell_wake_fd < 0)
+	s->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->dev.event_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (s->epoll_fd < 0 || s->control_stop_fd < 0 || s->doorbell_wake_fd < 0 ||
+	    s->lost_fd < 0 || s->dev.event_fd < 0 ||
+	    epoll_ctl(s->dev.event_fd, EPOLL_CTL_ADD, s->lost_fd, &readable))
 		return bypass_fail(errno, "No descriptors for a slice of %s: %m", s->hca.name);
 	if (!s->hca.node[0])
 		return 0;
 	s->removal_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (s->removal_fd >= 0 && inotify_add_watch(s->removal_fd, DEVICE_DIRECTORY, IN_DELETE) < 0)
+	if (s->removal_fd < 0 ||
+	    inotify_add_watch(s->removal_fd, DEVICE_DIRECTORY, IN_DELETE) < 0 ||
+	    epoll_ctl(s->dev.event_fd, EPOLL_CTL_ADD, s->removal_fd, &readable))
 		bypass_log(BYPASS_LOG_WARN,
 			   "%s: its removal will not be noticed: cannot watch %s (%m)", s->hca.name,
 			   DEVICE_DIRECTORY);
@@ -261,7 +269,8 @@ static void make_device(struct rdma_slice *s)
 
 void rdma_slice_free(struct rdma_slice *s)
 {
-	const int fds[] = {s->epoll_fd, s->control_stop_fd, s->doorbell_wake_fd, s->removal_fd};
+	const int fds[] = {s->epoll_fd,	  s->control_stop_fd, s->doorbell_wake_fd,
+			   s->removal_fd, s->lost_fd,	      s->dev.event_fd};
 
 	rdma_shm_free(&s->shm);
 	bypass_memory_free(s->memory);
@@ -318,6 +327,7 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 	s->hca = *hca;
 	s->dialect = dialect;
 	s->epoll_fd = s->control_stop_fd = s->doorbell_wake_fd = s->removal_fd = -1;
+	s->lost_fd = s->dev.event_fd = -1;
 	memset(s->channels, -1, sizeof(s->channels));
 	make_locks(s);
 

@@ -139,12 +139,13 @@ static int accept_vmm(struct service *service, int *connection)
 	struct pollfd fds[] = {
 		{.fd = service->listener, .events = POLLIN},
 		{.fd = service->stop_fd, .events = POLLIN},
-		{.fd = bypass_rdma_removal_fd(service->dev), .events = POLLIN},
+		{.fd = service->dev->event_fd, .events = POLLIN},
 	};
+	struct bypass_event event;
 
 	do {
-		/* Others' HCAs come and go too. */
-		if (bypass_rdma_removed(service->dev))
+		if (service->dev->ops->event(service->dev, &event) &&
+		    event.kind == BYPASS_EVENT_DEAD)
 			return bypass_fail(ENODEV,
 					   "%s was removed: start the service again when "
 					   "it is back",

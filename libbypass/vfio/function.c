@@ -157,6 +157,8 @@ static int windows_map(struct function_slice *f, unsigned int bar,
 		err = bypass_vfio_map(f->device, bar, w[i].offset, w[i].size, &w[i].hva);
 		if (err)
 			return err;
+		w[i].fd = f->device->seat.fd;
+		w[i].fd_offset = f->device->regions[bar].file_offset + w[i].offset;
 		b->n_windows++;
 	}
 	return 0;
@@ -201,6 +203,7 @@ int bypass_function_open(struct bypass_iommu *iommu, const char *address, const 
 	}
 	f->iommu = iommu;
 	f->slice.ops = &function_ops;
+	f->slice.event_fd = -1;
 	snprintf(f->slice.name, sizeof(f->slice.name), "%s", bypass_vfio_address(f->device));
 	f->slice.config_size = bypass_vfio_region(f->device, VFIO_PCI_CONFIG_REGION_INDEX)->size;
 	f->slice.kvm_fd = bypass_vfio_kvm_fd(f->device);

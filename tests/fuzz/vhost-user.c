@@ -122,6 +122,7 @@ static struct bypass_virtio_device dev = {
 	.n_queues = 2,
 	.queue_size = queue_size,
 	.shm = {.size = 0x10000},
+	.event_fd = -1,
 };
 
 static void send_message(int fd, struct vu_header header, const uint8_t *payload, int extra,

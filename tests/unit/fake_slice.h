@@ -265,12 +265,14 @@ static inline struct fake_slice *fake_slice_open(void)
 	strcpy(f->slice.name, "fake");
 	f->slice.config_size = 4096;
 	f->slice.kvm_fd = -1;
+	f->slice.event_fd = -1;
 	f->slice.vectors[BYPASS_IRQ_INTX] = 1;
 	f->slice.vectors[BYPASS_IRQ_MSI] = FAKE_MSIS;
 	f->slice.vectors[BYPASS_IRQ_MSIX] = FAKE_VECTORS;
 	f->window.size = 0x8000;
 	f->window.hva =
 		mmap(NULL, 0x8000, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	f->window.fd = -1;
 	f->kick = (struct bypass_kick){.offset = 0x80, .size = 4, .fd = eventfd(0, EFD_NONBLOCK)};
 	f->slice.bars[0] = (struct bypass_bar){
 		.size = 0x8000,

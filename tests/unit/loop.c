@@ -288,18 +288,49 @@ static void test_vector(void **state)
 	close(fd);
 }
 
+/* Another process that is given the descriptor sees the window, and cannot cut it off. */
+static void test_window_file(void **state)
+{
+	const struct bypass_window *w;
+	struct bypass_loop_header *same;
+	struct fixture f;
+
+	(void)state;
+	open_polled(&f);
+	w = &f.slice->bars[BYPASS_LOOP_WINDOW_BAR].windows[0];
+	same = mmap(NULL, w->size, PROT_READ | PROT_WRITE, MAP_SHARED, w->fd, w->fd_offset);
+	assert_ptr_not_equal(same, MAP_FAILED);
+	assert_int_equal(same->magic, BYPASS_LOOP_MAGIC);
+	same->alive = 7;
+	assert_int_equal(f.header->alive, 7);
+	assert_int_equal(ftruncate(w->fd, 0), -1);
+	munmap(same, w->size);
+	bypass_slice_close(f.slice);
+}
+
 static void test_dead(void **state)
 {
 	int fd = eventfd(0, EFD_NONBLOCK);
+	struct pollfd told = {.fd = -1, .events = POLLIN};
+	struct bypass_event event;
 	struct fixture f;
 
 	(void)state;
 	open_polled(&f);
 	f.slice->ops->vectors(f.slice, BYPASS_IRQ_MSIX, 0, 1, &fd);
 	assert_int_equal(f.header->alive, 1);
+	assert_int_equal(f.slice->ops->event(f.slice, &event), 0);
 	bypass_loop_dead(f.slice);
 	assert_int_equal(f.header->alive, 0);
 	assert_int_equal(taken(fd), 1);
+	assert_int_equal(poll(&told, 1, 0), 0);
+	told.fd = f.slice->event_fd;
+	assert_int_equal(poll(&told, 1, 0), 1);
+	assert_int_equal(f.slice->ops->event(f.slice, &event), 1);
+	assert_int_equal(event.kind, BYPASS_EVENT_DEAD);
+	assert_non_null(strstr(event.text, "unplug"));
+	assert_int_equal(f.slice->ops->event(f.slice, &event), 0);
+	assert_int_equal(poll(&told, 1, 0), 0);
 	bypass_slice_close(f.slice);
 	close(fd);
 }
@@ -525,6 +556,7 @@ int main(void)
 		cmocka_unit_test(test_serve_fails),
 		cmocka_unit_test(test_vector),
 		cmocka_unit_test(test_dead),
+		cmocka_unit_test(test_window_file),
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_trap),
 		cmocka_unit_test(test_guest_memory),

@@ -3,6 +3,7 @@
  * A context slice on an HCA that is not there, driven through its virtqueues: what it
  * hands on, what it refuses, and that nothing is left.
  */
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -439,6 +440,8 @@ static void test_lost(void **state)
 {
 	struct test *t = *state;
 	const struct ib_uverbs_async_event_desc desc = {.event_type = IBV_EVENT_DEVICE_FATAL};
+	struct pollfd told = {.fd = t->g.dev->event_fd, .events = POLLIN};
+	struct bypass_event last;
 	struct bypass_rdma_cq cq;
 	uint32_t event[2], pd;
 
@@ -455,7 +458,13 @@ static void test_lost(void **state)
 	assert_int_equal(mock_objects(), 0);
 	assert_int_equal(rdma_guest_stats(&t->g).shm_bytes, 0);
 	t->g.dev->ops->reset(t->g.dev);
-	assert_true(bypass_rdma_removed(t->g.dev));
+	assert_true(poll(&told, 1, 0) == 1);
+	assert_int_equal(t->g.dev->ops->event(t->g.dev, &last), 1);
+	assert_int_equal(last.kind, BYPASS_EVENT_DEAD);
+	assert_non_null(strstr(last.text, "removed"));
+	/* Once. */
+	assert_int_equal(t->g.dev->ops->event(t->g.dev, &last), 0);
+	assert_int_equal(poll(&told, 1, 0), 0);
 }
 
 static void test_reset(void **state)
@@ -463,11 +472,12 @@ static void test_reset(void **state)
 	struct test *t = *state;
 	struct bypass_rdma_cq cq;
 	struct bypass_rdma_qp qp;
+	struct bypass_event event;
 
 	assert_int_equal(create_cq(t, 0, &cq), 0);
 	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
 	t->g.dev->ops->reset(t->g.dev);
-	assert_false(bypass_rdma_removed(t->g.dev));
+	assert_int_equal(t->g.dev->ops->event(t->g.dev, &event), 0);
 	assert_int_equal(mock_objects(), 0);
 	assert_int_equal(rdma_guest_stats(&t->g).objects, 0);
 	/* And it can be used anew, with fresh queues. */

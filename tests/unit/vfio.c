@@ -449,7 +449,7 @@ static void test_slice(void **state)
 {
 	struct bypass_memory *mem = bypass_memory_new();
 	struct bypass_slice *slice;
-	uint32_t value = 0;
+	uint32_t value = 0, *same;
 	uint16_t command = PCI_COMMAND_MASTER;
 	const int fd = 10;
 
@@ -468,6 +468,12 @@ static void test_slice(void **state)
 	assert_true(!slice->bars[3].is_64 && !slice->bars[3].prefetchable);
 	assert_int_equal(slice->bars[3].n_windows, 1);
 	assert_int_equal((uintptr_t)slice->bars[3].windows[0].hva % 0x8000, 0);
+	assert_int_equal(kernel_files[slice->bars[3].windows[0].fd], FILE_DEVICE);
+	same = mmap(NULL, 0x1000, PROT_READ | PROT_WRITE, MAP_SHARED, slice->bars[3].windows[0].fd,
+		    slice->bars[3].windows[0].fd_offset);
+	*same = 0x1234567;
+	assert_int_equal(*(uint32_t *)slice->bars[3].windows[0].hva, 0x1234567);
+	munmap(same, 0x1000);
 
 	assert_int_equal(slice->ops->config_read(slice, 0, &value, 4), 0);
 	assert_int_equal(value, 0x10ca8086);

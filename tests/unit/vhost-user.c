@@ -166,6 +166,7 @@ static int set_up(void **state)
 		.n_queues = 2,
 		.queue_size = queue_size,
 		.shm = {.size = 0x10000},
+		.event_fd = -1,
 	};
 	requests = -1;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);

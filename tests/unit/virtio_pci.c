@@ -126,12 +126,24 @@ static uint64_t device_interrupts(struct bypass_virtio_device *dev)
 	return 3;
 }
 
+static int device_event(struct bypass_virtio_device *dev, struct bypass_event *event)
+{
+	eventfd_t value;
+
+	if (eventfd_read(dev->event_fd, &value))
+		return 0;
+	event->kind = BYPASS_EVENT_DEAD;
+	strcpy(event->text, "the HCA was removed");
+	return 1;
+}
+
 static void device_close(struct bypass_virtio_device *dev)
 {
 	struct device *d = (struct device *)dev;
 
 	*d->closed = true;
 	munmap(d->dev.shm.hva, SHM);
+	close(d->dev.event_fd);
 	free(d);
 }
 
@@ -146,6 +158,7 @@ static const struct bypass_virtio_ops device_ops = {
 	.queue_stop = device_stop,
 	.reset = device_reset,
 	.interrupts = device_interrupts,
+	.event = device_event,
 	.close = device_close,
 };
 
@@ -248,6 +261,7 @@ static struct device *device_new(bool *closed)
 	d->dev.shm.size = SHM;
 	d->dev.shm.hva =
 		mmap(NULL, SHM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	d->dev.event_fd = eventfd(0, EFD_NONBLOCK);
 	memcpy(d->config, "0123456789", CONFIG);
 	d->closed = closed;
 	return d;
@@ -484,6 +498,21 @@ static void test_config_change(void **state)
 	assert_int_equal(common_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0);
 }
 
+/* What the device tells is the slice's to tell. */
+static void test_event(void **state)
+{
+	struct test *t = *state;
+	struct bypass_event event = {.kind = BYPASS_EVENT_UNPLUG};
+
+	assert_int_equal(t->slice->event_fd, t->d->dev.event_fd);
+	assert_int_equal(t->slice->ops->event(t->slice, &event), 0);
+	eventfd_write(t->d->dev.event_fd, 1);
+	assert_int_equal(t->slice->ops->event(t->slice, &event), 1);
+	assert_int_equal(event.kind, BYPASS_EVENT_DEAD);
+	assert_string_equal(event.text, "the HCA was removed");
+	assert_int_equal(t->slice->bars[2].windows[0].fd, -1);
+}
+
 static void test_queue_refused(void **state)
 {
 	struct test *t = *state;
@@ -624,6 +653,7 @@ int main(void)
 		rule(test_notify),
 		rule(test_config),
 		rule(test_config_change),
+		rule(test_event),
 		rule(test_queue_refused),
 		rule(test_shm),
 		rule(test_late_vector),

@@ -174,10 +174,11 @@ int bypass_loop_poll(struct bypass_slice *slice, unsigned int budget);
 int bypass_loop_kick_fd(const struct bypass_slice *slice);
 
 /**
- * bypass_loop_dead() - tell the driver that nobody serves the device any more
+ * bypass_loop_dead() - tell the driver and the VMM that nobody serves the device any more
  * @slice: a loop slice
  *
- * Clears header.alive and raises the vector, so that a driver that sleeps looks.
+ * Clears header.alive and raises the vector, so that a driver that sleeps looks. The VMM
+ * gets BYPASS_EVENT_DEAD.
  */
 void bypass_loop_dead(struct bypass_slice *slice);
 

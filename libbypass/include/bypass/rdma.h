@@ -146,32 +146,16 @@ int bypass_rdma_parse(const char *text, struct bypass_rdma_options *options);
  * close itself in afterwards. The device runs threads of its own from its first
  * queue_start to its reset.
  *
+ * When the HCA is removed, all that was open of it is closed, the guest hears of it, and
+ * the device's event() says BYPASS_EVENT_DEAD. Some drivers (rxe) cannot take an HCA away that
+ * is open here: whoever keeps a device with no guest watches its event_fd, so that event()
+ * lets go of the HCA.
+ *
  * Return: 0; -ENODEV (no such HCA: the text lists those there are), -EOPNOTSUPP (no
  * dialect), -EPERM (needs trust_guest: the text says why), -EINVAL, -EACCES, -ENOMEM,
  * or what the kernel said.
  */
 int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_virtio_device **dev);
-
-/**
- * bypass_rdma_removal_fd() - how to learn between guests that the HCA is removed
- * @dev: from bypass_rdma_open()
- *
- * While a guest uses the device its own thread sees to that. Some drivers (rxe) cannot
- * take an HCA away that is open here, so whoever keeps a device for its next guest has to.
- *
- * Return: a descriptor that stays the device's: when it is readable, call
- * bypass_rdma_removed().
- */
-int bypass_rdma_removal_fd(struct bypass_virtio_device *dev);
-
-/**
- * bypass_rdma_removed() - has the HCA been removed?
- * @dev: from bypass_rdma_open(), none of whose queues runs
- *
- * Return: whether it was. All that was open of it is closed then, and the device serves
- * no guest any more: close it, and open it anew when the HCA is back.
- */
-bool bypass_rdma_removed(struct bypass_virtio_device *dev);
 
 /**
  * struct bypass_rdma_stats - what a slice has done since it was opened, and holds now

@@ -13,6 +13,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <bypass/event.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -27,11 +29,16 @@ struct bypass_slice;
  * @offset: in the BAR, page aligned
  * @size: bytes, a multiple of the page size
  * @hva: the memory behind it in this process, mapped as long as the slice lives
+ * @fd: a descriptor whose mmap(2) shows the same memory in another process, all of the
+ *	window in one piece; the slice's own. -1: there is none
+ * @fd_offset: where in @fd the window begins
  */
 struct bypass_window {
 	uint64_t offset;
 	uint64_t size;
 	void *hva;
+	int fd;
+	uint64_t fd_offset;
 };
 
 /**
@@ -102,9 +109,11 @@ enum bypass_irq {
  *	stay, and memory that the device can reach
  * @interrupts: interrupts that the device has raised since the slice was opened
  * @dma_bytes: guest memory that the device can reach now
+ * @event: take the next event: 1 when @event was filled, 0 when there is none. Readability
+ *	of event_fd may be a false alarm. NULL when event_fd is -1
  * @close: undo all of it and free the slice
  *
- * All but @interrupts, @dma_bytes and @close return 0 or a negative errno with
+ * All but @interrupts, @dma_bytes, @event and @close return 0 or a negative errno with
  * bypass_error(). The caller serialises calls on one slice.
  */
 struct bypass_slice_ops {
@@ -122,6 +131,7 @@ struct bypass_slice_ops {
 	int (*reset)(struct bypass_slice *slice);
 	uint64_t (*interrupts)(struct bypass_slice *slice);
 	uint64_t (*dma_bytes)(struct bypass_slice *slice);
+	int (*event)(struct bypass_slice *slice, struct bypass_event *event);
 	void (*close)(struct bypass_slice *slice);
 };
 
@@ -133,6 +143,8 @@ struct bypass_slice_ops {
  * @bars: the six BARs
  * @vectors: how many vectors each type of interrupt has; 0: not supported
  * @kvm_fd: VFIO group or cdev that KVM should know of (KVM_DEV_VFIO_FILE_ADD); -1: none
+ * @event_fd: readable when the slice has something to tell: call its event() until there
+ *	is no more. For poll(2) only, never to be read. -1: it never tells anything
  *
  * Filled by whoever opens the slice, constant afterwards. A kind embeds it as
  * the first member of a struct of its own.
@@ -144,6 +156,7 @@ struct bypass_slice {
 	struct bypass_bar bars[BYPASS_BARS];
 	unsigned int vectors[BYPASS_IRQS];
 	int kvm_fd;
+	int event_fd;
 };
 
 /**

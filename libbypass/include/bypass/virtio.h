@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <bypass/event.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -63,8 +65,7 @@ struct bypass_virtio_queue {
  * @config_changed: raise the configuration change notification; the device calls it
  *	without locks held, from any of its threads
  * @needs_reset: NULL: the transport cannot. Else set DEVICE_NEEDS_RESET and notify: the
- *	device is lost (its HCA was removed) or the driver broke the rules beyond repair.
- *	From any thread
+ *	driver broke the rules beyond repair, and only a reset helps. From any thread
  * @shm_map: NULL: the guest sees the region's hva. Else (out of process): make
  *	[@offset, @offset + @size) of the region show @fd from @fd_offset on, and
  *	return when the guest can see it. Called by one thread of the device at a
@@ -107,6 +108,7 @@ struct bypass_virtio_carrier {
  *	all that the guest has created is destroyed, features are forgotten. Returns
  *	when that is done
  * @interrupts: used-buffer notifications signalled since the device was made; any thread
+ * @event: as of struct bypass_slice_ops. Also before attach and after a reset
  * @close: reset, then free the device
  *
  * The transport serialises calls, except to @interrupts; they may come from any
@@ -130,6 +132,7 @@ struct bypass_virtio_ops {
 	int (*queue_stop)(struct bypass_virtio_device *dev, unsigned int index);
 	void (*reset)(struct bypass_virtio_device *dev);
 	uint64_t (*interrupts)(struct bypass_virtio_device *dev);
+	int (*event)(struct bypass_virtio_device *dev, struct bypass_event *event);
 	void (*close)(struct bypass_virtio_device *dev);
 };
 
@@ -144,6 +147,8 @@ struct bypass_virtio_ops {
  * @n_queues: number of virtqueues
  * @queue_size: their largest sizes, @n_queues of them, powers of two
  * @shm: shared memory region 0
+ * @event_fd: as of struct bypass_slice: readable when the device has something to tell its
+ *	VMM, such as that its HCA was removed; -1: never
  *
  * Filled when the device is made, constant afterwards. A device embeds it as the
  * first member of a struct of its own.
@@ -157,6 +162,7 @@ struct bypass_virtio_device {
 	unsigned int n_queues;
 	const uint16_t *queue_size;
 	struct bypass_virtio_shm shm;
+	int event_fd;
 };
 
 #ifdef __cplusplus

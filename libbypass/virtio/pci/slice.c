@@ -108,6 +108,13 @@ static uint64_t virtio_dma_bytes(struct bypass_slice *slice)
 	return virtio_of(slice)->ram;
 }
 
+static int virtio_event(struct bypass_slice *slice, struct bypass_event *event)
+{
+	struct virtio_pci *v = virtio_of(slice);
+
+	return v->dev->ops->event(v->dev, event);
+}
+
 /* What virtio_alloc() made; the device is not touched. */
 static void virtio_free(struct virtio_pci *v)
 {
@@ -143,6 +150,7 @@ static const struct bypass_slice_ops virtio_ops = {
 	.reset = virtio_reset,
 	.interrupts = virtio_interrupts,
 	.dma_bytes = virtio_dma_bytes,
+	.event = virtio_event,
 	.close = virtio_close,
 };
 
@@ -186,6 +194,7 @@ static void bars_fill(struct virtio_pci *v)
 		return;
 	v->window.size = v->dev->shm.size;
 	v->window.hva = v->dev->shm.hva;
+	v->window.fd = -1; /* pages of several files come and go there */
 	slice->bars[SHM_BAR] = (struct bypass_bar){
 		.size = v->window.size,
 		.is_64 = true,
@@ -247,6 +256,7 @@ int bypass_virtio_pci_new(struct bypass_virtio_device *dev, struct bypass_slice 
 	snprintf(v->slice.name, sizeof(v->slice.name), "%s", dev->name);
 	v->slice.config_size = CONFIG_SIZE;
 	v->slice.kvm_fd = -1;
+	v->slice.event_fd = dev->event_fd;
 	v->slice.vectors[BYPASS_IRQ_MSIX] = v->n_vectors;
 	bars_fill(v);
 	virtio_config_init(v);
