@@ -248,6 +248,31 @@ rdma_handler rdma_attach_mcast, rdma_detach_mcast;
 /* object.c */
 rdma_handler rdma_destroy;
 
+/* --------------------------------------------------------------------- pin.c */
+
+/* Pieces of guest memory, and the addresses at which the pieces lie side by side. */
+struct rdma_span {
+	struct rdma_piece *pieces;
+	uint32_t n;
+	uint32_t room;
+	uint64_t size;	  /* of all pieces */
+	void *reserved;	  /* the mapping around the span, or NULL: there is one piece */
+	uint64_t reserve; /* its size */
+	char *hva;	  /* the span's first byte */
+	int scratch_fd;	  /* behind holes in RAM, or -1 */
+};
+
+/* All but init and take_down with memory_lock held. A span is taken down also after a failure. */
+void rdma_span_init(struct rdma_span *span);
+/* Add the runs that the request's tail lists: @pages pages of runs, @want bytes altogether. */
+int rdma_span_read_runs(struct rdma_slice *s, struct rdma_span *span, const struct rdma_command *c,
+			uint32_t pages, uint32_t last, uint64_t want);
+/* Add all RAM, and scratch between its ranges. @iova: the lowest guest-physical address. */
+int rdma_span_add_ram(struct rdma_slice *s, struct rdma_span *span, uint64_t *iova);
+/* Map the pieces side by side; then @span->hva is the first byte. */
+int rdma_span_lay_out(struct rdma_span *span, uint64_t iova);
+void rdma_span_take_down(struct rdma_span *span);
+
 /* ------------------------------------------------------------------ object.c */
 
 /*
