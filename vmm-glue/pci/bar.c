@@ -159,14 +159,14 @@ static uint64_t bar_wanted(const struct function *fn, unsigned int i)
 {
 	const struct bypass_bar *b = &fn->slice->bars[i];
 	uint16_t decode = b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
-	uint64_t at = config_get(fn, PCI_BASE_ADDRESS_0 + 4 * i, 4);
+	uint64_t at = register_get(fn, PCI_BASE_ADDRESS_0 + 4 * i, 4);
 
-	if (!b->size || !(config_get(fn, PCI_COMMAND, 2) & decode))
+	if (!b->size || !(register_get(fn, PCI_COMMAND, 2) & decode))
 		return NOWHERE;
-	if (fn->pm && config_get(fn, fn->pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK)
+	if (fn->pm && register_get(fn, fn->pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK)
 		return NOWHERE;
 	if (b->is_64)
-		at |= (uint64_t)config_get(fn, PCI_BASE_ADDRESS_0 + 4 * i + 4, 4) << 32;
+		at |= (uint64_t)register_get(fn, PCI_BASE_ADDRESS_0 + 4 * i + 4, 4) << 32;
 	return at & ~(b->size - 1);
 }
 
@@ -225,8 +225,8 @@ static void doorbells_on(struct function *fn, unsigned int i, uint64_t at)
 		const struct bypass_kick *k = &b->kicks[n];
 
 		if (glue_doorbell(&fn->vm->machine, at + k->offset, k->size, b->io, k->fd, true)) {
-			function_remark(fn, "%u doorbells of BAR %u cost an exit: %s",
-					b->n_kicks - n, i, bypass_error());
+			remark(fn, "%u doorbells of BAR %u cost an exit: %s", b->n_kicks - n, i,
+			       bypass_error());
 			return;
 		}
 		bar->n_doorbells++;
@@ -261,8 +261,8 @@ static void bar_map(struct function *fn, unsigned int i, uint64_t at)
 		}
 	}
 	if (obstacle) {
-		function_remark(fn, "the guest puts BAR %u at %#llx, where it cannot be: %s", i,
-				(unsigned long long)at, obstacle);
+		remark(fn, "the guest puts BAR %u at %#llx, where it cannot be: %s", i,
+		       (unsigned long long)at, obstacle);
 		while (p)
 			glue_slot_del(&fn->vm->machine, bar->pieces[--p].slot);
 		return;

@@ -28,8 +28,9 @@ static uint32_t get(const uint8_t *host, uint32_t at, uint32_t size)
 static void show_pm(struct function *fn, const uint8_t *host, uint32_t at, uint32_t length)
 {
 	(void)length;
-	config_set(fn, at + PCI_PM_PMC, 2, get(host, at + PCI_PM_PMC, 2) & PCI_PM_CAP_VER_MASK, 0);
-	config_set(fn, at + PCI_PM_CTRL, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK);
+	register_set(fn, at + PCI_PM_PMC, 2, get(host, at + PCI_PM_PMC, 2) & PCI_PM_CAP_VER_MASK,
+		     0);
+	register_set(fn, at + PCI_PM_CTRL, 2, PCI_PM_CTRL_NO_SOFT_RESET, PCI_PM_CTRL_STATE_MASK);
 	fn->pm = at;
 }
 
@@ -50,14 +51,14 @@ static void show_msi(struct function *fn, const uint8_t *host, uint32_t at, uint
 	while (log && 1u << log > fn->slice->vectors[BYPASS_IRQ_MSI])
 		log--;
 	flags &= PCI_MSI_FLAGS_64BIT | PCI_MSI_FLAGS_MASKBIT;
-	config_set(fn, at + PCI_MSI_FLAGS, 2, flags | log << 1,
-		   PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
-	config_set(fn, at + PCI_MSI_ADDRESS_LO, 4, 0, ~3u);
+	register_set(fn, at + PCI_MSI_FLAGS, 2, flags | log << 1,
+		     PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	register_set(fn, at + PCI_MSI_ADDRESS_LO, 4, 0, ~3u);
 	if (high)
-		config_set(fn, at + PCI_MSI_ADDRESS_HI, 4, 0, ~0u);
-	config_set(fn, at + (high ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2, 0, 0xffff);
+		register_set(fn, at + PCI_MSI_ADDRESS_HI, 4, 0, ~0u);
+	register_set(fn, at + (high ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2, 0, 0xffff);
 	if (flags & PCI_MSI_FLAGS_MASKBIT)
-		config_set(fn, at + mask, 4, 0, log == 5 ? ~0u : (1u << (1u << log)) - 1);
+		register_set(fn, at + mask, 4, 0, log == 5 ? ~0u : (1u << (1u << log)) - 1);
 	fn->msi = at;
 }
 
@@ -79,10 +80,10 @@ static void show_msix(struct function *fn, const uint8_t *host, uint32_t at, uin
 	(void)length;
 	if (count > fn->slice->vectors[BYPASS_IRQ_MSIX])
 		count = fn->slice->vectors[BYPASS_IRQ_MSIX];
-	config_set(fn, at + PCI_MSIX_FLAGS, 2, count - 1,
-		   PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
-	config_set(fn, at + PCI_MSIX_TABLE, 4, table, 0);
-	config_set(fn, at + PCI_MSIX_PBA, 4, pba, 0);
+	register_set(fn, at + PCI_MSIX_FLAGS, 2, count - 1,
+		     PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	register_set(fn, at + PCI_MSIX_TABLE, 4, table, 0);
+	register_set(fn, at + PCI_MSIX_PBA, 4, pba, 0);
 	msix_place(fn, table, 0, &fn->msix.table_bar, &fn->msix.table);
 	msix_place(fn, pba, 0, &fn->msix.pba_bar, &fn->msix.pba);
 	fn->msix.count = count;
@@ -118,21 +119,22 @@ static void show_exp(struct function *fn, const uint8_t *host, uint32_t at, uint
 	uint16_t flags = get(host, at + PCI_EXP_FLAGS, 2), transactions = PCI_EXP_DEVSTA_TRPND;
 	uint16_t control = get(host, at + PCI_EXP_DEVCTL, 2) & (ours | passed);
 
-	config_set(fn, at + PCI_EXP_FLAGS, 2, flags & (PCI_EXP_FLAGS_VERS | PCI_EXP_FLAGS_TYPE), 0);
-	config_set(fn, at + PCI_EXP_DEVCAP, 4, get(host, at + PCI_EXP_DEVCAP, 4), 0);
-	config_set(fn, at + PCI_EXP_DEVCTL, 2, control, ours | passed);
+	register_set(fn, at + PCI_EXP_FLAGS, 2, flags & (PCI_EXP_FLAGS_VERS | PCI_EXP_FLAGS_TYPE),
+		     0);
+	register_set(fn, at + PCI_EXP_DEVCAP, 4, get(host, at + PCI_EXP_DEVCAP, 4), 0);
+	register_set(fn, at + PCI_EXP_DEVCTL, 2, control, ours | passed);
 	memcpy(fn->pass + at + PCI_EXP_DEVCTL, &passed, 2);
 	memcpy(fn->pass + at + PCI_EXP_DEVSTA, &transactions, 2);
 	if (length >= PCI_CAP_EXP_ENDPOINT_SIZEOF_V1) {
 		/* No ASPM and no clock power management: the link is the host's. */
-		config_set(fn, at + PCI_EXP_LNKCAP, 4,
-			   get(host, at + PCI_EXP_LNKCAP, 4) &
-				   ~(PCI_EXP_LNKCAP_ASPMS | PCI_EXP_LNKCAP_CLKPM),
-			   0);
-		config_set(fn, at + PCI_EXP_LNKSTA, 2, get(host, at + PCI_EXP_LNKSTA, 2), 0);
+		register_set(fn, at + PCI_EXP_LNKCAP, 4,
+			     get(host, at + PCI_EXP_LNKCAP, 4) &
+				     ~(PCI_EXP_LNKCAP_ASPMS | PCI_EXP_LNKCAP_CLKPM),
+			     0);
+		register_set(fn, at + PCI_EXP_LNKSTA, 2, get(host, at + PCI_EXP_LNKSTA, 2), 0);
 	}
 	if (length >= EXP_LENGTH_V2)
-		config_set(fn, at + PCI_EXP_LNKCAP2, 4, get(host, at + PCI_EXP_LNKCAP2, 4), 0);
+		register_set(fn, at + PCI_EXP_LNKCAP2, 4, get(host, at + PCI_EXP_LNKCAP2, 4), 0);
 	fn->exp = at;
 }
 
@@ -148,7 +150,7 @@ static uint32_t exp_length(uint16_t flags)
 /* What only its vendor understands is the slice's; the kernel has had its say on it. */
 static void show_vendor(struct function *fn, const uint8_t *host, uint32_t at, uint32_t length)
 {
-	config_set(fn, at + PCI_CAP_FLAGS, 1, host[at + PCI_CAP_FLAGS], 0);
+	register_set(fn, at + PCI_CAP_FLAGS, 1, host[at + PCI_CAP_FLAGS], 0);
 	memset(fn->pass + at + PCI_CAP_FLAGS + 1, 0xff, length - PCI_CAP_FLAGS - 1);
 	memset(fn->writable + at + PCI_CAP_FLAGS + 1, 0xff, length - PCI_CAP_FLAGS - 1);
 }
@@ -156,8 +158,8 @@ static void show_vendor(struct function *fn, const uint8_t *host, uint32_t at, u
 static void show_af(struct function *fn, const uint8_t *host, uint32_t at, uint32_t length)
 {
 	(void)length;
-	config_set(fn, at + PCI_AF_LENGTH, 1, host[at + PCI_AF_LENGTH], 0);
-	config_set(fn, at + PCI_AF_CAP, 1, host[at + PCI_AF_CAP], 0);
+	register_set(fn, at + PCI_AF_LENGTH, 1, host[at + PCI_AF_LENGTH], 0);
+	register_set(fn, at + PCI_AF_CAP, 1, host[at + PCI_AF_CAP], 0);
 	fn->pass[at + PCI_AF_STATUS] = PCI_AF_STATUS_TP;
 	fn->af = at;
 }
@@ -289,14 +291,14 @@ static void extended_chain_show(struct function *fn, const uint8_t *host)
 		for (unsigned int j = 0; j < n; j++)
 			if (list[j] > at && list[j] < end)
 				end = list[j];
-		if (config_get(fn, at, 4) || !extended_show(fn, host, at, end))
+		if (register_get(fn, at, 4) || !extended_show(fn, host, at, end))
 			continue;
-		config_set(fn, at, 4, get(host, at, 4) & 0xfffff, 0);
+		register_set(fn, at, 4, get(host, at, 4) & 0xfffff, 0);
 		if (at == PCI_CFG_SPACE_SIZE)
 			continue;
 		/* The chain begins at 0x100, with an empty capability if need be. */
-		header = config_get(fn, link, 4) & 0xfffff;
-		config_set(fn, link, 4, header | at << 20, 0);
+		header = register_get(fn, link, 4) & 0xfffff;
+		register_set(fn, link, 4, header | at << 20, 0);
 		link = at;
 	}
 }

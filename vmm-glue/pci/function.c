@@ -1,35 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A slice's life as a PCI function of the guest.
+ * A slice's life as a PCI function of the guest, and what follows when the guest
+ * writes its config space.
  */
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <bypass/error.h>
-#include <bypass/log.h>
 
 #include "internal.h"
-
-/* A hostile guest can be odd a million times a second; that is said a few times. */
-#define REMARKS_MAX 16
-
-void function_remark(struct function *fn, const char *fmt, ...)
-{
-	char text[768];
-	va_list ap;
-
-	if (fn->remarks >= REMARKS_MAX)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(text, sizeof(text), fmt, ap);
-	va_end(ap);
-	bypass_log(BYPASS_LOG_WARN, "%s (%02x.%x): %s%s", fn->slice->name, fn->devfn >> 3,
-		   fn->devfn & 7, text,
-		   ++fn->remarks == REMARKS_MAX ? " (no more remarks until the guest resets)" : "");
-}
 
 static int msix_alloc(struct function *fn)
 {
@@ -82,6 +62,24 @@ void function_free(struct function *fn)
 	free(fn);
 }
 
+/* Tell the slice's own command register what the guest may decide: bus mastering. */
+void function_command(struct function *fn)
+{
+	uint16_t guest = register_get(fn, PCI_COMMAND, 2);
+	uint16_t command = guest & PCI_COMMAND_MASTER;
+
+	/*
+	 * Decoding stays on at the device as long as the slice is plugged, whatever the
+	 * guest says: it is the memory slots that come and go. With decoding off, the
+	 * kernel takes the windows away under our feet.
+	 */
+	for (unsigned int i = 0; i < BYPASS_BARS; i++)
+		if (fn->slice->bars[i].size)
+			command |= fn->slice->bars[i].io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
+	if (fn->slice->ops->config_write(fn->slice, PCI_COMMAND, &command, 2) < 0)
+		remark(fn, "the command register cannot be written: %s", bypass_error());
+}
+
 /* As after power-on, BARs at home. Nothing of the guest's reaches the device while it resets. */
 int function_reset(struct function *fn)
 {
@@ -93,8 +91,29 @@ int function_reset(struct function *fn)
 	bars_update(fn->vm);
 	err = fn->slice->ops->reset(fn->slice);
 	if (err)
-		function_remark(fn, "it cannot be reset: %s", bypass_error());
-	config_command(fn);
+		remark(fn, "it cannot be reset: %s", bypass_error());
+	function_command(fn);
 	irq_update(fn);
 	return err;
+}
+
+void function_config_read(struct function *fn, uint32_t offset, uint8_t *data, uint32_t size)
+{
+	if (fn->msi)
+		msi_pending(fn);
+	registers_read(fn, offset, data, size);
+}
+
+void function_config_write(struct function *fn, uint32_t offset, const uint8_t *data, uint32_t size)
+{
+	unsigned int changed = registers_write(fn, offset, data, size);
+
+	if (changed & CHANGE_RESET)
+		function_reset(fn);
+	if (changed & CHANGE_MASTER)
+		function_command(fn);
+	if (changed & CHANGE_BARS)
+		bars_update(fn->vm);
+	if (changed & CHANGE_IRQ)
+		irq_update(fn);
 }

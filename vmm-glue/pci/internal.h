@@ -163,22 +163,37 @@ struct bypass_vm {
 	char *page_path;
 };
 
+/* remark.c */
+void remark(struct function *fn, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* What a write of config space has changed */
+enum change {
+	CHANGE_RESET = 1,  /* nothing yet: the guest asks for a reset */
+	CHANGE_MASTER = 2, /* bus mastering */
+	CHANGE_BARS = 4,   /* where BARs are, or whether */
+	CHANGE_IRQ = 8,	   /* what interrupts, and how */
+};
+
+/* registers.c */
+void register_set(struct function *fn, uint32_t offset, uint32_t size, uint32_t value,
+		  uint32_t writable);
+uint32_t register_get(const struct function *fn, uint32_t offset, uint32_t size);
+void registers_read(struct function *fn, uint32_t offset, uint8_t *data, uint32_t size);
+unsigned int registers_write(struct function *fn, uint32_t offset, const uint8_t *data,
+			     uint32_t size);
+
+/* config.c */
+int config_init(struct function *fn);
+
 /* function.c */
 int function_new(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn, int intx_gsi,
 		 struct function **fn);
 void function_free(struct function *fn);
 int function_reset(struct function *fn);
-void function_remark(struct function *fn, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
-
-/* config.c */
-int config_init(struct function *fn);
-void config_read(struct function *fn, uint32_t offset, uint8_t *data, uint32_t size);
-void config_write(struct function *fn, uint32_t offset, const uint8_t *data, uint32_t size);
-void config_set(struct function *fn, uint32_t offset, uint32_t size, uint32_t value,
-		uint32_t writable);
-uint32_t config_get(const struct function *fn, uint32_t offset, uint32_t size);
-void config_command(struct function *fn);
+void function_command(struct function *fn);
+void function_config_read(struct function *fn, uint32_t offset, uint8_t *data, uint32_t size);
+void function_config_write(struct function *fn, uint32_t offset, const uint8_t *data,
+			   uint32_t size);
 
 /* capability.c */
 void capabilities_show(struct function *fn, const uint8_t *host);
@@ -215,7 +230,7 @@ void msi_pending(struct function *fn);
 /* msix.c */
 bool msix_message(const struct function *fn, unsigned int i, uint64_t *address, uint32_t *data);
 bool msix_access(struct function *fn, unsigned int bar, uint64_t offset, uint8_t *data,
-		 uint32_t size, bool write);
+		 uint32_t size, bool write, int *touched);
 void msix_reset(struct function *fn);
 
 /* stats.c */

@@ -61,13 +61,13 @@ close:
  */
 void intx_update(struct function *fn)
 {
-	bool open = !(config_get(fn, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
+	bool open = !(register_get(fn, PCI_COMMAND, 2) & PCI_COMMAND_INTX_DISABLE);
 	struct interrupts *irq = &fn->irq;
 
 	if (open == irq->open)
 		return;
 	if (glue_irqfd(&fn->vm->machine, irq->trigger, fn->intx_gsi, irq->resample, open)) {
-		function_remark(fn, "INTx is lost: %s", bypass_error());
+		remark(fn, "INTx is lost: %s", bypass_error());
 		return;
 	}
 	irq->open = open;

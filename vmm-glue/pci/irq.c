@@ -26,8 +26,8 @@ static bool vector_message(struct function *fn, unsigned int i, uint64_t *addres
 						    : msi_message(fn, i, address, data);
 
 	if (open && !message_valid(*address)) {
-		function_remark(fn, "the guest sends vector %u to %#llx, which is no local APIC", i,
-				(unsigned long long)*address);
+		remark(fn, "the guest sends vector %u to %#llx, which is no local APIC", i,
+		       (unsigned long long)*address);
 		return false;
 	}
 	return open;
@@ -49,11 +49,11 @@ static bool vectors_route(struct function *fn, unsigned int first, unsigned int 
 		}
 		if ((v->fd < 0 && glue_vector_init(m, v)) ||
 		    glue_route_set(m, v->gsi, address, data))
-			function_remark(fn, "vector %u is lost: %s", i, bypass_error());
+			remark(fn, "vector %u is lost: %s", i, bypass_error());
 	}
 	if (!glue_routes_commit(m))
 		return true;
-	function_remark(fn, "interrupts are lost: %s", bypass_error());
+	remark(fn, "interrupts are lost: %s", bypass_error());
 	return false;
 }
 
@@ -66,7 +66,7 @@ static void vectors_open(struct function *fn, unsigned int first, unsigned int e
 
 		if (v->fd >= 0 && vector_message(fn, i, &address, &data) &&
 		    glue_vector_open(&fn->vm->machine, v))
-			function_remark(fn, "vector %u is lost: %s", i, bypass_error());
+			remark(fn, "vector %u is lost: %s", i, bypass_error());
 	}
 }
 
@@ -89,8 +89,8 @@ static void vectors_connect(struct function *fn, unsigned int first, unsigned in
 			continue;
 		}
 		if (slice->ops->vectors(slice, fn->irq.mode, first, n, fds))
-			function_remark(fn, "vectors %u to %u are lost: %s", first, first + n - 1,
-					bypass_error());
+			remark(fn, "vectors %u to %u are lost: %s", first, first + n - 1,
+			       bypass_error());
 		else
 			for (unsigned int i = 0; i < n; i++)
 				v[i].connected = true;
@@ -197,18 +197,18 @@ static void irq_start(struct function *fn, enum bypass_irq mode)
 	if (!err)
 		return;
 	fn->irq.mode = BYPASS_IRQS;
-	function_remark(fn, "%s cannot be enabled: %s", names[mode], bypass_error());
+	remark(fn, "%s cannot be enabled: %s", names[mode], bypass_error());
 }
 
 /* A guest that enables several at once gets what a device would do: MSI-X, then MSI. */
 static enum bypass_irq irq_wanted(const struct function *fn)
 {
 	if (fn->msix_cap &&
-	    config_get(fn, fn->msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE)
+	    register_get(fn, fn->msix_cap + PCI_MSIX_FLAGS, 2) & PCI_MSIX_FLAGS_ENABLE)
 		return BYPASS_IRQ_MSIX;
-	if (fn->msi && config_get(fn, fn->msi + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE)
+	if (fn->msi && register_get(fn, fn->msi + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_ENABLE)
 		return BYPASS_IRQ_MSI;
-	return config_get(fn, PCI_INTERRUPT_PIN, 1) ? BYPASS_IRQ_INTX : BYPASS_IRQS;
+	return register_get(fn, PCI_INTERRUPT_PIN, 1) ? BYPASS_IRQ_INTX : BYPASS_IRQS;
 }
 
 /* The guest has changed these vectors, of the type that is enabled. */

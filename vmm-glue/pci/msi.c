@@ -8,7 +8,7 @@
 
 static uint16_t msi_flags(const struct function *fn)
 {
-	return config_get(fn, fn->msi + PCI_MSI_FLAGS, 2);
+	return register_get(fn, fn->msi + PCI_MSI_FLAGS, 2);
 }
 
 /* How many vectors the guest enables: it may ask for more than we offered. */
@@ -27,13 +27,13 @@ bool msi_message(const struct function *fn, unsigned int i, uint64_t *address, u
 	bool high = flags & PCI_MSI_FLAGS_64BIT;
 	uint32_t masked = 0;
 
-	*address = config_get(fn, fn->msi + PCI_MSI_ADDRESS_LO, 4);
+	*address = register_get(fn, fn->msi + PCI_MSI_ADDRESS_LO, 4);
 	if (high)
-		*address |= (uint64_t)config_get(fn, fn->msi + PCI_MSI_ADDRESS_HI, 4) << 32;
-	*data = config_get(fn, fn->msi + (high ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2);
+		*address |= (uint64_t)register_get(fn, fn->msi + PCI_MSI_ADDRESS_HI, 4) << 32;
+	*data = register_get(fn, fn->msi + (high ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2);
 	*data = (*data & ~(msi_count(fn) - 1)) | i;
 	if (flags & PCI_MSI_FLAGS_MASKBIT)
-		masked = config_get(fn, fn->msi + (high ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32), 4);
+		masked = register_get(fn, fn->msi + (high ? PCI_MSI_MASK_64 : PCI_MSI_MASK_32), 4);
 	return !(masked >> i & 1);
 }
 

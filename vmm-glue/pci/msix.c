@@ -11,7 +11,7 @@
 bool msix_message(const struct function *fn, unsigned int i, uint64_t *address, uint32_t *data)
 {
 	const uint8_t *entry = fn->msix.entries + i * PCI_MSIX_ENTRY_SIZE;
-	uint16_t flags = config_get(fn, fn->msix_cap + PCI_MSIX_FLAGS, 2);
+	uint16_t flags = register_get(fn, fn->msix_cap + PCI_MSIX_FLAGS, 2);
 	uint32_t control;
 
 	memcpy(address, entry + PCI_MSIX_ENTRY_LOWER_ADDR, 8);
@@ -20,17 +20,17 @@ bool msix_message(const struct function *fn, unsigned int i, uint64_t *address, 
 	return !(flags & PCI_MSIX_FLAGS_MASKALL) && !(control & PCI_MSIX_ENTRY_CTRL_MASKBIT);
 }
 
-static void table_write(struct function *fn, uint64_t at, const uint8_t *data, uint32_t size)
+/* Returns the vector that the write touched. */
+static int table_write(struct msix *x, uint64_t at, const uint8_t *data, uint32_t size)
 {
 	unsigned int vector = at / PCI_MSIX_ENTRY_SIZE;
-	uint8_t *entry = fn->msix.entries + vector * PCI_MSIX_ENTRY_SIZE;
+	uint8_t *entry = x->entries + vector * PCI_MSIX_ENTRY_SIZE;
 
-	memcpy(fn->msix.entries + at, data, size);
+	memcpy(x->entries + at, data, size);
 	entry[PCI_MSIX_ENTRY_LOWER_ADDR] &= ~3;
 	entry[PCI_MSIX_ENTRY_VECTOR_CTRL] &= PCI_MSIX_ENTRY_CTRL_MASKBIT;
 	memset(entry + PCI_MSIX_ENTRY_VECTOR_CTRL + 1, 0, 3);
-	if (fn->irq.mode == BYPASS_IRQ_MSIX)
-		irq_vector_update(fn, vector, vector + 1);
+	return vector;
 }
 
 static void pba_read(const struct function *fn, uint64_t at, uint8_t *data, uint32_t size)
@@ -46,18 +46,22 @@ static void pba_read(const struct function *fn, uint64_t at, uint8_t *data, uint
 	}
 }
 
-/* Serve an aligned access if it lies in the table or in the pending bits, which are 8-aligned. */
+/*
+ * Serve an aligned access if it lies in the table or in the pending bits, which are 8-aligned.
+ * @touched: the vector that it changed, or -1
+ */
 bool msix_access(struct function *fn, unsigned int bar, uint64_t offset, uint8_t *data,
-		 uint32_t size, bool write)
+		 uint32_t size, bool write, int *touched)
 {
-	const struct msix *x = &fn->msix;
+	struct msix *x = &fn->msix;
 
+	*touched = -1;
 	if (!x->count)
 		return false;
 	if (bar == x->table_bar && offset >= x->table &&
 	    offset - x->table < x->count * PCI_MSIX_ENTRY_SIZE) {
 		if (write)
-			table_write(fn, offset - x->table, data, size);
+			*touched = table_write(x, offset - x->table, data, size);
 		else
 			memcpy(data, x->entries + (offset - x->table), size);
 		return true;

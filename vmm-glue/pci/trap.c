@@ -29,10 +29,13 @@ static void access_aligned(struct function *fn, unsigned int bar, uint64_t offse
 {
 	struct bypass_slice *slice = fn->slice;
 	uint8_t copy[8];
-	int err;
+	int err, vector;
 
-	if (msix_access(fn, bar, offset, data, size, write))
+	if (msix_access(fn, bar, offset, data, size, write, &vector)) {
+		if (vector >= 0 && fn->irq.mode == BYPASS_IRQ_MSIX)
+			irq_vector_update(fn, vector, vector + 1);
 		return;
+	}
 	if (!write) {
 		err = slice->ops->bar_read(slice, bar, offset, copy, size);
 		if (err)
@@ -45,9 +48,8 @@ static void access_aligned(struct function *fn, unsigned int bar, uint64_t offse
 		err = slice->ops->bar_write(slice, bar, offset, copy, size);
 	}
 	if (err)
-		function_remark(fn, "BAR %u cannot be %s at %#llx: %s", bar,
-				write ? "written" : "read", (unsigned long long)offset,
-				bypass_error());
+		remark(fn, "BAR %u cannot be %s at %#llx: %s", bar, write ? "written" : "read",
+		       (unsigned long long)offset, bypass_error());
 }
 
 /* Any access that a guest can produce: one that crosses a boundary is taken apart. */

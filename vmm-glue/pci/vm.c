@@ -103,7 +103,7 @@ static void unplug(struct bypass_vm *vm, struct function *fn)
 	irq_stop(fn);
 	memcpy(fn->config, fn->initial, CONFIG_SIZE);
 	bars_update(vm);
-	config_command(fn);
+	function_command(fn);
 	slice->ops->set_memory(slice, NULL);
 	if (slice->kvm_fd >= 0 && !vfio_shared(vm, fn))
 		glue_vfio_del(&vm->machine, slice->kvm_fd);
@@ -217,7 +217,7 @@ static int plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn,
 	stats_refresh(fn);
 	vm->functions[vm->n_functions++] = fn;
 	multi_function(vm, devfn);
-	config_command(fn);
+	function_command(fn);
 	irq_update(fn);
 	return 0;
 }
@@ -289,10 +289,10 @@ bool bypass_vm_pci(struct bypass_vm *vm, uint8_t devfn, uint32_t offset, void *d
 	fn = function_at(vm, devfn);
 	if (fn && write) {
 		count(&fn->stats->config_writes, 1);
-		config_write(fn, offset, data, size);
+		function_config_write(fn, offset, data, size);
 	} else if (fn) {
 		count(&fn->stats->config_reads, 1);
-		config_read(fn, offset, data, size);
+		function_config_read(fn, offset, data, size);
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return fn;

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * What a guest does that cannot be done is no error of the VMM's: it is remarked, a few times.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include <bypass/log.h>
+
+#include "internal.h"
+
+/* A hostile guest can be odd a million times a second; that is said a few times. */
+#define REMARKS_MAX 16
+
+void remark(struct function *fn, const char *fmt, ...)
+{
+	char text[768];
+	va_list ap;
+
+	if (fn->remarks >= REMARKS_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	bypass_log(BYPASS_LOG_WARN, "%s (%02x.%x): %s%s", fn->slice->name, fn->devfn >> 3,
+		   fn->devfn & 7, text,
+		   ++fn->remarks == REMARKS_MAX ? " (no more remarks until the guest resets)" : "");
+}
