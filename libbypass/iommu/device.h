@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * How a VFIO device comes to live in a DMA address space: what vfio/ asks of iommu/.
+ * How a VFIO device joins a DMA address space: what vfio/ asks of iommu/.
  */
 #ifndef BYPASS_IOMMU_DEVICE_H
 #define BYPASS_IOMMU_DEVICE_H
@@ -8,42 +8,47 @@
 #include <stdbool.h>
 
 #include <bypass/iommu.h>
+#include <bypass/pci.h>
 
 /**
- * struct iommu_device - a device's place in an address space
+ * struct iommu_device - a device that joined an address space
+ * @address: its PCI address in the kernel's spelling; set by the caller
  * @fd: the VFIO device
  * @kvm_fd: what KVM should know of: the group, or the device itself
  * @group: the back end's own
+ * @next: in the address space's list
  * @sees_ram: iommu_device_set_memory() was last called with a map
  */
 struct iommu_device {
+	char address[BYPASS_ADDRESS_SIZE];
 	int fd;
 	int kvm_fd;
 	void *group;
+	struct iommu_device *next;
 	bool sees_ram;
 };
 
 /**
  * iommu_device_open() - open a device inside an address space
- * @iommu: the address space; what was mapped before is applied when the first device joins
- * @address: PCI address in the kernel's spelling; bound to a VFIO driver
+ * @iommu: the address space; its mappings go to the kernel when the first device joins
  * @token: VF token, or NULL
- * @device: filled
+ * @device: its address is set, and it is bound to a VFIO driver; the rest is filled. Stays
+ *	in place until iommu_device_close()
  *
- * Return: 0 or a negative errno, explained.
+ * Return: 0; -EBUSY (open already, here or in another process) or another negative errno,
+ * explained.
  */
-int iommu_device_open(struct bypass_iommu *iommu, const char *address, const char *token,
-		      struct iommu_device *device);
+int iommu_device_open(struct bypass_iommu *iommu, const char *token, struct iommu_device *device);
 
 /**
- * iommu_device_close() - and leave it; no mapping of the device's regions may be left
+ * iommu_device_close() - close a device and leave; nothing of its regions is mapped any more
  * @iommu: the address space
- * @device: as it was filled
+ * @device: from iommu_device_open()
  */
 void iommu_device_close(struct bypass_iommu *iommu, struct iommu_device *device);
 
 /**
- * iommu_device_set_memory() - bypass_iommu_set_memory() for one of the devices that share @iommu
+ * iommu_device_set_memory() - bypass_iommu_set_memory() for one of the devices in @iommu
  * @iommu: the address space
  * @device: in it
  * @mem: the guest's map. NULL: this device needs none any more; the RAM goes
@@ -58,14 +63,12 @@ int iommu_device_set_memory(struct bypass_iommu *iommu, struct iommu_device *dev
  * iommu_device_hot_reset() - reset a device with all others on its bus
  * @iommu: the address space
  * @device: in it
- * @address: its PCI address
  *
  * Done only when whatever is reset with it belongs to this address space.
  *
  * Return: 0; -EPERM (another device would be reset: named); -EOPNOTSUPP (nothing
  * can reset this device), or what the kernel said.
  */
-int iommu_device_hot_reset(struct bypass_iommu *iommu, const struct iommu_device *device,
-			   const char *address);
+int iommu_device_hot_reset(struct bypass_iommu *iommu, const struct iommu_device *device);
 
 #endif

@@ -52,12 +52,11 @@ static int type1_unmap(struct bypass_iommu *iommu, const struct iommu_mapping *m
 	return 0;
 }
 
-/* Reads the ranges that can be mapped. A kernel before 5.4 does not say: there are none then. */
-static int ranges_read(struct type1 *t)
+/* The ranges that can be mapped. A kernel before 5.4 does not say: there are none then. */
+static int ranges_read(const struct type1 *t, struct iommu_ranges *ranges)
 {
-	const struct vfio_iommu_type1_info_cap_iova_range *cap;
+	const struct vfio_iommu_type1_info_cap_iova_range *cap = NULL;
 	struct vfio_iommu_type1_info first = {.argsz = sizeof(first)}, *info;
-	struct bypass_iova_range *ranges = NULL;
 	unsigned int n = 0;
 	size_t room;
 
@@ -65,7 +64,6 @@ static int ranges_read(struct type1 *t)
 	if (!info)
 		return bypass_fail(errno, "the IOMMU does not describe itself: %s",
 				   strerror(errno));
-	cap = NULL;
 	if (info->flags & VFIO_IOMMU_INFO_CAPS)
 		cap = info_capability(info, info->cap_offset, VFIO_IOMMU_TYPE1_INFO_CAP_IOVA_RANGE,
 				      sizeof(*cap), &room);
@@ -73,28 +71,19 @@ static int ranges_read(struct type1 *t)
 		n = (room - sizeof(*cap)) / sizeof(cap->iova_ranges[0]);
 		if (cap->nr_iovas < n)
 			n = cap->nr_iovas;
-		ranges = calloc(n + 1, sizeof(*ranges));
+		ranges->list = calloc(n + 1, sizeof(*ranges->list));
 	}
-	if (cap && !ranges) {
+	if (cap && !ranges->list) {
 		free(info);
 		return bypass_fail(ENOMEM, "no memory for a list of %u IOVA ranges", n);
 	}
 	for (unsigned int i = 0; i < n; i++) {
-		ranges[i].start = cap->iova_ranges[i].start;
-		ranges[i].last = cap->iova_ranges[i].end;
+		ranges->list[i].start = cap->iova_ranges[i].start;
+		ranges->list[i].last = cap->iova_ranges[i].end;
 	}
+	ranges->n = n;
 	free(info);
-	free(t->iommu.ranges);
-	t->iommu.ranges = ranges;
-	t->iommu.n_ranges = n;
 	return 0;
-}
-
-static void ranges_forget(struct type1 *t)
-{
-	free(t->iommu.ranges);
-	t->iommu.ranges = NULL;
-	t->iommu.n_ranges = 0;
 }
 
 static bool iommu_in_use(void)
@@ -140,34 +129,6 @@ close:
 	return err;
 }
 
-static void container_close(struct type1 *t)
-{
-	close(t->container);
-	t->container = -1;
-	ranges_forget(t);
-	t->iommu.live = false;
-}
-
-/*
- * The first group makes the container an address space: only now the kernel
- * knows which IOVAs there are, and takes the mappings.
- */
-static int container_start(struct type1 *t, const char *address)
-{
-	int err;
-
-	if (ioctl(t->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU))
-		return type1_fail_attach(errno, address);
-	err = ranges_read(t);
-	if (!err)
-		err = iommu_check_ranges(&t->iommu);
-	if (!err)
-		err = iommu_replay(&t->iommu);
-	if (!err)
-		t->iommu.live = true;
-	return err;
-}
-
 static int group_number(const char *address)
 {
 	char path[128], target[256];
@@ -182,7 +143,7 @@ static int group_number(const char *address)
 	return atoi(strrchr(target, '/') ? strrchr(target, '/') + 1 : target);
 }
 
-/* Opens a group and puts it into the container. */
+/* Opens a group and puts it into the container, which the first group makes an address space. */
 static int group_join(struct type1 *t, struct type1_group *group, const char *address)
 {
 	struct vfio_group_status status = {.argsz = sizeof(status)};
@@ -198,7 +159,7 @@ static int group_join(struct type1 *t, struct type1_group *group, const char *ad
 		goto close;
 	}
 	if (!(status.flags & VFIO_GROUP_FLAGS_VIABLE)) {
-		err = type1_fail_viable(address);
+		err = iommu_fail_viable(address);
 		goto close;
 	}
 	if (t->container < 0) {
@@ -210,16 +171,15 @@ static int group_join(struct type1 *t, struct type1_group *group, const char *ad
 		err = type1_fail_attach(errno, address);
 		goto close;
 	}
-	err = t->iommu.live ? ranges_read(t) : container_start(t, address);
-	if (err)
+	if (!t->groups && ioctl(t->container, VFIO_SET_IOMMU, VFIO_TYPE1v2_IOMMU)) {
+		err = type1_fail_attach(errno, address);
 		goto leave;
+	}
 	return 0;
 leave:
 	ioctl(group->fd, VFIO_GROUP_UNSET_CONTAINER);
 close:
 	close(group->fd);
-	if (!t->groups)
-		ranges_forget(t);
 	return err;
 }
 
@@ -239,8 +199,10 @@ static void group_put(struct type1 *t, struct type1_group *group)
 	 * when another device comes, so that nothing depends on when the kernel
 	 * lets go of this group: KVM may still hold it for a moment.
 	 */
-	if (!t->groups)
-		container_close(t);
+	if (!t->groups) {
+		close(t->container);
+		t->container = -1;
+	}
 }
 
 static int group_get(struct type1 *t, const char *address, struct type1_group **result)
@@ -271,32 +233,39 @@ static int group_get(struct type1 *t, const char *address, struct type1_group **
 	return 0;
 }
 
-static int type1_device_open(struct bypass_iommu *iommu, const char *address, const char *token,
-			     struct iommu_device *device)
+static int type1_attach(struct bypass_iommu *iommu, const char *token, struct iommu_device *device,
+			struct iommu_ranges *ranges)
 {
 	struct type1 *t = (struct type1 *)iommu;
 	struct type1_group *group = NULL;
 	char name[128];
 	int err;
 
-	err = group_get(t, address, &group);
+	err = group_get(t, device->address, &group);
 	if (err)
 		return err;
+	err = ranges_read(t, ranges);
+	if (err)
+		goto put;
 	/* linux/vfio.h, VFIO_GROUP_GET_DEVICE_FD: key=value pairs may follow the name */
-	snprintf(name, sizeof(name), "%s%s%s", address, token ? " vf_token=" : "",
+	snprintf(name, sizeof(name), "%s%s%s", device->address, token ? " vf_token=" : "",
 		 token ? token : "");
 	device->fd = ioctl(group->fd, VFIO_GROUP_GET_DEVICE_FD, name);
 	if (device->fd < 0) {
-		err = type1_fail_device(errno, address, token);
-		group_put(t, group);
-		return err;
+		err = iommu_fail_device(errno, device->address, token);
+		goto ranges;
 	}
 	device->kvm_fd = group->fd;
 	device->group = group;
 	return 0;
+ranges:
+	free(ranges->list);
+put:
+	group_put(t, group);
+	return err;
 }
 
-static void type1_device_close(struct bypass_iommu *iommu, struct iommu_device *device)
+static void type1_detach(struct bypass_iommu *iommu, struct iommu_device *device)
 {
 	close(device->fd);
 	group_put((struct type1 *)iommu, device->group);
@@ -314,8 +283,8 @@ static void type1_free(struct bypass_iommu *iommu)
 static const struct iommu_ops type1_ops = {
 	.map = type1_map,
 	.unmap = type1_unmap,
-	.device_open = type1_device_open,
-	.device_close = type1_device_close,
+	.attach = type1_attach,
+	.detach = type1_detach,
 	.hot_reset = type1_hot_reset,
 	.free = type1_free,
 };

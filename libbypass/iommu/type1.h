@@ -22,18 +22,15 @@ struct type1 {
 };
 
 /* type1_reset.c */
-int type1_hot_reset(struct bypass_iommu *iommu, const struct iommu_device *device,
-		    const char *address);
+int type1_hot_reset(struct bypass_iommu *iommu, const struct iommu_device *device);
 
 /*
- * type1_fail.c: what an errno means at MAP_DMA, and at the steps by which a group
- * and a device join. Each explains it and returns the negative errno for the caller.
+ * type1_fail.c: what an errno means at MAP_DMA, and at the steps by which a group joins.
+ * Each explains it and returns the negative errno for the caller.
  */
 int type1_fail_map(int err, const struct iommu_mapping *mapping, uint64_t pending);
 int type1_fail_container(int err);
 int type1_fail_group(int err, const char *address, const char *path);
-int type1_fail_viable(const char *address);
 int type1_fail_attach(int err, const char *address);
-int type1_fail_device(int err, const char *address, const char *token);
 
 #endif

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What an errno of type1 and of the group interface means where it comes from:
- * the same number stands for different things at different steps.
+ * What an errno means at the steps that only type1 has: its container, its groups, and its
+ * limit of mappings. The same number stands for different things at different steps.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <bypass/error.h>
 #include <bypass/pci.h>
 
-#include "../base/memlock.h"
 #include "type1.h"
 
 #define ENTRY_LIMIT "/sys/module/vfio_iommu_type1/parameters/dma_entry_limit"
@@ -31,37 +29,15 @@ static unsigned int entry_limit(void)
 
 int type1_fail_map(int err, const struct iommu_mapping *m, uint64_t pending)
 {
-	unsigned long long first = m->iova, last = m->iova + (m->size - 1);
-
-	switch (err) {
-	case ENOMEM:
-		return memlock_fail(pending);
-	case ENOSPC:
-		return bypass_fail(err,
-				   "IOVA [0x%llx, 0x%llx] cannot be mapped: the kernel allows %u "
-				   "mappings for a guest and all are taken. Allow more with 'echo "
-				   "NUMBER > " ENTRY_LIMIT "' before the guest starts, or give it "
-				   "its memory in fewer pieces",
-				   first, last, entry_limit());
-	case EEXIST:
-		return bypass_fail(err, "IOVA [0x%llx, 0x%llx] is mapped already, but not by us",
-				   first, last);
-	case EINVAL:
-		return bypass_fail(ERANGE,
-				   "IOVA [0x%llx, 0x%llx] cannot be mapped: it lies outside what "
-				   "this platform's IOMMU can address, or in a part that is "
-				   "reserved. /sys/kernel/iommu_groups/*/reserved_regions lists "
-				   "those",
-				   first, last);
-	case EFAULT:
-		return bypass_fail(err,
-				   "IOVA [0x%llx, 0x%llx] cannot be mapped: not all of the memory "
-				   "at %p is there, or it cannot be written",
-				   first, last, m->hva);
-	default:
-		return bypass_fail(err, "IOVA [0x%llx, 0x%llx] cannot be mapped to %p: %s", first,
-				   last, m->hva, strerror(err));
-	}
+	if (err != ENOSPC)
+		return iommu_fail_map(err, m, pending);
+	return bypass_fail(err,
+			   "IOVA [0x%llx, 0x%llx] cannot be mapped: the kernel allows %u mappings "
+			   "for a guest and all are taken. Allow more with 'echo NUMBER > %s' "
+			   "before the guest starts, or give it its memory in fewer pieces",
+			   (unsigned long long)m->iova,
+			   (unsigned long long)(m->iova + (m->size - 1)), entry_limit(),
+			   ENTRY_LIMIT);
 }
 
 int type1_fail_container(int err)
@@ -76,26 +52,11 @@ int type1_fail_container(int err)
 	return bypass_fail(err, "cannot open /dev/vfio/vfio: %s", strerror(err));
 }
 
-static int fail_busy(const char *address)
-{
-	struct bypass_holder holder;
-
-	if (bypass_function_holder(address, &holder) == 1)
-		return bypass_fail(EBUSY,
-				   "%s is in use by %s (process %d), which has it, or another "
-				   "function of its IOMMU group, open. End that first",
-				   address, holder.name, (int)holder.pid);
-	return bypass_fail(EBUSY,
-			   "%s is in use: another process has its IOMMU group open, and its name "
-			   "is hidden from us. 'sudo bypass list' shows it",
-			   address);
-}
-
 int type1_fail_group(int err, const char *address, const char *path)
 {
 	switch (err) {
 	case EBUSY:
-		return fail_busy(address);
+		return iommu_fail_busy(address);
 	case ENOENT:
 	case ENODEV:
 	case ENXIO:
@@ -113,19 +74,6 @@ int type1_fail_group(int err, const char *address, const char *path)
 		return bypass_fail(err, "cannot open %s, the IOMMU group of %s: %s", path, address,
 				   strerror(err));
 	}
-}
-
-int type1_fail_viable(const char *address)
-{
-	int err = bypass_group_check(address);
-
-	if (err)
-		return err;
-	/* It was in the way when the kernel looked, and was gone when we did. */
-	return bypass_fail(EPERM,
-			   "the IOMMU group of %s cannot be used now: a host driver had a device "
-			   "in it a moment ago. Try again",
-			   address);
 }
 
 /* Whether the platform, in the kernel's own view, can isolate interrupts. */
@@ -156,40 +104,9 @@ int type1_fail_attach(int err, const char *address)
 				   "them",
 				   address, address);
 	case EBUSY:
-		return fail_busy(address);
+		return iommu_fail_busy(address);
 	default:
 		return bypass_fail(err, "the IOMMU group of %s cannot be attached: %s", address,
 				   strerror(err));
 	}
-}
-
-int type1_fail_device(int err, const char *address, const char *token)
-{
-	switch (err) {
-	case EACCES:
-		if (token)
-			return bypass_fail(err,
-					   "the VF token %s does not open %s: it is not the one "
-					   "that the program that drives the PF has set",
-					   token, address);
-		return bypass_fail(err,
-				   "%s needs a VF token: its PF is driven from user space, by a "
-				   "program that has set one. Give the same UUID here",
-				   address);
-	case EINVAL:
-		if (token)
-			return bypass_fail(err,
-					   "%s takes no VF token, or %s is no UUID: a token is "
-					   "only for a VF whose PF is bound to vfio-pci",
-					   address, token);
-		break;
-	case ENODEV:
-		return bypass_fail(err,
-				   "VFIO no longer has %s: it was taken from vfio-pci, or "
-				   "unplugged, a moment ago",
-				   address);
-	case EBUSY:
-		return fail_busy(address);
-	}
-	return bypass_fail(err, "VFIO does not open %s: %s", address, strerror(err));
 }

@@ -84,9 +84,9 @@ static int fail_foreign(const struct vfio_pci_dependent_device *device, const ch
 			   device->devfn & 7, device->group_id);
 }
 
-int type1_hot_reset(struct bypass_iommu *iommu, const struct iommu_device *device,
-		    const char *address)
+int type1_hot_reset(struct bypass_iommu *iommu, const struct iommu_device *device)
 {
+	const char *address = device->address;
 	const struct type1 *t = (const struct type1 *)iommu;
 	struct vfio_pci_hot_reset_info *info = NULL;
 	struct vfio_pci_hot_reset *reset;

@@ -18,7 +18,7 @@ static int describe(struct bypass_vfio *device)
 	struct vfio_device_info info = {.argsz = sizeof(info)};
 	int err;
 
-	if (ioctl(device->seat.fd, VFIO_DEVICE_GET_INFO, &info))
+	if (ioctl(device->iommu_device.fd, VFIO_DEVICE_GET_INFO, &info))
 		return bypass_fail(errno, "VFIO does not describe %s: %s", device->address,
 				   strerror(errno));
 	if (!(info.flags & VFIO_DEVICE_FLAGS_PCI))
@@ -48,9 +48,10 @@ int bypass_vfio_open(struct bypass_iommu *iommu, const char *address, const char
 	device->iommu = iommu;
 	device->irqs.on = IRQ_NONE;
 	device->irqs.resample = -1;
-	bypass_address(address, device->address);
+	bypass_address(address, device->iommu_device.address);
+	device->address = device->iommu_device.address;
 
-	err = iommu_device_open(iommu, device->address, token, &device->seat);
+	err = iommu_device_open(iommu, token, &device->iommu_device);
 	if (err)
 		goto free;
 	err = describe(device);
@@ -61,7 +62,7 @@ int bypass_vfio_open(struct bypass_iommu *iommu, const char *address, const char
 close:
 	irqs_free(device);
 	regions_free(device);
-	iommu_device_close(iommu, &device->seat);
+	iommu_device_close(iommu, &device->iommu_device);
 free:
 	free(device);
 	return err;
@@ -74,7 +75,7 @@ void bypass_vfio_close(struct bypass_vfio *device)
 	irqs_off(device);
 	irqs_free(device);
 	regions_free(device);
-	iommu_device_close(device->iommu, &device->seat);
+	iommu_device_close(device->iommu, &device->iommu_device);
 	free(device);
 }
 
@@ -85,12 +86,12 @@ const char *bypass_vfio_address(const struct bypass_vfio *device)
 
 int bypass_vfio_kvm_fd(const struct bypass_vfio *device)
 {
-	return device->seat.kvm_fd;
+	return device->iommu_device.kvm_fd;
 }
 
 int bypass_vfio_set_memory(struct bypass_vfio *device, const struct bypass_memory *mem)
 {
-	return iommu_device_set_memory(device->iommu, &device->seat, mem);
+	return iommu_device_set_memory(device->iommu, &device->iommu_device, mem);
 }
 
 /* Sets and clears bits of the command register. */
@@ -129,8 +130,8 @@ int bypass_vfio_reset(struct bypass_vfio *device)
 	if (err)
 		return err;
 	if (!device->can_reset)
-		return iommu_device_hot_reset(device->iommu, &device->seat, device->address);
-	if (ioctl(device->seat.fd, VFIO_DEVICE_RESET))
+		return iommu_device_hot_reset(device->iommu, &device->iommu_device);
+	if (ioctl(device->iommu_device.fd, VFIO_DEVICE_RESET))
 		return bypass_fail(errno, "%s does not reset: %s", device->address,
 				   errno == EAGAIN ? "the kernel is busy with it; try again"
 						   : strerror(errno));

@@ -157,7 +157,7 @@ static int windows_map(struct function_slice *f, unsigned int bar,
 		err = bypass_vfio_map(f->device, bar, w[i].offset, w[i].size, &w[i].hva);
 		if (err)
 			return err;
-		w[i].fd = f->device->seat.fd;
+		w[i].fd = f->device->iommu_device.fd;
 		w[i].fd_offset = f->device->regions[bar].file_offset + w[i].offset;
 		b->n_windows++;
 	}

@@ -50,8 +50,8 @@ struct vfio_irqs {
 
 struct bypass_vfio {
 	struct bypass_iommu *iommu;
-	struct iommu_device seat;
-	char address[BYPASS_ADDRESS_SIZE];
+	struct iommu_device iommu_device;
+	const char *address; /* iommu_device.address */
 	bool can_reset;
 	struct vfio_region regions[VFIO_PCI_NUM_REGIONS];
 	struct vfio_irqs irqs;

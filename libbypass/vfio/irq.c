@@ -40,7 +40,7 @@ static int set_irqs(struct bypass_vfio *device, uint32_t flags, unsigned int ind
 	set->count = count;
 	if (fds)
 		memcpy(set->data, fds, data);
-	result = ioctl(device->seat.fd, VFIO_DEVICE_SET_IRQS, set);
+	result = ioctl(device->iommu_device.fd, VFIO_DEVICE_SET_IRQS, set);
 	err = errno;
 	free(set);
 	errno = err;
@@ -54,7 +54,7 @@ int irqs_read(struct bypass_vfio *device)
 	for (unsigned int i = 0; i < IRQ_TYPES; i++) {
 		struct vfio_irq_info info = {.argsz = sizeof(info), .index = i};
 
-		if (ioctl(device->seat.fd, VFIO_DEVICE_GET_IRQ_INFO, &info))
+		if (ioctl(device->iommu_device.fd, VFIO_DEVICE_GET_IRQ_INFO, &info))
 			return bypass_fail(errno, "VFIO does not describe %s of %s: %s",
 					   type_names[i], device->address, strerror(errno));
 		irq = &device->irqs.info[i];

@@ -94,7 +94,7 @@ int regions_read(struct bypass_vfio *device)
 
 	for (unsigned int i = 0; i < VFIO_PCI_NUM_REGIONS; i++) {
 		first.index = i;
-		info = info_get(device->seat.fd, VFIO_DEVICE_GET_REGION_INFO, &first,
+		info = info_get(device->iommu_device.fd, VFIO_DEVICE_GET_REGION_INFO, &first,
 				sizeof(first));
 		/* Only VGA devices have the VGA region: EINVAL for all others. */
 		if (!info && errno == EINVAL && i == VFIO_PCI_VGA_REGION_INDEX)
@@ -168,7 +168,7 @@ int bypass_vfio_read(struct bypass_vfio *device, unsigned int index, uint64_t of
 	err = locate(device, index, offset, size, &r);
 	if (err)
 		return err;
-	done = pread(device->seat.fd, data, size, r->file_offset + offset);
+	done = pread(device->iommu_device.fd, data, size, r->file_offset + offset);
 	if (done < 0 || (uint64_t)done != size)
 		return fail_access(device, "read", index, offset, size, done);
 	return 0;
@@ -184,7 +184,7 @@ int bypass_vfio_write(struct bypass_vfio *device, unsigned int index, uint64_t o
 	err = locate(device, index, offset, size, &r);
 	if (err)
 		return err;
-	done = pwrite(device->seat.fd, data, size, r->file_offset + offset);
+	done = pwrite(device->iommu_device.fd, data, size, r->file_offset + offset);
 	if (done < 0 || (uint64_t)done != size)
 		return fail_access(device, "write", index, offset, size, done);
 	return 0;
@@ -229,7 +229,7 @@ int bypass_vfio_map(struct bypass_vfio *device, unsigned int index, uint64_t off
 				   "kernel allows %u areas of it, in whole pages",
 				   (ull)size, (ull)offset, region_names[index], device->address,
 				   r->region.n_areas);
-	err = mapping_aligned(device->seat.fd, r->file_offset + offset, size,
+	err = mapping_aligned(device->iommu_device.fd, r->file_offset + offset, size,
 			      (r->region.read ? PROT_READ : 0) | (r->region.write ? PROT_WRITE : 0),
 			      alignment(r->region.size), offset, hva);
 	if (err)

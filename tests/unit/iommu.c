@@ -414,6 +414,55 @@ static void test_group_errors(void **state)
 	bypass_iommu_free(iommu);
 }
 
+/* A guest with one function twice would have two drivers on one device. */
+static void test_open_twice(void **state)
+{
+	static const char *const names[] = {FUNCTION, "01:10.0", "0000:01:10.0"};
+	struct bypass_iommu *iommu = iommu_new(), *second = iommu_new();
+	struct bypass_vfio *device = device_open(iommu, FUNCTION), *again;
+	char path[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		assert_int_equal(bypass_vfio_open(iommu, names[i], NULL, &again), -EBUSY);
+		assert_says(FUNCTION " is open in this process already");
+	}
+	assert_int_equal(kernel.devices, 1);
+	snprintf(path, sizeof(path), "proc/%d/fd/9", (int)getpid());
+	make_directories(in_tree("proc/%d/fd", (int)getpid()));
+	put_link(in_tree("%s", path), in_tree("dev/vfio/7"));
+	assert_int_equal(bypass_vfio_open(second, FUNCTION, NULL, &again), -EBUSY);
+	assert_says(FUNCTION " is in use: this process has it");
+	bypass_vfio_close(device);
+	/* closed is free again */
+	device = device_open(second, "01:10.0");
+	bypass_vfio_close(device);
+	bypass_iommu_free(second);
+	bypass_iommu_free(iommu);
+}
+
+/* What a device would forbid is what was free before, when it cannot join. */
+static void test_join_refused(void **state)
+{
+	struct bypass_iommu *iommu = iommu_new();
+	struct bypass_vfio *device = device_open(iommu, FUNCTION), *other;
+	unsigned int n;
+
+	(void)state;
+	assert_int_equal(bypass_iommu_map(iommu, 0xfed00000, hva, PAGE, BOTH), 0);
+	kernel.ranges[0].end = 0x7fffffff;
+	assert_int_equal(bypass_vfio_open(iommu, OTHER, NULL, &other), -ERANGE);
+	assert_says("[0x80000000, 0xfeefffff]");
+	assert_int_equal(kernel.groups, 1);
+	assert_int_equal(bypass_iommu_ranges(iommu, &n)[0].last, 0xfedfffff);
+	assert_int_equal(bypass_iommu_unmap(iommu, 0xfed00000, PAGE), 0);
+	other = device_open(iommu, OTHER);
+	assert_int_equal(bypass_iommu_ranges(iommu, &n)[0].last, 0x7fffffff);
+	bypass_vfio_close(other);
+	bypass_vfio_close(device);
+	bypass_iommu_free(iommu);
+}
+
 /* A chain of three, and what a kernel that is not well could make of it. */
 static void test_capabilities(void **state)
 {
@@ -503,6 +552,7 @@ int main(void)
 		with_kernel(test_sharing),	with_kernel(test_open_errors),
 		with_kernel(test_group_errors), with_kernel(test_odd_info),
 		with_kernel(test_capabilities), with_kernel(test_reserved_at_join),
+		with_kernel(test_open_twice),	with_kernel(test_join_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,7 +112,7 @@ static void test_regions(void **state)
 	assert_int_equal(bypass_vfio_map(device, BAR0, 0x4000, PAGE, &hva), -EINVAL);
 	assert_int_equal(bypass_vfio_map(device, 2, 0, 0x20, &hva), -EINVAL);
 	/* the device's file ends: as when the device has gone */
-	assert_int_equal(ftruncate(device->seat.fd, 0), 0);
+	assert_int_equal(ftruncate(device->iommu_device.fd, 0), 0);
 	assert_int_equal(bypass_vfio_read(device, BAR0, 0, &back, 4), -EIO);
 	assert_says("does not answer");
 }

@@ -72,6 +72,7 @@ static struct kernel {
 enum kernel_file { FILE_NONE, FILE_CONTAINER, FILE_GROUP, FILE_DEVICE };
 
 static enum kernel_file kernel_files[1024];
+static int kernel_numbers[1024]; /* of groups */
 
 static int kernel_file_new(enum kernel_file kind)
 {
@@ -79,6 +80,23 @@ static int kernel_file_new(enum kernel_file kind)
 
 	assert_in_range(fd, 0, 1023);
 	kernel_files[fd] = kind;
+	return fd;
+}
+
+/* A group is opened by one process, once. */
+static int kernel_group_open(int number)
+{
+	int fd;
+
+	for (fd = 0; fd < 1024; fd++) {
+		if (kernel_files[fd] != FILE_GROUP || kernel_numbers[fd] != number)
+			continue;
+		errno = EBUSY;
+		return -1;
+	}
+	fd = kernel_file_new(FILE_GROUP);
+	kernel_numbers[fd] = number;
+	kernel.groups++;
 	return fd;
 }
 
@@ -106,8 +124,7 @@ int open(const char *path, int flags, ...)
 			errno = kernel.group_error;
 			return -1;
 		}
-		kernel.groups++;
-		return kernel_file_new(FILE_GROUP);
+		return kernel_group_open(atoi(path + 10));
 	}
 	va_start(ap, flags);
 	mode = flags & O_CREAT ? va_arg(ap, int) : 0;

@@ -23,7 +23,7 @@ static void set_token(struct bypass_vfio *pf)
 	feature->argsz = sizeof(bytes);
 	feature->flags = VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PCI_VF_TOKEN;
 	memcpy(feature->data, uuid, sizeof(uuid));
-	expect(!ioctl(pf->seat.fd, VFIO_DEVICE_FEATURE, feature));
+	expect(!ioctl(pf->iommu_device.fd, VFIO_DEVICE_FEATURE, feature));
 }
 
 int main(int argc, char **argv)
