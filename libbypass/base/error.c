@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The last error of each thread, as text.
+ * The text of each thread's last error.
  */
 #include <errno.h>
 #include <stdarg.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Remarks on their way to whoever asked for them.
+ * Remarks of the library, for the function that the program has set.
  */
 #include <stdarg.h>
 #include <stdio.h>

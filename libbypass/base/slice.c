@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What all kinds of slice have in common: that they end.
+ * What all kinds of slice share: the end of a slice.
  */
 #include <bypass/slice.h>
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The cage of a process that serves an untrusted VMM: another user, no way back to
+ * The sandbox of a process that serves an untrusted VMM: an unprivileged user, no way back to
  * privileges, and only the system calls that an RDMA slice needs.
  */
 #include <errno.h>
@@ -84,7 +84,7 @@ static const int allowed[] = {
 	SCMP_SYS(getrandom),
 	SCMP_SYS(prctl),
 	SCMP_SYS(getrusage),
-	/* files that libibverbs looks up: readable ones only, see below */
+	/* files that libibverbs looks up; openat is limited to reading below */
 	SCMP_SYS(readlink),
 	SCMP_SYS(readlinkat),
 	SCMP_SYS(getdents64),
@@ -99,17 +99,14 @@ static int become(const char *name)
 	const struct passwd *user = getpwnam(name);
 
 	if (!user)
-		return bypass_fail(ENOENT,
-				   "there is no user '%s' to go on as: choose one by "
-				   "--user",
-				   name);
+		return bypass_fail(ENOENT, "there is no user '%s': choose one by --user", name);
 	if (setgroups(0, NULL) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
 	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid))
-		return bypass_fail(errno, "cannot go on as user %s: %s", name, strerror(errno));
+		return bypass_fail(errno, "cannot become user %s: %s", name, strerror(errno));
 	return 0;
 }
 
-/* Calls of which only a part is needed. */
+/* System calls that are allowed with some arguments only. */
 static int add_narrow_rules(scmp_filter_ctx filter)
 {
 	const uint32_t thread = CLONE_THREAD | CLONE_SIGHAND | CLONE_VM;
@@ -122,11 +119,11 @@ static int add_narrow_rules(scmp_filter_ctx filter)
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, RDMA_VERBS_IOCTL));
-	/* Limits are asked for, to say them in an error, and not set. */
+	/* Limits are read, for the text of an error, and never set. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,
 				       SCMP_A2(SCMP_CMP_EQ, 0, 0));
-	/* Threads, but no processes, and so no namespaces. Of clone3 a filter sees no flags. */
+	/* Threads are allowed, processes and namespaces are not. A filter cannot see clone3's flags. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(clone), 1,
 				       SCMP_A0(SCMP_CMP_MASKED_EQ, thread, thread));
@@ -137,7 +134,7 @@ static int add_narrow_rules(scmp_filter_ctx filter)
 
 static int add_rules(scmp_filter_ctx filter)
 {
-	/* Calls that may not exist on an architecture are skipped by libseccomp itself. */
+	/* libseccomp skips calls that an architecture lacks. */
 	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++) {
 		int ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, allowed[i], 0);
 
@@ -165,7 +162,7 @@ static int filter_calls(void)
 
 int sandbox_enter(const char *user)
 {
-	/* What a guest may pin is the slice's quota; without root the limit would count too. */
+	/* The slice's quota limits what a guest may pin. RLIMIT_MEMLOCK would limit a user as well. */
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
 	int ret = 0;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass serve: an RDMA context slice for a VMM that speaks vhost-user, such as an
- * unmodified QEMU. One guest a process; when its VMM goes, the next may come.
+ * bypass serve: an RDMA context slice for a VMM that speaks vhost-user, such as an unmodified QEMU.
+ * A process serves one guest at a time. After a VMM has gone the next VMM may connect.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -25,7 +25,7 @@
 #include "internal.h"
 #include "sandbox.h"
 
-/* First descriptor that systemd hands to a service with a socket unit: sd_listen_fds(3). */
+/* The first descriptor of a service with a systemd socket unit: sd_listen_fds(3). */
 #define FIRST_ACTIVATED_FD 3
 
 struct service {
@@ -35,11 +35,11 @@ struct service {
 	const char *user;
 	struct bypass_virtio_device *dev;
 	int listener;
-	bool bound; /* the socket at @path is ours */
+	bool bound; /* this process made the socket at @path */
 	int stop_fd;
 };
 
-/* The socket that systemd made for us, or -1. */
+/* The socket of the systemd socket unit, or -1. */
 static int activated_socket(void)
 {
 	const char *pid = getenv("LISTEN_PID"), *count = getenv("LISTEN_FDS");
@@ -49,7 +49,7 @@ static int activated_socket(void)
 	return FIRST_ACTIVATED_FD;
 }
 
-/* A socket file that nobody listens on is left over from a service that was killed. */
+/* Remove the socket file of a service that was killed: nobody listens on the socket. */
 static int remove_stale(const struct sockaddr_un *addr)
 {
 	struct stat st;
@@ -81,7 +81,7 @@ static int give_to_group(const char *path, const char *name)
 		return 0;
 	if (!group)
 		return bypass_fail(ENOENT, "there is no group '%s'", name);
-	/* Not through a link that somebody may have put into its place. */
+	/* lchown: somebody may have replaced the socket by a link. */
 	if (lchown(path, -1, group->gr_gid))
 		return bypass_fail(errno, "cannot give %s to group %s: %s", path, name,
 				   strerror(errno));
@@ -98,7 +98,7 @@ static int open_socket(struct service *service)
 	if (service->listener >= 0)
 		return 0;
 	if (!service->path)
-		return bypass_fail(EINVAL, "where shall the VMM connect? Say --socket PATH");
+		return bypass_fail(EINVAL, "no socket for the VMM: say --socket PATH");
 	if (strlen(service->path) >= sizeof(addr.sun_path))
 		return bypass_fail(ENAMETOOLONG, "%s is too long for a socket: %zu bytes at most",
 				   service->path, sizeof(addr.sun_path) - 1);
@@ -133,7 +133,7 @@ static int watch_signals(struct service *service)
 	return 0;
 }
 
-/* 1: connected; 0: asked to stop. */
+/* Returns 1 when a VMM has connected, 0 on a signal to stop. */
 static int accept_vmm(struct service *service, int *connection)
 {
 	struct pollfd fds[] = {
@@ -161,14 +161,14 @@ static int accept_vmm(struct service *service, int *connection)
 	return 1;
 }
 
-static void say(const struct service *service, const char *what)
+static void print_state(const struct service *service, const char *what)
 {
 	printf("%s: %s\n", service->dev->name, what);
 	fflush(stdout);
 }
 
-/* What was done for one VMM; the counts of the slice go on from one to the next. */
-static void say_done(const struct service *service, const struct bypass_rdma_stats *before)
+/* Print the counts of one VMM: the slice's counts since @before. */
+static void print_counts(const struct service *service, const struct bypass_rdma_stats *before)
 {
 	struct bypass_rdma_stats now;
 
@@ -182,7 +182,7 @@ static void say_done(const struct service *service, const struct bypass_rdma_sta
 	       (unsigned long long)(now.completions - before->completions));
 }
 
-/* A VMM that misbehaves or lacks something ends its own connection, never the service. */
+/* A VMM that misbehaves or lacks a feature ends its own connection, never the service. */
 static enum exit_code serve_vmms(struct service *service)
 {
 	struct bypass_rdma_stats before;
@@ -191,11 +191,11 @@ static enum exit_code serve_vmms(struct service *service)
 	int connection = -1, ret;
 	char text[64];
 
-	say(service, "waiting for a VMM");
+	print_state(service, "waiting for a VMM");
 	while ((ret = accept_vmm(service, &connection)) > 0) {
 		getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size);
 		snprintf(text, sizeof(text), "VMM connected, PID %d", peer.pid);
-		say(service, text);
+		print_state(service, text);
 		bypass_rdma_stats(service->dev, &before);
 		ret = bypass_vhost_user_serve(service->dev, connection, service->stop_fd);
 		close(connection);
@@ -203,8 +203,8 @@ static enum exit_code serve_vmms(struct service *service)
 			return EXIT_DONE;
 		if (ret < 0)
 			failed();
-		say_done(service, &before);
-		say(service, "waiting for the next VMM");
+		print_counts(service, &before);
+		print_state(service, "waiting for the next VMM");
 	}
 	return ret < 0 ? failed() : EXIT_DONE;
 }
@@ -225,7 +225,7 @@ static enum exit_code serve(struct service *service)
 	else
 		code = serve_vmms(service);
 	service->dev->ops->close(service->dev);
-	/* Fails where the sandbox's user may not; the next start removes it then. */
+	/* The sandbox's user may lack the permission. The next start then removes the socket. */
 	if (service->bound)
 		unlink(service->path);
 	return code;
@@ -270,17 +270,16 @@ const struct command command_serve = {
 	.name = "serve",
 	.summary = "an RDMA slice for a VMM that speaks vhost-user, such as QEMU",
 	.usage = "bypass serve --rdma HCA[,OPTION…] --socket PATH\n"
-		 "Gives one guest a slice of an HCA, through a VMM that needs no change: QEMU "
-		 "11.1\n"
-		 "or newer attaches the socket as a vhost-user device. Opens the HCA as root, "
-		 "then\n"
-		 "goes on as another user, under a filter of system calls. Ends on SIGTERM.\n\n"
+		 "Gives one guest a slice of an HCA through an unmodified VMM: QEMU 11.1 or newer\n"
+		 "attaches the socket as a vhost-user device. The command opens the HCA as root.\n"
+		 "It then becomes another user, under a filter of system calls. SIGTERM ends "
+		 "it.\n\n"
 		 "  --rdma HCA[,OPTION…]  the HCA (or a network device of it) and the slice:\n"
 		 "                        trust-guest, id=, vectors=, qps=, cqs=, mrs=, pinned=, "
 		 "…\n"
 		 "  --socket PATH         where the VMM connects; not with systemd's socket unit\n"
 		 "  --group NAME          group that may connect, besides root\n"
-		 "  --user NAME           who to go on as (nobody)\n"
+		 "  --user NAME           the user to become (nobody)\n"
 		 "  -v, --verbose         more remarks\n"
 		 "  -h, --help            this text\n\n"
 		 "Example, and the QEMU options that go with it:\n"

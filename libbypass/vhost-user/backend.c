@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the device asks of the VMM: map and unmap pages of the shared memory region, and tell the
- * guest that its configuration changed.
+ * Requests of the device to the VMM: map and unmap shared pages, and tell the guest that its
+ * configuration changed.
  *
- * The front end serves these requests in its main loop, and in the same loop it waits
- * for our answers to its own. So the thread that serves the front end must never wait
- * here; nor may it wait for a thread of the device that does, unless it cancels it.
+ * The front end handles these requests in its main loop. In the same loop it waits for the answers
+ * to its own requests. The thread that serves the front end must therefore never wait here. That
+ * thread may wait for a thread of the device that waits here only after vu_backend_cancel().
  */
 #include <errno.h>
 #include <poll.h>
@@ -44,7 +44,7 @@ void vu_backend_close(struct vu *vu)
 	be->cancel_fd = -1;
 }
 
-/* While @cancel is on, a thread of the device that waits for the front end gives up. */
+/* While @cancel is set, a thread of the device that waits for the front end gives up. */
 void vu_backend_cancel(struct vu *vu, bool cancel)
 {
 	eventfd_t count;
@@ -58,8 +58,8 @@ void vu_backend_cancel(struct vu *vu, bool cancel)
 }
 
 /*
- * While @mute is on, the front end is asked for nothing. QEMU 11.1 dies of what it finds
- * here once it has stopped the device; and it takes all pages back when it resets it.
+ * While @mute is set, no request is sent to the front end. QEMU 11.1 crashes on a request that it
+ * reads after it has stopped the device. QEMU unmaps all shared pages when it resets the device.
  */
 void vu_backend_mute(struct vu *vu, bool mute)
 {
@@ -68,7 +68,7 @@ void vu_backend_mute(struct vu *vu, bool mute)
 	pthread_mutex_unlock(&vu->backend.lock);
 }
 
-/* -ECANCELED: nothing was sent. */
+/* Returns -ECANCELED when nothing was sent. */
 static int send_request(struct vu *vu, uint32_t request, const void *data, uint32_t size, int fd,
 			bool need_reply)
 {
@@ -161,7 +161,7 @@ static int await_reply(struct vu *vu, const char *what)
 	}
 }
 
-/* With the lock held. */
+/* The caller holds the lock. */
 static void forget_shown(struct vu_backend *be, const struct vu_shmem_map *map)
 {
 	unsigned int kept = 0;
@@ -175,7 +175,7 @@ static void forget_shown(struct vu_backend *be, const struct vu_shmem_map *map)
 	be->n_shown = kept;
 }
 
-/* From now on the region shows @fd (-1: nothing) in this place. */
+/* Record that the region shows @fd (-1: nothing) at this place from now on. */
 static int note_shown(struct vu *vu, const struct vu_shmem_map *map, int fd)
 {
 	struct vu_backend *be = &vu->backend;
@@ -204,8 +204,8 @@ static int note_shown(struct vu *vu, const struct vu_shmem_map *map, int fd)
 }
 
 /*
- * Does the region show this file? As the front end tells of all that its guest sees, it
- * tells of the region's pages too, and that a file among them is not RAM is ours to know.
+ * Whether the shared memory region shows this file. The front end reports the region's pages as
+ * memory too. Only this back end can tell that such a file is not RAM.
  */
 bool vu_backend_shows(struct vu *vu, const struct stat *file)
 {
@@ -252,13 +252,13 @@ static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint
 
 	if (vu->backend.fd < 0)
 		return bypass_fail(ENOTCONN, "the VMM gave no channel for requests");
-	/* Each is a memory region for QEMU 11.1, which ends itself when it has too many. */
+	/* Each shared page is a memory region of QEMU 11.1, which aborts when it has too many. */
 	if (vu->backend.shows == VU_SHOWS_MAX)
 		return bypass_fail(ENOSPC,
 				   "the guest has %u queues mapped, and the VMM can show no more "
 				   "(a QP is two, a CQ and an SRQ one each)",
 				   VU_SHOWS_MAX);
-	/* Before: it may tell us of the page before it answers. */
+	/* Record the file first: the front end may report the page before it answers. */
 	ret = note_shown(vu, &map, fd);
 	if (!ret)
 		ret = send_request(vu, VU_BACKEND_SHMEM_MAP, &map, sizeof(map), fd, true);
@@ -267,7 +267,7 @@ static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint
 	ret = await_reply(vu, "map a shared page");
 	if (!ret)
 		vu->backend.shows++;
-	/* Requests are served in their order: this one undoes the other, should it take effect. */
+	/* The front end handles requests in order: this unmap undoes the map if that took effect. */
 	if (ret == -ECANCELED) {
 		send_request(vu, VU_BACKEND_SHMEM_UNMAP, &map, sizeof(map), -1, false);
 		bypass_fail(ECANCELED, "the guest's device is being stopped");

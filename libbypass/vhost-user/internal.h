@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Inside the vhost-user back end: messages as they are on the socket, and the state
- * of one connection. Numbers and layouts: QEMU's docs/interop/vhost-user.
+ * The vhost-user back end: the layout of messages on the socket, and the state of one connection.
+ * Source of numbers and layouts: QEMU's docs/interop/vhost-user.
  */
-#ifndef BYPASS_VIRTIO_VHOST_USER_H
-#define BYPASS_VIRTIO_VHOST_USER_H
+#ifndef BYPASS_VHOST_USER_INTERNAL_H
+#define BYPASS_VHOST_USER_INTERNAL_H
 
 #include <pthread.h>
 #include <stdbool.h>
@@ -71,10 +71,9 @@ enum vu_backend_request {
 #define VU_VRING_NO_FD (1ull << 8)
 #define VU_SHMEM_WRITE 1ull
 #define VU_SHMEM_IDS   256
-#define VU_TABLE_MAX   8   /* regions in one SET_MEM_TABLE, so also descriptors in a message */
-#define VU_SLOTS_MAX   509 /* regions in all; as many as QEMU can have besides its own */
-#define VU_SHOWS_MAX                                                                               \
-	448 /* pieces of the shared memory region among them, so that guest RAM has room */
+#define VU_TABLE_MAX   8   /* regions in one SET_MEM_TABLE, and descriptors in one message */
+#define VU_SLOTS_MAX   509 /* memory regions; QEMU has no more beside its own */
+#define VU_SHOWS_MAX   448 /* shared pages among the regions; the rest is for guest RAM */
 #define VU_PAYLOAD_MAX 4096
 #define VU_CONFIG_MAX  256
 
@@ -138,7 +137,7 @@ struct vu_shmem_map {
 	uint64_t flags;
 };
 
-/* A message from the front end: a private copy, and the descriptors that came with it. */
+/* A message from the front end: a private copy, with the descriptors of the message. */
 struct vu_message {
 	struct vu_header header;
 	union {
@@ -151,30 +150,30 @@ struct vu_message {
 		struct vu_config config;
 		struct vu_shmem_config shmem;
 	};
-	int fds[VU_TABLE_MAX]; /* -1 when taken over */
+	int fds[VU_TABLE_MAX]; /* -1: somebody else owns the descriptor now */
 	unsigned int n_fds;
 };
 
 /*
- * A region of the front end's memory map. Shared pages that we had it map are among
- * them, as it tells all that its guest sees: those have no mapping here.
+ * A region of the front end's memory map. The front end reports everything that the guest sees,
+ * also the shared pages that this back end asked for. Shared pages have no mapping here.
  */
 struct vu_slot {
 	struct vu_region region;
-	void *map; /* the file from its start to the region's end; NULL: not RAM */
+	void *map; /* the file, from the file's start to the region's end; NULL: not RAM */
 	size_t map_size;
 	int fd; /* -1: not RAM */
 };
 
 struct vu_vring {
 	struct bypass_virtio_queue queue;
-	struct vu_vring_addr addr; /* as told: in the front end's addresses */
+	struct vu_vring_addr addr; /* in the front end's address space */
 	bool addressed;
 	bool enabled;
 	bool started;
 };
 
-/* A file of the device's own that the region shows; device nodes are not among them. */
+/* A regular file of the device that the shared memory region shows. Device nodes are not listed. */
 struct vu_shown {
 	uint64_t offset; /* in the region */
 	uint64_t size;
@@ -183,16 +182,16 @@ struct vu_shown {
 };
 
 /*
- * The channel on which we ask the front end. Its replies come in the order of the
- * requests; those that nobody waits for any more are counted and skipped.
+ * The channel for requests to the front end. Replies come in the order of the requests. A reply
+ * that no thread waits for is counted in @abandoned and skipped.
  */
 struct vu_backend {
 	int fd;		      /* -1: none */
-	int cancel_fd;	      /* readable: whoever waits for a reply shall give up */
-	pthread_mutex_t lock; /* of what is sent, and of what is shown */
+	int cancel_fd;	      /* readable: a thread that waits for a reply gives up */
+	pthread_mutex_t lock; /* protects sending, and the list of shown files */
 	unsigned int abandoned;
-	bool mute;	    /* the front end stops the device: nothing more is sent */
-	unsigned int shows; /* pieces of the region that are mapped */
+	bool mute;	    /* the front end stops the device: no request is sent */
+	unsigned int shows; /* shared pages that the front end has mapped */
 	struct vu_shown *shown;
 	unsigned int n_shown;
 };
@@ -203,8 +202,8 @@ struct vu {
 	int stop_fd;
 	uint64_t protocol_features;
 	uint64_t features;
-	bool accepted;	  /* the device knows of @features */
-	pthread_t thread; /* the one that serves the connection */
+	bool accepted;	  /* the device has been given @features */
+	pthread_t thread; /* serves the connection */
 	struct vu_backend backend;
 	struct vu_slot slots[VU_SLOTS_MAX];
 	unsigned int n_slots;
@@ -212,12 +211,12 @@ struct vu {
 	struct vu_vring *vrings;
 };
 
-/* vhost-user-socket.c */
+/* socket.c */
 int vu_receive(struct vu *vu, struct vu_message *msg);
 int vu_reply(struct vu *vu, const struct vu_message *msg, const void *data, uint32_t size);
 void vu_close_fds(struct vu_message *msg);
 
-/* vhost-user-backend.c */
+/* backend.c */
 extern const struct bypass_virtio_carrier vu_carrier;
 int vu_backend_open(struct vu *vu, int fd);
 void vu_backend_close(struct vu *vu);
@@ -225,14 +224,14 @@ void vu_backend_cancel(struct vu *vu, bool cancel);
 void vu_backend_mute(struct vu *vu, bool mute);
 bool vu_backend_shows(struct vu *vu, const struct stat *file);
 
-/* vhost-user-memory.c */
+/* memory.c */
 int vu_memory_table(struct vu *vu, struct vu_message *msg);
 int vu_memory_add(struct vu *vu, struct vu_message *msg);
 int vu_memory_remove(struct vu *vu, const struct vu_message *msg);
 void vu_memory_clear(struct vu *vu);
 int vu_memory_gpa(const struct vu *vu, uint64_t user_addr, uint64_t *gpa);
 
-/* vhost-user-vring.c */
+/* vring.c */
 int vu_vring_message(struct vu *vu, struct vu_message *msg);
 bool vu_vrings_in_use(const struct vu *vu);
 void vu_vrings_stop(struct vu *vu);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The guest's memory as a vhost-user front end tells it: as a table, or a region at
- * a time.
+ * The guest's memory map. A vhost-user front end sends the map as a table or region by region.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -24,9 +23,8 @@ static void slot_release(struct vu_slot *slot)
 }
 
 /*
- * Map the file from its start: a region of hugetlb memory may begin in the middle of a
- * huge page, where mmap(2) would refuse to begin. On success the slot owns @fd, unless
- * it is not RAM.
+ * Map the file from the file's start: a region of hugetlb memory may begin in the middle of a huge
+ * page, and mmap(2) refuses such an offset. On success the slot owns @fd, unless @fd is not RAM.
  */
 static int slot_map(struct vu *vu, struct vu_slot *slot, int fd)
 {
@@ -39,7 +37,7 @@ static int slot_map(struct vu *vu, struct vu_slot *slot, int fd)
 				   strerror(errno));
 	if (!S_ISREG(st.st_mode) || vu_backend_shows(vu, &st))
 		return 0;
-	/* Past the end of the file lies SIGBUS. */
+	/* An access past the end of the file raises SIGBUS. */
 	if (__builtin_add_overflow(r->offset, r->size, &end) || end > (uint64_t)st.st_size)
 		return bypass_fail(EPROTO,
 				   "a memory region of 0x%" PRIx64 " bytes at 0x%" PRIx64
@@ -66,13 +64,9 @@ static int slot_add(struct vu *vu, const struct vu_region *region, int *fd)
 		return bypass_fail(ENOSPC, "the VMM has more than %d memory regions", VU_SLOTS_MAX);
 	if (!region->size || __builtin_add_overflow(region->gpa, region->size, &end) ||
 	    __builtin_add_overflow(region->user_addr, region->size, &end))
-		return bypass_fail(EPROTO,
-				   "a memory region of 0x%" PRIx64 " bytes at 0x%" PRIx64 " is "
-				   "empty "
-				   "or "
-				   "wraps "
-				   "around",
-				   region->size, region->gpa);
+		return bypass_fail(
+			EPROTO, "a memory region of %#llx bytes at %#llx wraps or is empty",
+			(unsigned long long)region->size, (unsigned long long)region->gpa);
 	ret = slot_map(vu, &slot, *fd);
 	if (ret < 0)
 		return ret;
@@ -82,7 +76,7 @@ static int slot_add(struct vu *vu, const struct vu_region *region, int *fd)
 	return 0;
 }
 
-/* Give the device the map that the slots are now; the old mappings must live until then. */
+/* Give the device the map that the slots describe. The old mappings must live until then. */
 static int memory_update(struct vu *vu)
 {
 	struct bypass_memory *mem = bypass_memory_new();
@@ -191,7 +185,7 @@ int vu_memory_remove(struct vu *vu, const struct vu_message *msg)
 	return 0;
 }
 
-/* For the end: the device was told before that it has no memory any more. */
+/* Release all memory. The device must have been told before that it has no memory. */
 void vu_memory_clear(struct vu *vu)
 {
 	for (unsigned int i = 0; i < vu->n_slots; i++)
@@ -201,7 +195,7 @@ void vu_memory_clear(struct vu *vu)
 	vu->mem = NULL;
 }
 
-/* Rings are told in the front end's own addresses. */
+/* Translate an address of the front end, as rings have them, into a guest-physical one. */
 int vu_memory_gpa(const struct vu *vu, uint64_t user_addr, uint64_t *gpa)
 {
 	for (unsigned int i = 0; i < vu->n_slots; i++) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * vhost-user messages on their socket: received whole, with their descriptors,
- * into a private copy.
+ * vhost-user messages on their socket. A message is received whole into a private copy, with its
+ * descriptors.
  */
 #include <errno.h>
 #include <poll.h>
@@ -22,7 +22,7 @@ void vu_close_fds(struct vu_message *msg)
 	msg->n_fds = 0;
 }
 
-/* 1: there is something to read, or the peer is gone; 0: asked to stop. */
+/* Returns 1 when there is something to read or the peer is gone, 0 when stop_fd is readable. */
 static int wait_readable(struct vu *vu)
 {
 	struct pollfd fds[] = {
@@ -54,9 +54,9 @@ static int take_fds(struct vu_message *msg, struct msghdr *hdr)
 }
 
 /*
- * Read exactly @size bytes. 1: done; 0: the peer closed before the first byte of a
- * message. Descriptors come with the first byte: the kernel drops those at any other
- * place, as we give no room for them there.
+ * Read exactly @size bytes. Returns 1, or 0 when the peer closed before the first byte of a message.
+ * Descriptors come with the first byte. For any other byte there is no control buffer, so that the
+ * kernel drops descriptors there.
  */
 static int read_whole(struct vu *vu, struct vu_message *msg, void *data, size_t size, bool first)
 {
@@ -99,7 +99,10 @@ static int read_whole(struct vu *vu, struct vu_message *msg, void *data, size_t 
 	return 1;
 }
 
-/* 1: a message, whose descriptors the caller closes; 0: the front end closed the connection. */
+/*
+ * Returns 1 and a message, whose descriptors the caller closes; or 0 when the front end closed the
+ * connection.
+ */
 int vu_receive(struct vu *vu, struct vu_message *msg)
 {
 	int ret;
@@ -139,8 +142,8 @@ int vu_reply(struct vu *vu, const struct vu_message *msg, const void *data, uint
 	ssize_t n;
 
 	/*
-	 * Without waiting: answers are small and asked for one at a time, so that a full
-	 * socket means a front end that does not read, and it shall not hold us.
+	 * Do not wait: answers are small and requested one at a time. A full socket means that the
+	 * front end does not read, and such a front end must not block this thread.
 	 */
 	do {
 		n = sendmsg(vu->fd, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The back end of one vhost-user connection: takes the front end's requests, one
- * after the other, and plays the transport for the device.
+ * The back end of one vhost-user connection. The back end takes the front end's requests one by one
+ * and is the device's transport.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -15,21 +15,21 @@
 #include "internal.h"
 
 /*
- * Not the device status: QEMU's generic vhost-user device tells only parts of it. That the
- * driver is gone shows when the last ring stops.
+ * STATUS is not offered: QEMU's generic vhost-user device reports only a part of the device status.
+ * The driver is gone when the last ring stops.
  */
 #define PROTOCOL_FEATURES                                                                          \
 	(VU_P_MQ | VU_P_REPLY_ACK | VU_P_BACKEND_REQ | VU_P_CONFIG | VU_P_BACKEND_SEND_FD |        \
 	 VU_P_RESET_DEVICE | VU_P_CONFIGURE_MEM_SLOTS | VU_P_SHMEM)
 
-/* As the driver's reset: the rings stop, the device forgets all that the guest made. */
+/* Do what the driver's reset does: the rings stop, the device destroys the guest's objects. */
 static void reset(struct vu *vu)
 {
 	vu_vrings_stop(vu);
 	vu_backend_cancel(vu, true);
 	vu->dev->ops->reset(vu->dev);
 	vu_backend_cancel(vu, false);
-	vu->backend.shows = 0; /* the front end takes them back */
+	vu->backend.shows = 0; /* the front end unmaps the shared pages itself */
 	vu->accepted = false;
 }
 
@@ -51,7 +51,7 @@ static int set_features(struct vu *vu, const struct vu_message *msg)
 	if (features & ~vu->dev->features)
 		return bypass_fail(EPROTO, "the VMM accepts features 0x%llx that were not offered",
 				   (unsigned long long)(features & ~vu->dev->features));
-	/* QEMU also sets what it wants of vhost-user alone, before the driver has chosen. */
+	/* QEMU also sends vhost-user's own feature bits alone, before the driver accepts features. */
 	if (features && !(vu->accepted && vu->features == msg->u64)) {
 		ret = vu->dev->ops->accept(vu->dev, features);
 		if (ret < 0)
@@ -115,7 +115,7 @@ static int config(struct vu *vu, struct vu_message *msg)
 		vu->dev->ops->config_write(vu->dev, c->offset, c->data, c->size);
 		return 0;
 	}
-	/* QEMU reads all that its user called the size; past the device's own end are zeroes. */
+	/* QEMU reads as much as its user's config_size says. Bytes past the device's own end are 0. */
 	memset(c->data, 0, sizeof(c->data));
 	if (end > vu->dev->config_size)
 		end = vu->dev->config_size;
@@ -135,9 +135,9 @@ static int shmem_config(struct vu *vu, struct vu_message *msg)
 }
 
 /*
- * Stops a ring. With the last one the driver is gone, and with it all that it made: before
- * the answer, upon which the VMM tells the guest that the device is reset, and the guest
- * uses the memory that it had registered for something else.
+ * Stop a ring. After the last ring the driver is gone, and the device destroys the driver's objects
+ * before the answer is sent. On the answer the VMM tells the guest that the device is reset, and the
+ * guest uses its registered memory for something else.
  */
 static int get_base(struct vu *vu, struct vu_message *msg)
 {
@@ -155,8 +155,8 @@ static int reply_u64(struct vu *vu, const struct vu_message *msg, uint64_t value
 	return vu_reply(vu, msg, &value, sizeof(value));
 }
 
-/* Requests whose answer is data. 1: not one of these. */
-static int answer(struct vu *vu, struct vu_message *msg)
+/* Handle a request whose answer is data. Returns 1 for any other request. */
+static int handle_query(struct vu *vu, struct vu_message *msg)
 {
 	switch (msg->header.request) {
 	case VU_GET_FEATURES:
@@ -178,12 +178,12 @@ static int answer(struct vu *vu, struct vu_message *msg)
 	}
 }
 
-/* Requests that only change something. */
-static int obey(struct vu *vu, struct vu_message *msg)
+/* Handle a request that only changes something. */
+static int handle_change(struct vu *vu, struct vu_message *msg)
 {
 	switch (msg->header.request) {
 	case VU_SET_OWNER:
-	case VU_RESET_OWNER: /* as the specification says: of no use, and to be ignored */
+	case VU_RESET_OWNER: /* the specification says: deprecated, to be ignored */
 		return 0;
 	case VU_SET_FEATURES:
 		return set_features(vu, msg);
@@ -218,20 +218,20 @@ static int obey(struct vu *vu, struct vu_message *msg)
 	}
 }
 
-static int serve_one(struct vu *vu, struct vu_message *msg)
+static int handle_message(struct vu *vu, struct vu_message *msg)
 {
 	int ret, sent;
 
 	bypass_log(BYPASS_LOG_DEBUG,
 		   "vhost-user request %u, %u bytes, first 0x%llx, %u descriptors",
 		   msg->header.request, msg->header.size, (unsigned long long)msg->u64, msg->n_fds);
-	ret = answer(vu, msg);
+	ret = handle_query(vu, msg);
 	if (ret <= 0)
 		return ret;
-	ret = obey(vu, msg);
+	ret = handle_change(vu, msg);
 	if (!(vu->protocol_features & VU_P_REPLY_ACK) || !(msg->header.flags & VU_NEED_REPLY))
 		return ret;
-	/* The front end may live on with the refusal; what it broke is on the log. */
+	/* The front end may go on after a refusal. The log says what it did wrong. */
 	if (ret < 0)
 		bypass_log(BYPASS_LOG_WARN, "%s", bypass_error());
 	sent = reply_u64(vu, msg, ret < 0);
@@ -264,12 +264,12 @@ int bypass_vhost_user_serve(struct bypass_virtio_device *dev, int connection, in
 	if (ret < 0)
 		goto out;
 	while ((ret = vu_receive(vu, &msg)) > 0) {
-		ret = serve_one(vu, &msg);
+		ret = handle_message(vu, &msg);
 		vu_close_fds(&msg);
 		if (ret < 0)
 			break;
 	}
-	/* Whatever fails while the guest's objects are destroyed, this is the reason. */
+	/* Keep the reason: destroying the guest's objects may overwrite the text. */
 	if (ret < 0)
 		snprintf(why, sizeof(why), "%s", bypass_error());
 	reset(vu);

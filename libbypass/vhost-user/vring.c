@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The rings of a vhost-user device: told piece by piece, started when all pieces are
- * there, and stopped by being asked where they stand.
+ * The rings of a vhost-user device. The front end describes a ring in several messages. The ring
+ * starts when the description is complete, and GET_VRING_BASE stops it.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -35,14 +35,14 @@ static bool may_start(const struct vu *vu, const struct vu_vring *vring)
 	       vring->queue.kick_fd >= 0;
 }
 
-static int start(struct vu *vu, struct vu_vring *vring)
+static int start_ring(struct vu *vu, struct vu_vring *vring)
 {
 	struct bypass_virtio_queue *q = &vring->queue;
 	int ret;
 
 	if (!may_start(vu, vring))
 		return 0;
-	/* Only now: the memory map may have changed since the addresses were told. */
+	/* Translate now: the memory map may have changed since SET_VRING_ADDR. */
 	ret = vu_memory_gpa(vu, vring->addr.desc, &q->desc);
 	if (!ret)
 		ret = vu_memory_gpa(vu, vring->addr.avail, &q->avail);
@@ -51,7 +51,7 @@ static int start(struct vu *vu, struct vu_vring *vring)
 	if (ret)
 		return ret;
 	vu_backend_mute(vu, false);
-	/* A ring that runs already may wait for the front end, which waits for this one. */
+	/* Another ring's thread may wait for the front end, which waits for this answer. */
 	vu_backend_cancel(vu, true);
 	ret = vu->dev->ops->queue_start(vu->dev, vring - vu->vrings, q);
 	vu_backend_cancel(vu, false);
@@ -59,14 +59,14 @@ static int start(struct vu *vu, struct vu_vring *vring)
 	return ret;
 }
 
-static void stop(struct vu *vu, struct vu_vring *vring)
+static void stop_ring(struct vu *vu, struct vu_vring *vring)
 {
 	int next;
 
 	if (!vring->started)
 		return;
 	vring->started = false;
-	/* Until one starts again: mostly all stop, one after the other. */
+	/* Mute until a ring starts again: as a rule all rings stop, one after the other. */
 	vu_backend_mute(vu, true);
 	vu_backend_cancel(vu, true);
 	next = vu->dev->ops->queue_stop(vu->dev, vring - vu->vrings);
@@ -74,7 +74,7 @@ static void stop(struct vu *vu, struct vu_vring *vring)
 	vring->queue.next = next < 0 ? 0 : next;
 }
 
-/* Is any ring between its kick descriptor and the question where it stands? */
+/* Whether any ring has had SET_VRING_KICK, and no GET_VRING_BASE since. */
 bool vu_vrings_in_use(const struct vu *vu)
 {
 	for (unsigned int i = 0; i < vu->dev->n_queues; i++) {
@@ -87,10 +87,10 @@ bool vu_vrings_in_use(const struct vu *vu)
 void vu_vrings_stop(struct vu *vu)
 {
 	for (unsigned int i = 0; i < vu->dev->n_queues; i++)
-		stop(vu, &vu->vrings[i]);
+		stop_ring(vu, &vu->vrings[i]);
 }
 
-/* Back to how rings are before the first message. */
+/* Return all rings to the state before the first message. */
 void vu_vrings_forget(struct vu *vu)
 {
 	for (unsigned int i = 0; i < vu->dev->n_queues; i++) {
@@ -121,9 +121,9 @@ static int set_kick(struct vu *vu, struct vu_vring *vring, int fd)
 		return bypass_fail(EOPNOTSUPP,
 				   "the VMM wants queue %td polled; its notifications are needed",
 				   vring - vu->vrings);
-	stop(vu, vring);
+	stop_ring(vu, vring);
 	replace_fd(&vring->queue.kick_fd, fd);
-	return start(vu, vring);
+	return start_ring(vu, vring);
 }
 
 static int set_call(struct vu *vu, struct vu_vring *vring, int fd)
@@ -147,13 +147,13 @@ static int set_fd(struct vu *vu, struct vu_message *msg)
 	vring = take_ring(vu, msg->u64 & VU_VRING_INDEX);
 	if (!vring)
 		return -EPROTO;
-	/* An error descriptor is of no use to us: we have nothing to say there. */
+	/* The error descriptor is not used: this back end reports no error there. */
 	if (msg->header.request == VU_SET_VRING_ERR)
 		return 0;
-	/* Whatever it is: neither a read nor a write of ours shall ever wait for the front end. */
+	/* Whatever the descriptor is, a read or a write here must never wait for the front end. */
 	if (fd >= 0 && fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK))
 		return bypass_fail(EPROTO, "the VMM's descriptor for a queue is no eventfd: %m");
-	msg->n_fds = 0; /* the ring's now */
+	msg->n_fds = 0; /* the ring owns the descriptor now */
 	if (msg->header.request == VU_SET_VRING_KICK)
 		return set_kick(vu, vring, fd);
 	return set_call(vu, vring, fd);
@@ -182,10 +182,10 @@ static int set_state(struct vu *vu, struct vu_message *msg)
 	case VU_SET_VRING_ENABLE:
 		vring->enabled = msg->state.num;
 		if (!vring->enabled)
-			stop(vu, vring);
-		return start(vu, vring);
-	default: /* VU_GET_VRING_BASE: stops the ring, until a new kick descriptor comes */
-		stop(vu, vring);
+			stop_ring(vu, vring);
+		return start_ring(vu, vring);
+	default: /* VU_GET_VRING_BASE: the ring stops until a new kick descriptor comes */
+		stop_ring(vu, vring);
 		replace_fd(&vring->queue.kick_fd, -1);
 		msg->state.num = vring->queue.next;
 		return 0;
@@ -205,10 +205,10 @@ static int set_addr(struct vu *vu, struct vu_message *msg)
 		return bypass_fail(EPROTO, "the VMM moves queue %u while it runs", msg->addr.index);
 	vring->addr = msg->addr;
 	vring->addressed = true;
-	return start(vu, vring);
+	return start_ring(vu, vring);
 }
 
-/* Any message about one ring. For GET_VRING_BASE, @msg becomes the answer. */
+/* Handle a message about one ring. For GET_VRING_BASE @msg becomes the answer. */
 int vu_vring_message(struct vu *vu, struct vu_message *msg)
 {
 	switch (msg->header.request) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What went wrong, in words. Every call of libbypass and vmm-glue that can fail
- * returns a negative errno (or NULL, with errno set) and leaves a sentence here.
+ * Errors that explain. A call of libbypass or vmm-glue that fails returns a negative errno (or NULL,
+ * with errno set) and leaves a text here.
  */
 #ifndef BYPASS_ERROR_H
 #define BYPASS_ERROR_H
@@ -13,9 +13,8 @@ extern "C" {
 /**
  * bypass_error() - explanation of the last failure in the calling thread
  *
- * Like dlerror(3), but reading it does not clear it. The text says what failed,
- * why, and what the user can do; it has no newline at its end and may span
- * several lines.
+ * Like dlerror(3), but reading the text does not clear the text. The text says what failed, why, and
+ * what the user can do. It may span several lines and has no newline at its end.
  *
  * Return: a string owned by the library, valid until the next failing call in
  * this thread. Empty when nothing failed yet.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Where the library's remarks go: things that the user should know although
- * nothing failed. Silent until the program asks for them.
+ * Remarks: what the user should know although nothing failed. The library makes no remark until the
+ * program sets a function for them.
  */
 #ifndef BYPASS_LOG_H
 #define BYPASS_LOG_H
@@ -27,11 +27,11 @@ enum bypass_log_level {
 typedef void bypass_log_fn(void *opaque, enum bypass_log_level level, const char *text);
 
 /**
- * bypass_log_set() - choose where remarks go
+ * bypass_log_set() - set the function that takes remarks
  * @fn: called for each remark; NULL for silence, which is the default
  * @opaque: handed to @fn
  *
- * For the whole process. Call it before other threads use the library.
+ * The function serves the whole process. Set it before other threads use the library.
  */
 void bypass_log_set(bypass_log_fn *fn, void *opaque);
 
