@@ -2,12 +2,18 @@
 #
 # make            libraries, tools and examples, under build/; V=1 shows the commands
 # make demo       a guest with its own VFs, in an emulated host, with figures
-# make check      every test; TAP out (make check-e2e: the scenarios alone, SCENARIOS= some)
+# make check-fast the tests that need no root and no emulated host: a minute or so
+# make check      every test; TAP out
+# make check-unit the unit tests alone, NAME= some; make check-e2e: the scenarios, SCENARIOS= some
 # make bench      what each way of doing I/O costs on this machine; build/bench/ has it all
 # make lint       formatting and static analysis
+# make tags       an index for editors; make compile_commands.json: what they need to compile
 # make fuzz       the fuzzers, a short while each (FUZZ_SECONDS=)
 # make install    PREFIX=, DESTDIR=
 # make setup      install the packages that the above need (done by demo and check)
+#
+# WERROR=0 lets a compiler's warnings pass, for packagers with a compiler of another release.
+# BUILD= names another build folder; each set of flags wants a folder of its own, or is rebuilt.
 #
 # Sources are found by folder: a new file needs no line here.
 
@@ -21,7 +27,8 @@ ifeq ($(origin CC),default)
 CC := gcc
 endif
 CFLAGS ?= -O2 -g
-WARN := -Wall -Wextra -Werror -Wmissing-prototypes -Wstrict-prototypes
+WERROR ?= 1
+WARN := -Wall -Wextra $(if $(filter 0,$(WERROR)),,-Werror) -Wmissing-prototypes -Wstrict-prototypes
 TOOL_LIBS := -lseccomp
 PKGS := libpci libnl-3.0 libnl-route-3.0 json-c libibverbs
 
@@ -74,7 +81,14 @@ else
 say = :
 endif
 
-$(O)/obj/%.o: %.c Makefile
+# What all objects depend on: the compiler and the flags, written when they change. An edit of this
+# file that changes neither rebuilds nothing. ccache is no other compiler.
+FLAGS = $(subst ','\'',$(filter-out ccache,$(COMPILE) / $(GUEST_COMPILE)))
+$(O)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' >$@
+
+$(O)/obj/%.o: %.c $(O)/flags
 	@mkdir -p $(@D) && $(say) $@
 	$(COMPILE) -c -o $@ $<
 
@@ -114,13 +128,14 @@ $(O)/bin/bypass-vmm: $(call obj,$(VMM_SRC)) $(STATIC)
 # The measuring guest: its own code, and the measuring code that the host runs too, as one
 # flat image that becomes part of the program.
 GUEST_OBJ := $(patsubst %,$(O)/guest/%.o,$(wildcard $(BENCH)/guest/*.[cS]) $(BENCH)/measure.c)
-GUEST_CFLAGS := -std=gnu17 $(WARN) $(CFLAGS) -ffreestanding -fno-pic -fno-stack-protector \
-	-fno-asynchronous-unwind-tables -fcf-protection=none
+# The image links with no library: flags that want one (--coverage, sanitizers) stay out.
+GUEST_COMPILE = $(CC) -Ilibbypass/include -std=gnu17 $(WARN) -O2 -g -ffreestanding -fno-pic \
+	-fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none -MMD -MP
 OBJCOPY ?= objcopy
 
-$(O)/guest/%.o: % Makefile
+$(O)/guest/%.o: % $(O)/flags
 	@mkdir -p $(@D) && $(say) $@
-	$(CC) -Ilibbypass/include $(GUEST_CFLAGS) -MMD -MP -c -o $@ $<
+	$(GUEST_COMPILE) -c -o $@ $<
 
 $(O)/guest/bench.elf: $(GUEST_OBJ) $(BENCH)/guest/guest.ld
 	$(CC) -nostdlib -static -Wl,--build-id=none -Wl,-T,$(BENCH)/guest/guest.ld \
@@ -151,7 +166,15 @@ $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
 # Those of the bench are linked with all of it but its main().
 $(O)/tests/unit/bench $(O)/tests/e2e/programs/bench_guest: $(filter-out %/main.o,$(BENCH_OBJ))
 
-unit: $(UNIT)
+# NAME= names some of tests/unit/, else all of these are meant.
+NAMED := $(if $(NAME),$(NAME:%=$(O)/tests/unit/%),$(UNIT))
+# Their code runs in several threads: ThreadSanitizer judges these too. Those of vhost-user talk over
+# a socket, which ThreadSanitizer does not take for an order.
+THREADED := $(filter $(patsubst %,$(O)/tests/unit/%,rdma_guard rdma_shm rdma_slice loop virtqueue),\
+	$(NAMED))
+
+unit: $(NAMED)
+threaded: $(THREADED)
 
 # A fuzzer is linked with the static libraries too; `make fuzz` builds all of it anew for that.
 FUZZERS := $(patsubst tests/fuzz/%.c,$(O)/tests/fuzz/%,$(wildcard tests/fuzz/*.c))
@@ -269,24 +292,52 @@ demo:
 	@tests/testbed/run --cpus 2 examples/demo/demo.sh
 
 PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
+ASAN := CC=clang SANITIZE=address,undefined BUILD=$(O)/asan
+TSAN := CC=clang SANITIZE=thread BUILD=$(O)/tsan
 
-check:
-	@tests/setup
+check-build: setup
 	@$(MAKE) -s $(PARALLEL) all unit e2e
-	@$(MAKE) -s $(PARALLEL) CC=clang SANITIZE=address,undefined BUILD=$(O)/asan all unit
-	@tests/check
+	@$(MAKE) -s $(PARALLEL) $(ASAN) unit
+	@$(MAKE) -s $(PARALLEL) $(TSAN) threaded
+
+check: check-build
+	@BUILD=$(O) tests/check
+
+check-fast: check-build
+	@BUILD=$(O) tests/check --fast
+
+check-unit: check-build
+	@BUILD=$(O) tests/check --unit $(NAME)
 
 # SCENARIOS= names some of tests/e2e/scenarios/, else all run
-check-e2e:
-	@tests/setup
+check-e2e: setup
 	@tests/e2e/run $(SCENARIOS)
 
 lint:
 	@tests/lint || [ $$? = 77 ]
 
+# --- for editors
+
+TAGS_OF := libbypass vmm-glue guest-driver examples tests
+
+tags: FORCE
+	@command -v ctags >/dev/null || { echo "make tags needs ctags (Debian: universal-ctags)" >&2; exit 1; }
+	ctags -R --languages=C $(TAGS_OF)
+
+# An object a source, as https://clang.llvm.org/docs/JSONCompilationDatabase.html has it.
+json = $(subst ",\",$(subst \,\\,$(1)))
+compile_commands.json: FORCE
+	@printf '[\n' >$@
+	@printf '%s\n' $(foreach src,$(LIBBYPASS_SRC) $(GLUE_SRC) $(TOOL_SRC) $(VMM_SRC) $(BENCH_SRC) \
+		$(EXAMPLE_SRC) $(UNIT_SRC) $(wildcard tests/e2e/programs/*.c tests/fuzz/*.c),\
+		'{ "directory": "$(CURDIR)", "file": "$(src)", "command": "$(subst ','\'',$(call \
+		json,$(COMPILE) -c -o $(call obj,$(src)) $(src)))" },') | sed '$$s/,$$//' >>$@
+	@printf ']\n' >>$@
+
 clean:
 	rm -rf $(O)
 
-.PHONY: all man unit fuzz fuzzers e2e install setup demo check check-e2e bench lint clean FORCE
+.PHONY: all man unit threaded fuzz fuzzers e2e install setup demo bench lint clean FORCE \
+	check check-build check-fast check-unit check-e2e
 .SECONDARY:
 -include $(shell find $(O)/obj $(O)/guest -name '*.d' 2>/dev/null)

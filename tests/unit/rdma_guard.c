@@ -121,7 +121,8 @@ static bool reaches(const uint32_t *index, uint32_t wanted)
 /* Post what was written to next_send(), and return what the driver sees of it. */
 static struct rxe_send_wqe *post(struct test *t)
 {
-	uint32_t at = t->send->producer_index, sends = mock.post_sends;
+	uint32_t at = t->send->producer_index;
+	uint32_t sends = __atomic_load_n(&mock.post_sends, __ATOMIC_SEQ_CST);
 
 	__atomic_store_n(&t->send->producer_index, (at + 1) & MOCK_MASK, __ATOMIC_RELEASE);
 	rdma_guest_post_send(&t->g, t->qp);
