@@ -46,6 +46,9 @@ static struct {
 	int n_channels;
 	enum mock_kind kind[MOCK_OBJECTS];
 	uint64_t user_handle[MOCK_OBJECTS];
+	uint8_t state[MOCK_OBJECTS];			   /* of queue pairs, enum ibv_qp_state */
+	struct ib_uverbs_modify_qp modified;		   /* the last MODIFY_QP … */
+	unsigned int modifies;				   /* … of so many */
 	struct ib_uverbs_attach_mcast mcasts[MOCK_MCASTS]; /* without a queue pair: free */
 	int stuck;					   /* errno of the next detachment, or 0 */
 	uint32_t next;
@@ -85,6 +88,7 @@ static inline uint32_t mock_new(enum mock_kind kind, uint64_t user_handle)
 	} while (mock.kind[mock.next]);
 	mock.kind[mock.next] = kind;
 	mock.user_handle[mock.next] = user_handle;
+	mock.state[mock.next] = IBV_QPS_RESET;
 	return mock.next;
 }
 
@@ -320,6 +324,8 @@ static inline int mock_query_device(const struct mock_call *c)
 		.max_srq = 1 << 19,
 		.max_srq_wr = 1 << 20,
 		.max_srq_sge = 27,
+		.max_qp_rd_atom = 128,
+		.max_qp_init_rd_atom = 64,
 		.max_mcast_grp = 8192,
 		.max_mcast_qp_attach = 56,
 		.max_total_mcast_qp_attach = 0x70000,
@@ -340,6 +346,31 @@ static inline void mock_use(uint32_t handle)
 	usleep(mock.use_us);
 	pthread_mutex_lock(&mock.lock);
 	__atomic_store_n(&mock.used, 0, __ATOMIC_SEQ_CST);
+}
+
+/* As rxe does: whoever sends a mask without a state, or a false current state, is believed. */
+static inline int mock_modify_qp(const struct mock_call *c)
+{
+	const struct ib_uverbs_modify_qp *in = c->in;
+
+	mock_need(in->qp_handle, MOCK_QP);
+	mock.modified = *in;
+	mock.modifies++;
+	if (in->attr_mask & IBV_QP_STATE)
+		mock.state[in->qp_handle] = in->qp_state;
+	return 0;
+}
+
+static inline int mock_query_qp(const struct mock_call *c)
+{
+	const struct ib_uverbs_query_qp *in = c->in;
+	struct ib_uverbs_query_qp_resp out;
+
+	mock_need(in->qp_handle, MOCK_QP);
+	memset(&out, 1, sizeof(out));
+	out.qp_state = mock.state[in->qp_handle];
+	memcpy(c->out, &out, sizeof(out));
+	return 0;
 }
 
 /* Commands that make nothing: 0 or an errno; -1 when it is another one. */
@@ -368,12 +399,9 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 	case IB_USER_VERBS_CMD_DETACH_MCAST:
 		return mock_detach(c);
 	case IB_USER_VERBS_CMD_MODIFY_QP:
-		mock_need(((const struct ib_uverbs_modify_qp *)c->in)->qp_handle, MOCK_QP);
-		return 0;
+		return mock_modify_qp(c);
 	case IB_USER_VERBS_CMD_QUERY_QP:
-		mock_need(((const struct ib_uverbs_query_qp *)c->in)->qp_handle, MOCK_QP);
-		memset(c->out, 1, sizeof(struct ib_uverbs_query_qp_resp));
-		return 0;
+		return mock_query_qp(c);
 	case IB_USER_VERBS_CMD_QUERY_SRQ:
 		mock_need(((const struct ib_uverbs_query_srq *)c->in)->srq_handle, MOCK_SRQ);
 		memset(c->out, 1, sizeof(struct ib_uverbs_query_srq_resp));
@@ -496,6 +524,8 @@ int ibv_query_port(struct ibv_context *context, uint8_t port, struct _compat_ibv
 
 	(void)context;
 	*a = (struct ibv_port_attr){.state = IBV_PORT_ACTIVE,
+				    .max_mtu = IBV_MTU_4096,
+				    .active_mtu = IBV_MTU_2048,
 				    .link_layer = IBV_LINK_LAYER_ETHERNET};
 	a->gid_tbl_len = 1024;
 	a->pkey_tbl_len = port;

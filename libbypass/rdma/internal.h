@@ -102,6 +102,8 @@ struct rdma_object {
 	uint32_t ucontext; /* the guest's process, or BYPASS_RDMA_NONE */
 	uint32_t host;	   /* uverbs handle; never leaves the host */
 	uint32_t qp_type;
+	uint8_t qp_state;	   /* QP: as it was when MODIFY_QP last looked or set it */
+	uint8_t port;		   /* QP: 0 until one is set */
 	uint32_t entries;	   /* CQ, SRQ: at least so many */
 	uint64_t pinned;	   /* MR: bytes */
 	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
@@ -286,6 +288,24 @@ int rdma_object_create(struct rdma_slice *s, struct rdma_command *c, enum rdma_k
 void rdma_object_undo(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* Destroy all objects and mappings of a ucontext, or of all of them (RDMA_ALL). */
 void rdma_objects_destroy(struct rdma_slice *s, uint32_t ucontext);
+
+/* --------------------------------------------------------------------- av.c */
+
+struct ib_uverbs_qp_dest;
+
+/* Is each field of an address vector in its range? 0 or -EINVAL. */
+int rdma_av_check(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av);
+/* To and from the form of uverbs. */
+void rdma_av_to_dest(const struct bypass_rdma_ah_attr *av, struct ib_uverbs_qp_dest *dest);
+void rdma_av_from_dest(const struct ib_uverbs_qp_dest *dest, struct bypass_rdma_ah_attr *av);
+
+/* ------------------------------------------------------- qp_state.c, qp_attr.c */
+
+/* May a queue pair go from state to state with these attributes? 0 or -EINVAL. */
+int rdma_qp_check_transition(uint32_t type, uint8_t from, uint8_t to, uint32_t mask);
+/* Are the attributes that @mask names in their ranges? 0, -EINVAL, or -EPERM for a Q_Key. */
+int rdma_qp_check_attributes(struct rdma_slice *s, const struct rdma_object *qp,
+			     const struct bypass_rdma_qp_attr *attr, uint32_t mask);
 
 /* ------------------------------------------------------------------- mcast.c */
 

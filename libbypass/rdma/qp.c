@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include <infiniband/verbs.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
 
@@ -14,7 +15,6 @@
 
 /* Bits of verbs' enum ib_qp_attr_mask that mean something here: STATE (0) to DEST_QPN (20). */
 #define ATTRIBUTES ((1u << 21) - 1)
-#define ATTR_QKEY  (1u << 6)
 
 static int check_caps(struct rdma_slice *s, const struct bypass_rdma_create_qp *body)
 {
@@ -127,42 +127,54 @@ int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
 	return 0;
 }
 
-static struct ib_uverbs_qp_dest to_dest(const struct bypass_rdma_ah_attr *attr)
+/*
+ * Ask the host for the state of a queue pair, which can fall to SQE or ERR by itself. No other
+ * state comes without MODIFY_QP, and none at all while the queue pair is in RESET.
+ */
+static int refresh_state(struct rdma_slice *s, struct rdma_object *qp)
 {
-	struct ib_uverbs_qp_dest dest = {
-		.flow_label = le32toh(attr->flow_label),
-		.dlid = le16toh(attr->dlid),
-		.sgid_index = attr->sgid_index,
-		.hop_limit = attr->hop_limit,
-		.traffic_class = attr->traffic_class,
-		.sl = attr->sl,
-		.src_path_bits = attr->src_path_bits,
-		.static_rate = attr->static_rate,
-		.is_global = attr->is_global,
-		.port_num = attr->port,
-	};
+	struct ib_uverbs_query_qp in = {.qp_handle = qp->host, .attr_mask = IBV_QP_STATE};
+	struct ib_uverbs_query_qp_resp out;
+	int err;
 
-	memcpy(dest.dgid, attr->dgid, sizeof(dest.dgid));
-	return dest;
+	if (qp->qp_state == IBV_QPS_RESET)
+		return 0;
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_QUERY_QP, &in, sizeof(in), &out, sizeof(out),
+			  NULL);
+	if (err)
+		return bypass_fail(-err, "%s does not tell the state of a queue pair: %s",
+				   s->hca.name, strerror(-err));
+	qp->qp_state = out.qp_state;
+	return 0;
 }
 
-static struct bypass_rdma_ah_attr from_dest(const struct ib_uverbs_qp_dest *dest)
+/* May this queue pair be modified so? Then its state is the host's. */
+static int check_modify(struct rdma_slice *s, struct rdma_object *qp,
+			const struct bypass_rdma_qp_attr *attr, uint32_t mask)
 {
-	struct bypass_rdma_ah_attr attr = {
-		.flow_label = htole32(dest->flow_label),
-		.dlid = htole16(dest->dlid),
-		.sgid_index = dest->sgid_index,
-		.hop_limit = dest->hop_limit,
-		.traffic_class = dest->traffic_class,
-		.sl = dest->sl,
-		.src_path_bits = dest->src_path_bits,
-		.static_rate = dest->static_rate,
-		.is_global = dest->is_global,
-		.port = dest->port_num,
-	};
+	uint8_t to;
+	int err;
 
-	memcpy(attr.dgid, dest->dgid, sizeof(attr.dgid));
-	return attr;
+	if (mask & ~ATTRIBUTES)
+		return bypass_fail(EOPNOTSUPP, "the attributes %#x of a queue pair cannot be set",
+				   mask & ~ATTRIBUTES);
+	err = refresh_state(s, qp);
+	if (err)
+		return err;
+	if ((mask & IBV_QP_CUR_STATE) && attr->cur_qp_state != qp->qp_state)
+		return bypass_fail(EINVAL, "a queue pair is in state %u, not %u", qp->qp_state,
+				   attr->cur_qp_state);
+	/* Without a new state the queue pair stays in its own, and the rules of that hold. */
+	to = mask & IBV_QP_STATE ? attr->qp_state : qp->qp_state;
+	err = rdma_qp_check_transition(qp->qp_type, qp->qp_state, to, mask);
+	if (err)
+		return err;
+	if (qp->qp_state != IBV_QPS_INIT && (mask & s->dialect->fixed_in_use))
+		return bypass_fail(EOPNOTSUPP,
+				   "the attributes %#x of a queue pair cannot be set once it "
+				   "receives",
+				   mask & s->dialect->fixed_in_use);
+	return rdma_qp_check_attributes(s, qp, attr, mask);
 }
 
 int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
@@ -171,10 +183,10 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 	const struct bypass_rdma_qp_attr *attr = &body->attr;
 	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], le32toh(body->handle));
 	const struct rdma_mapping owner = {.kind = RDMA_QP, .handle = le32toh(body->handle)};
+	uint32_t mask = le32toh(body->mask);
 	struct ib_uverbs_modify_qp in = {
-		.dest = to_dest(&attr->ah),
-		.alt_dest = to_dest(&attr->alt_ah),
-		.attr_mask = le32toh(body->mask),
+		/* The driver knows the current state. It would believe the guest's word for it. */
+		.attr_mask = mask & ~(uint32_t)IBV_QP_CUR_STATE,
 		.qkey = le32toh(attr->qkey),
 		.rq_psn = le32toh(attr->rq_psn),
 		.sq_psn = le32toh(attr->sq_psn),
@@ -183,7 +195,6 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 		.pkey_index = le16toh(attr->pkey_index),
 		.alt_pkey_index = le16toh(attr->alt_pkey_index),
 		.qp_state = attr->qp_state,
-		.cur_qp_state = attr->cur_qp_state,
 		.path_mtu = attr->path_mtu,
 		.path_mig_state = attr->path_mig_state,
 		.en_sqd_async_notify = attr->en_sqd_async_notify,
@@ -203,15 +214,13 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!qp)
 		return -EBADF;
-	if (in.attr_mask & ~ATTRIBUTES)
-		return bypass_fail(EOPNOTSUPP, "Attributes %#x of a queue pair cannot be set",
-				   in.attr_mask & ~ATTRIBUTES);
-	if ((in.attr_mask & ATTR_QKEY) && (in.qkey & RDMA_QKEY_PRIVILEGED))
-		return bypass_fail(
-			EPERM, "Q_Key %#x is reserved for the host's privileged programs", in.qkey);
-	err = rdma_blob_in(s, c, &blob);
+	err = check_modify(s, qp, attr, mask);
+	if (!err)
+		err = rdma_blob_in(s, c, &blob);
 	if (err)
 		return err;
+	rdma_av_to_dest(&attr->ah, &in.dest);
+	rdma_av_to_dest(&attr->alt_ah, &in.alt_dest);
 	in.qp_handle = qp->host;
 	/* Receives that were posted before must be there when the first message comes. */
 	if (s->guarded)
@@ -222,6 +231,10 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 		return bypass_fail(-err,
 				   "%s refuses to modify a queue pair (mask %#x, state %u): %s",
 				   s->hca.name, in.attr_mask, in.qp_state, strerror(-err));
+	if (mask & IBV_QP_STATE)
+		qp->qp_state = attr->qp_state;
+	if (mask & IBV_QP_PORT)
+		qp->port = attr->port;
 	return rdma_blob_out(s, c, &blob, &owner, qp->qp_type);
 }
 
@@ -230,7 +243,7 @@ int rdma_query_qp(struct rdma_slice *s, struct rdma_command *c)
 	const struct bypass_rdma_query_qp *body = c->body;
 	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], le32toh(body->handle));
 	struct bypass_rdma_qp_state *reply = (void *)c->reply;
-	struct ib_uverbs_query_qp in = {.attr_mask = le32toh(body->mask)};
+	struct ib_uverbs_query_qp in = {.attr_mask = le32toh(body->mask) & ATTRIBUTES};
 	struct ib_uverbs_query_qp_resp out;
 	int err;
 
@@ -252,8 +265,6 @@ int rdma_query_qp(struct rdma_slice *s, struct rdma_command *c)
 		.sq_psn = htole32(out.sq_psn),
 		.dest_qpn = htole32(out.dest_qp_num),
 		.access = htole32(out.qp_access_flags),
-		.ah = from_dest(&out.dest),
-		.alt_ah = from_dest(&out.alt_dest),
 		.pkey_index = htole16(out.pkey_index),
 		.alt_pkey_index = htole16(out.alt_pkey_index),
 		.sq_draining = out.sq_draining,
@@ -267,6 +278,8 @@ int rdma_query_qp(struct rdma_slice *s, struct rdma_command *c)
 		.alt_port = out.alt_port_num,
 		.alt_timeout = out.alt_timeout,
 	};
+	rdma_av_from_dest(&out.dest, &reply->attr.ah);
+	rdma_av_from_dest(&out.alt_dest, &reply->attr.alt_ah);
 	reply->init = (struct bypass_rdma_qp){
 		.handle = body->handle,
 		.max_send_wr = htole32(out.max_send_wr),

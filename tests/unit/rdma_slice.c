@@ -317,25 +317,6 @@ static void test_kept(void **state)
 	assert_int_equal(mock_objects(), 1);
 }
 
-static void test_qkey(void **state)
-{
-	struct test *t = *state;
-	struct bypass_rdma_cq cq;
-	struct bypass_rdma_qp qp;
-	struct bypass_rdma_modify_qp body = {.mask = 1 << 6, .attr = {.qkey = 0x11111111}};
-	const struct rdma_guest_call call = {
-		.command = BYPASS_RDMA_MODIFY_QP, .body = &body, .body_size = sizeof(body)};
-
-	assert_int_equal(create_cq(t, 0, &cq), 0);
-	assert_int_equal(create_qp(t, IB_UVERBS_QPT_UD, cq.handle, &qp), 0);
-	body.handle = qp.handle;
-	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
-	body.attr.qkey = 0x80010000;
-	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_PERMISSION);
-	body.mask = 1 << 25;
-	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_UNSUPPORTED);
-}
-
 /* --- doorbells and events */
 
 static bool soon(const unsigned int *value, unsigned int wanted)
@@ -503,12 +484,12 @@ static void test_broken_queue(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_messages),	   TEST(test_blob),	   TEST(test_config),
-		TEST(test_gids),	   TEST(test_quota),	   TEST(test_hidden_pointer),
-		TEST(test_ucontext),	   TEST(test_qkey),	   TEST(test_doorbell),
-		TEST(test_events),	   TEST(test_lost),	   TEST(test_reset),
-		TEST(test_broken_queue),   TEST(test_kept),	   TEST(test_multicast),
-		TEST(test_destroy_in_use), TEST(test_stuck_group), TEST(test_reserved),
+		TEST(test_messages),	TEST(test_blob),      TEST(test_config),
+		TEST(test_gids),	TEST(test_quota),     TEST(test_hidden_pointer),
+		TEST(test_ucontext),	TEST(test_doorbell),  TEST(test_events),
+		TEST(test_lost),	TEST(test_reset),     TEST(test_broken_queue),
+		TEST(test_kept),	TEST(test_multicast), TEST(test_destroy_in_use),
+		TEST(test_stuck_group), TEST(test_reserved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

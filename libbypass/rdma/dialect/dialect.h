@@ -99,9 +99,14 @@ struct rdma_guard {
 };
 
 struct rdma_dialect {
-	const char *name;     /* also the stem of the guest's device name */
-	uint32_t driver_id;   /* enum rdma_driver_id */
-	bool doorbell;	      /* its post_send is a system call: an empty POST_SEND */
+	const char *name;   /* also the stem of the guest's device name */
+	uint32_t driver_id; /* enum rdma_driver_id */
+	bool doorbell;	    /* its post_send is a system call: an empty POST_SEND */
+	/*
+	 * Attributes of a queue pair (enum ibv_qp_attr_mask) that the driver cannot change without
+	 * harm once the queue pair has left INIT, though the specification lets them change.
+	 */
+	uint32_t fixed_in_use;
 	const char *distrust; /* why its queues are not for untrusted guests; NULL: they are */
 	const struct rdma_blob_rule *rules;
 	unsigned int n_rules;

@@ -6,6 +6,7 @@
  */
 #include <stddef.h>
 
+#include <infiniband/verbs.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
@@ -63,6 +64,8 @@ const struct rdma_dialect rdma_dialect_rxe = {
 	.name = "rxe",
 	.driver_id = RDMA_DRIVER_RXE,
 	.doorbell = true,
+	/* Up to Linux 6.12 at least rxe frees the read resources under its running responder. */
+	.fixed_in_use = IBV_QP_MAX_DEST_RD_ATOMIC,
 	.distrust = "rxe believes what it reads in a user's work queues: it takes the index of a "
 		    "scatter entry from there without checking it against the queue, and so a "
 		    "guest "

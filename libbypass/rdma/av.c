@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Address vectors: what address handles and queue pairs have in common. Each field is in its
+ * range before the kernel sees it, and what means nothing is 0.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include <infiniband/verbs.h>
+#include <rdma/ib_user_verbs.h>
+
+#include <bypass/error.h>
+
+#include "internal.h"
+
+#define FLOW_LABEL_MAX	  0xfffffu
+#define SL_MAX		  15
+#define SRC_PATH_BITS_MAX 127
+#define STATIC_RATE_MAX	  24 /* 1200 Gbit/s */
+
+/* enum ibv_rate: 0 is the port's own rate, 1 is not defined. */
+static bool rate_exists(uint8_t rate)
+{
+	return rate != 1 && rate <= STATIC_RATE_MAX;
+}
+
+int rdma_av_check(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av)
+{
+	struct bypass_rdma_port port;
+	int err;
+
+	if (!av->port || av->port > s->hca.ports)
+		return bypass_fail(EINVAL, "an address vector names port %u of %u", av->port,
+				   s->hca.ports);
+	if (av->is_global > 1)
+		return bypass_fail(EINVAL, "is_global of an address vector is neither 0 nor 1");
+	if (av->sl > SL_MAX || av->src_path_bits > SRC_PATH_BITS_MAX ||
+	    !rate_exists(av->static_rate))
+		return bypass_fail(EINVAL,
+				   "an address vector has SL %u, path bits %u, static rate %u: at "
+				   "most %u, %u, %u",
+				   av->sl, av->src_path_bits, av->static_rate, SL_MAX,
+				   SRC_PATH_BITS_MAX, STATIC_RATE_MAX);
+	err = rdma_hca_query_port(&s->hca, av->port, &port);
+	if (err)
+		return err;
+	if (!av->is_global && port.link_layer == IBV_LINK_LAYER_ETHERNET)
+		return bypass_fail(EINVAL, "an address vector without GRH on Ethernet");
+	if (!av->is_global)
+		return 0;
+	if (le32toh(av->flow_label) > FLOW_LABEL_MAX)
+		return bypass_fail(EINVAL, "an address vector has flow label %#x of 20 bits",
+				   le32toh(av->flow_label));
+	if (av->sgid_index >= le32toh(port.gid_tbl_len))
+		return bypass_fail(EINVAL, "an address vector names GID %u of %u", av->sgid_index,
+				   le32toh(port.gid_tbl_len));
+	return 0;
+}
+
+void rdma_av_to_dest(const struct bypass_rdma_ah_attr *av, struct ib_uverbs_qp_dest *dest)
+{
+	*dest = (struct ib_uverbs_qp_dest){
+		.dlid = le16toh(av->dlid),
+		.sl = av->sl,
+		.src_path_bits = av->src_path_bits,
+		.static_rate = av->static_rate,
+		.port_num = av->port,
+	};
+	if (!av->is_global)
+		return;
+	dest->is_global = 1;
+	memcpy(dest->dgid, av->dgid, sizeof(dest->dgid));
+	dest->flow_label = le32toh(av->flow_label);
+	dest->sgid_index = av->sgid_index;
+	dest->hop_limit = av->hop_limit;
+	dest->traffic_class = av->traffic_class;
+}
+
+void rdma_av_from_dest(const struct ib_uverbs_qp_dest *dest, struct bypass_rdma_ah_attr *av)
+{
+	*av = (struct bypass_rdma_ah_attr){
+		.flow_label = htole32(dest->flow_label),
+		.dlid = htole16(dest->dlid),
+		.sgid_index = dest->sgid_index,
+		.hop_limit = dest->hop_limit,
+		.traffic_class = dest->traffic_class,
+		.sl = dest->sl,
+		.src_path_bits = dest->src_path_bits,
+		.static_rate = dest->static_rate,
+		.is_global = dest->is_global,
+		.port = dest->port_num,
+	};
+	memcpy(av->dgid, dest->dgid, sizeof(av->dgid));
+}
