@@ -3,6 +3,7 @@
  * Memory and addresses, beyond plain send, write and read: each verb seen to do what it says.
  *
  *	rdma-verbs DEVICE SUBJECT...	windows-2 windows-1 datagrams multicast regions
+ *	rdma-verbs DEVICE path-mtu	for guests alone: it crashes a host's own rxe
  *	rdma-verbs join ADDRESS		be a member of the group that multicast uses, so that the
  *					host's network loops back what is sent to it
  */
@@ -299,6 +300,64 @@ static void regions(void)
 	drop_end(&b);
 }
 
+/* --- attributes that a driver takes and cannot use */
+
+#define LONG 65520
+
+/* Both queue pairs to RTR with a path MTU; a write of LONG bytes if that is accepted. */
+static void try_mtu(unsigned int mtu)
+{
+	char *memory = aligned_alloc(SIZE, 2 * (LONG + SIZE) / SIZE * SIZE), step[64];
+	struct ibv_mr *mr = memory ? must_reg(&device, memory, 2 * LONG) : NULL;
+	struct end a, b;
+	struct ibv_qp_attr attr = {
+		.qp_state = IBV_QPS_RTR,
+		.path_mtu = mtu,
+		.max_dest_rd_atomic = 1,
+		.min_rnr_timer = 12,
+		.ah_attr = {.is_global = 1,
+			    .grh = {.dgid = device.gid,
+				    .sgid_index = device.gid_index,
+				    .hop_limit = 64},
+			    .port_num = 1},
+	};
+	const int mask = IBV_QP_STATE | IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN |
+			 IBV_QP_RQ_PSN | IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER;
+	int err;
+
+	make_end(&a, IBV_QPT_RC, 64, NULL);
+	make_end(&b, IBV_QPT_RC, 64, NULL);
+	must(to_init(a.qp), "to INIT");
+	must(to_init(b.qp), "to INIT");
+	attr.dest_qp_num = b.qp->qp_num;
+	err = ibv_modify_qp(a.qp, &attr, mask);
+	attr.dest_qp_num = a.qp->qp_num;
+	if (!err)
+		err = ibv_modify_qp(b.qp, &attr, mask);
+	snprintf(step, sizeof(step), "path MTU %u", mtu);
+	say_code(step, err);
+	if (!err) {
+		must(to_rts(a.qp), "to RTS");
+		must(to_rts(b.qp), "to RTS");
+		say("a long write",
+		    ibv_wc_status_str(do_rdma(a.qp, IBV_WR_RDMA_WRITE, (uintptr_t)memory, mr->lkey,
+					      (uintptr_t)memory + LONG, mr->rkey, LONG)
+					      .status));
+	}
+	drop_end(&a);
+	drop_end(&b);
+	ibv_dereg_mr(mr);
+	free(memory);
+}
+
+static void path_mtu(void)
+{
+	static const unsigned int mtus[] = {0, 1, 3, 5, 6, 0xff};
+
+	for (size_t i = 0; i < sizeof(mtus) / sizeof(mtus[0]); i++)
+		try_mtu(mtus[i]);
+}
+
 static int join(const char *address)
 {
 	struct ip_mreqn group = {0};
@@ -315,8 +374,13 @@ static int join(const char *address)
 int main(int argc, char **argv)
 {
 	static const struct subject subjects[] = {
-		{"windows-2", type_2},	  {"windows-1", type_1}, {"datagrams", datagrams},
-		{"multicast", multicast}, {"regions", regions},	 {NULL, NULL},
+		{"windows-2", type_2},
+		{"windows-1", type_1},
+		{"datagrams", datagrams},
+		{"multicast", multicast},
+		{"regions", regions},
+		{"path-mtu", path_mtu},
+		{NULL, NULL},
 	};
 
 	if (argc == 3 && !strcmp(argv[1], "join"))
