@@ -244,11 +244,35 @@ static struct bypass_memory *copy_map(const struct bypass_memory *mem)
 	return copy;
 }
 
+/*
+ * A buffer of several pieces is registered by mapping the pieces of the guest's file side by
+ * side. The VMM hears now that this cannot be done, not the guest at each registration.
+ */
+static int check_files(struct rdma_slice *s, const struct bypass_memory *mem)
+{
+	const struct bypass_memory_range *ranges;
+	unsigned int n = 0;
+
+	ranges = mem && !s->options.all_ram ? bypass_memory_ranges(mem, &n) : NULL;
+	for (unsigned int i = 0; i < n; i++)
+		if (ranges[i].fd < 0)
+			return bypass_fail(EINVAL,
+					   "%s needs guest RAM with a file behind it, and the RAM "
+					   "at "
+					   "%#llx has none (fd is -1): map it from a memfd",
+					   s->dev.name, (unsigned long long)ranges[i].gpa);
+	return 0;
+}
+
 static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass_memory *mem)
 {
 	struct rdma_slice *s = rdma_slice(dev);
-	struct bypass_memory *new = copy_map(mem), *old;
+	struct bypass_memory *new, *old;
+	int err = check_files(s, mem);
 
+	if (err)
+		return err;
+	new = copy_map(mem);
 	if (!new)
 		return bypass_fail(ENOMEM, "No memory for a memory map");
 	/* Not with lock: a command may hold it while it waits for the VMM that calls us. */

@@ -20,7 +20,7 @@
 
 #include <linux/kvm.h>
 
-#define FAKE_SLOTS  64
+#define FAKE_SLOTS  256
 #define FAKE_IRQFDS 4096
 #define FAKE_BELLS  32
 #define FAKE_GSIS   4096
@@ -64,7 +64,11 @@ static int fake_slot(const struct kvm_userspace_memory_region *r)
 	    r->guest_phys_addr + r->memory_size < r->guest_phys_addr ||
 	    (r->guest_phys_addr + r->memory_size) >> 52)
 		return fake_fail(EINVAL);
-	fake_kvm.wrong += fake_kvm.slots[r->slot].memory_size != 0;
+	/* A slot in use takes no other memory; to move one is nobody's wish here. */
+	if (fake_kvm.slots[r->slot].memory_size) {
+		fake_kvm.wrong += fake_kvm.slots[r->slot].userspace_addr == r->userspace_addr;
+		return fake_fail(EINVAL);
+	}
 	for (int i = 0; i < FAKE_SLOTS; i++) {
 		const struct kvm_userspace_memory_region *s = &fake_kvm.slots[i];
 

@@ -51,6 +51,7 @@ struct fake_slice {
 	uint32_t last_size;
 	uint64_t ram;	    /* bytes that it was told of */
 	int fail_memory;    /* an errno */
+	const char *event;  /* what it tells next: that it is dead, and this */
 	unsigned int few;   /* the host has no more vectors; 0: enough */
 	unsigned int wrong; /* calls outside the contract */
 };
@@ -185,6 +186,20 @@ static uint64_t fake_dma_bytes(struct bypass_slice *slice)
 	return fake_of(slice)->ram;
 }
 
+static int fake_event(struct bypass_slice *slice, struct bypass_event *event)
+{
+	struct fake_slice *f = fake_of(slice);
+	eventfd_t value;
+
+	eventfd_read(slice->event_fd, &value);
+	if (!f->event)
+		return 0;
+	event->kind = BYPASS_EVENT_DEAD;
+	strcpy(event->text, f->event);
+	f->event = NULL;
+	return 1;
+}
+
 static void fake_slice_close(struct bypass_slice *slice)
 {
 	struct fake_slice *f = fake_of(slice);
@@ -192,6 +207,7 @@ static void fake_slice_close(struct bypass_slice *slice)
 	if (f->window.hva)
 		munmap(f->window.hva, f->window.size);
 	close(f->kick.fd);
+	close(slice->event_fd);
 	free(f);
 }
 
@@ -206,6 +222,7 @@ static const struct bypass_slice_ops fake_slice_ops = {
 	.reset = fake_reset,
 	.interrupts = fake_interrupts,
 	.dma_bytes = fake_dma_bytes,
+	.event = fake_event,
 	.close = fake_slice_close,
 };
 
@@ -265,7 +282,7 @@ static inline struct fake_slice *fake_slice_open(void)
 	strcpy(f->slice.name, "fake");
 	f->slice.config_size = 4096;
 	f->slice.kvm_fd = -1;
-	f->slice.event_fd = -1;
+	f->slice.event_fd = eventfd(0, EFD_NONBLOCK);
 	f->slice.vectors[BYPASS_IRQ_INTX] = 1;
 	f->slice.vectors[BYPASS_IRQ_MSI] = FAKE_MSIS;
 	f->slice.vectors[BYPASS_IRQ_MSIX] = FAKE_VECTORS;

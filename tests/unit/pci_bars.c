@@ -266,10 +266,13 @@ static void test_ram(void **state)
 	assert_int_equal(bypass_vm_add_ram(t->vm, &more, true), -EEXIST);
 	put_bar0(t, more.gpa);
 	assert_null(fake_memory(more.gpa));
-	/* RAM cannot come where a BAR is. */
+	/* RAM cannot come where a BAR is, nor where one may be. */
+	more.gpa = 0x50000000;
+	put_bar0(t, more.gpa);
+	assert_int_equal(bypass_vm_add_ram(t->vm, &more, true), -EEXIST);
 	put_bar0(t, MMIO64);
 	more.gpa = MMIO64;
-	assert_int_equal(bypass_vm_add_ram(t->vm, &more, true), -EEXIST);
+	assert_int_equal(bypass_vm_add_ram(t->vm, &more, true), -EINVAL);
 	assert_int_equal(t->fake->ram, RAM_SIZE + 0x1000);
 	assert_int_equal(bypass_vm_unplug(t->vm, &t->fake->slice), 0);
 	assert_int_equal(t->fake->ram, 0);
@@ -282,6 +285,7 @@ static void test_vfio_device(void **state)
 	struct fake_slice *a = fake_slice_open(), *b = fake_slice_open();
 
 	a->slice.kvm_fd = b->slice.kvm_fd = 42;
+	strcpy(b->slice.name, "other");
 	assert_int_equal(bypass_vm_plug(t->vm, &a->slice, DEVFN + 8, -1), 0);
 	assert_int_equal(bypass_vm_plug(t->vm, &b->slice, DEVFN + 16, -1), 0);
 	assert_int_equal(fake_kvm.vfio_files, 1);

@@ -333,6 +333,37 @@ static void test_routes_of_the_vmm(void **state)
 	assert_int_equal(bypass_vm_plug(t->vm, &t->fake->slice, DEVFN, INTX_GSI), 0);
 }
 
+/* KVM takes 4,096 routes. A guest that asks for more loses its own vectors, and nothing else. */
+static void test_full_table(void **state)
+{
+	static struct kvm_irq_routing_entry own[FAKE_GSIS - 3];
+	const struct kvm_irq_routing_entry *r;
+	struct fake_vm *t = *state;
+	struct bypass_vm_event event;
+
+	for (unsigned int i = 0; i < FAKE_GSIS - 3; i++)
+		own[i] = (struct kvm_irq_routing_entry){
+			.gsi = INTX_GSI, .type = KVM_IRQ_ROUTING_IRQCHIP, .u.irqchip = {2, i % 24}};
+	assert_int_equal(bypass_vm_routes(t->vm, own, FAKE_GSIS - 3), 0);
+	decode(t, true);
+	for (unsigned int i = 0; i < FAKE_VECTORS; i++)
+		entry_write(t, i, APIC, 0x4020 + i, 0);
+	msix_control(t, PCI_MSIX_FLAGS_ENABLE);
+	assert_int_equal(fake_kvm.n_routes, FAKE_GSIS);
+	r = fake_route(t->fake->fds[BYPASS_IRQ_MSIX][2]);
+	assert_non_null(r);
+	assert_int_equal(r->u.msi.data, 0x4022);
+	assert_null(fake_route(t->fake->fds[BYPASS_IRQ_MSIX][3]));
+	assert_true(bypass_vm_event(t->vm, &event));
+	assert_non_null(strstr(event.what.text, "4096 interrupt routes"));
+	/* Changes of the others still go in. */
+	entry_write(t, 2, APIC, 0x4099, 0);
+	assert_int_equal(fake_route(t->fake->fds[BYPASS_IRQ_MSIX][2])->u.msi.data, 0x4099);
+	assert_int_equal(bypass_vm_routes(t->vm, own, 1), 0);
+	entry_write(t, 3, APIC, 0x4098, 0);
+	assert_int_equal(fake_route(t->fake->fds[BYPASS_IRQ_MSIX][3])->u.msi.data, 0x4098);
+}
+
 #define rule(test) cmocka_unit_test_setup_teardown(test, fake_vm_setup, fake_vm_teardown)
 
 int main(void)
@@ -348,6 +379,7 @@ int main(void)
 		rule(test_intx),
 		rule(test_no_resample),
 		rule(test_routes_of_the_vmm),
+		rule(test_full_table),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -184,7 +184,7 @@ static char *add_ram(struct test *t, uint64_t gpa, bool file)
 	assert_ptr_not_equal(range.hva, MAP_FAILED);
 	memset(range.hva, 7, range.size);
 	assert_int_equal(bypass_memory_add(t->g.guest.mem, &range), 0);
-	if (t->g.dev)
+	if (t->g.dev && file)
 		assert_int_equal(t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem), 0);
 	return range.hva;
 }
@@ -212,11 +212,14 @@ static void test_not_a_file(void **state)
 {
 	struct test *t = *state;
 	char *more = add_ram(t, HIGH, false);
-	const uint64_t one[] = {HIGH}, apart[] = {HIGH, HIGH + 2 * GUEST_PAGE};
+	const uint64_t one[] = {HIGH}, apart[] = {0, 2 * GUEST_PAGE};
 	struct bypass_rdma_mr mr;
 
-	assert_int_equal(reg(t, 0, GUEST_PAGE, one, 1, &mr), 0);
-	assert_int_equal(reg(t, 0, 2 * GUEST_PAGE, apart, 2, &mr), BYPASS_RDMA_E_UNSUPPORTED);
+	/* The VMM is told, and the former map holds. */
+	assert_int_equal(t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem), -EINVAL);
+	assert_non_null(strstr(bypass_error(), "memfd"));
+	assert_int_not_equal(reg(t, 0, GUEST_PAGE, one, 1, &mr), 0);
+	assert_int_equal(reg(t, 0, 2 * GUEST_PAGE, apart, 2, &mr), 0);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEREG_MR, mr.handle), 0);
 	munmap(more, 1 << 20);
 }

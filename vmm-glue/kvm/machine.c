@@ -54,6 +54,10 @@ int glue_machine_open(struct glue_machine *m, int vm_fd, const struct bypass_vm_
 {
 	int n_slots, n_gsis, err;
 
+#ifndef __x86_64__
+	return bypass_fail(EOPNOTSUPP, "vmm-glue serves x86-64 guests only: other interrupt "
+				       "controllers need routes that it does not know");
+#endif
 	for (unsigned int i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		int has = ioctl(vm_fd, KVM_CHECK_EXTENSION, needed[i].cap);
 
@@ -75,7 +79,9 @@ int glue_machine_open(struct glue_machine *m, int vm_fd, const struct bypass_vm_
 
 	*m = (struct glue_machine){
 		.fd = vm_fd,
-		.vfio = -1,
+		.vfio = config->kvm_vfio_fd > 0 ? config->kvm_vfio_fd : -1,
+		.vfio_theirs = config->kvm_vfio_fd > 0,
+		.routes_max = n_gsis,
 		.any_width = ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0,
 		/* An IOAPIC in user space sees the EOIs itself: KVM refuses to resample then. */
 		.resample = !config->split_irqchip &&
@@ -94,7 +100,7 @@ int glue_machine_open(struct glue_machine *m, int vm_fd, const struct bypass_vm_
 void glue_machine_close(struct glue_machine *m)
 {
 	glue_routes_close(m);
-	if (m->vfio >= 0)
+	if (m->vfio >= 0 && !m->vfio_theirs)
 		close(m->vfio);
 	free(m->gsis.taken);
 	free(m->slots.taken);

@@ -29,10 +29,12 @@ struct glue_ids {
  * struct glue_machine - a VM and what of it is in use
  * @fd: the VM's descriptor, not ours
  * @vfio: the KVM-VFIO device; -1 until the first slice that wants it
+ * @vfio_theirs: the VMM made it
  * @slots: memory slots
  * @gsis: for messages
  * @routes: what KVM shall have, the VMM's own entries first
  * @routes_room: entries that fit into @routes
+ * @routes_max: entries that KVM takes
  * @fixed: the VMM's own entries
  * @routes_changed: KVM does not have it yet
  * @resample: level-triggered irqfds work
@@ -41,10 +43,12 @@ struct glue_ids {
 struct glue_machine {
 	int fd;
 	int vfio;
+	bool vfio_theirs;
 	struct glue_ids slots;
 	struct glue_ids gsis;
 	struct kvm_irq_routing *routes;
 	uint32_t routes_room;
+	uint32_t routes_max;
 	uint32_t fixed;
 	bool routes_changed;
 	bool resample;
@@ -71,8 +75,10 @@ int glue_ids_take(struct glue_ids *ids, uint32_t *id);
 void glue_ids_give(struct glue_ids *ids, uint32_t id);
 
 /* slot.c */
-int glue_slot_add(struct glue_machine *m, uint64_t gpa, uint64_t size, void *hva, uint32_t *slot);
-void glue_slot_del(struct glue_machine *m, uint32_t slot);
+int glue_slot_take(struct glue_machine *m, uint32_t *slot);
+void glue_slot_give(struct glue_machine *m, uint32_t slot);
+int glue_slot_map(struct glue_machine *m, uint32_t slot, uint64_t gpa, uint64_t size, void *hva);
+void glue_slot_unmap(struct glue_machine *m, uint32_t slot);
 
 /* route.c: entries are collected here, and KVM gets the whole table at the commit */
 int glue_routes_open(struct glue_machine *m, const struct bypass_vm_config *config);
@@ -81,6 +87,7 @@ int glue_routes_fix(struct glue_machine *m, const struct kvm_irq_routing_entry *
 int glue_routes_change(struct glue_machine *m, const struct kvm_irq_routing_entry *routes,
 		       uint32_t n);
 int glue_route_set(struct glue_machine *m, uint32_t gsi, uint64_t address, uint32_t data);
+bool glue_gsi_is_pin(const struct glue_machine *m, uint32_t gsi);
 void glue_route_drop(struct glue_machine *m, uint32_t gsi);
 int glue_routes_commit(struct glue_machine *m);
 

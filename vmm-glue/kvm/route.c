@@ -114,6 +114,12 @@ int glue_route_set(struct glue_machine *m, uint32_t gsi, uint64_t address, uint3
 	    e->u.msi.data == data)
 		return 0;
 	if (!e) {
+		/* One too many, and KVM would refuse the table for all. */
+		if (m->routes->nr >= m->routes_max)
+			return bypass_fail(ENOSPC,
+					   "KVM takes %u interrupt routes, and %u of them are the "
+					   "VMM's own",
+					   m->routes_max, m->fixed);
 		err = routes_room(m, m->routes->nr + 1);
 		if (err)
 			return err;
@@ -126,6 +132,16 @@ int glue_route_set(struct glue_machine *m, uint32_t gsi, uint64_t address, uint3
 	};
 	m->routes_changed = true;
 	return 0;
+}
+
+/* Is it one of the VMM's, of a pin that a device can hold up? */
+bool glue_gsi_is_pin(const struct glue_machine *m, uint32_t gsi)
+{
+	for (uint32_t i = 0; i < m->fixed; i++)
+		if (m->routes->entries[i].gsi == gsi &&
+		    m->routes->entries[i].type == KVM_IRQ_ROUTING_IRQCHIP)
+			return true;
+	return false;
 }
 
 void glue_route_drop(struct glue_machine *m, uint32_t gsi)

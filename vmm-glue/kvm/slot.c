@@ -5,10 +5,15 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <bypass/error.h>
 
 #include "machine.h"
+
+/* Beside the local APICs: no RAM and no BAR, and whoever has a page there keeps it. */
+#define PROBE_GPA 0xfeff0000ull
 
 static int slot_set(struct glue_machine *m, uint32_t slot, uint64_t gpa, uint64_t size, void *hva)
 {
@@ -22,26 +27,62 @@ static int slot_set(struct glue_machine *m, uint32_t slot, uint64_t gpa, uint64_
 	return ioctl(m->fd, KVM_SET_USER_MEMORY_REGION, &region) < 0 ? -errno : 0;
 }
 
-int glue_slot_add(struct glue_machine *m, uint64_t gpa, uint64_t size, void *hva, uint32_t *slot)
+/*
+ * Is it the VMM's? KVM refuses (EINVAL) to put another page into a slot that is in use, and leaves
+ * it alone; EEXIST says that only the address is taken, by whatever slot.
+ */
+static int slot_probe(struct glue_machine *m, uint32_t slot)
 {
-	int err = glue_ids_take(&m->slots, slot);
+	uint64_t page = sysconf(_SC_PAGESIZE);
+	void *hva = mmap(NULL, page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	int err;
 
-	if (err)
+	if (hva == MAP_FAILED)
+		return bypass_fail(errno, "no page to look for free memory slots");
+	err = slot_set(m, slot, PROBE_GPA, page, hva);
+	if (!err)
+		slot_set(m, slot, 0, 0, NULL);
+	munmap(hva, page);
+	if (err != -EINVAL)
+		return 0;
+	return bypass_fail(EBUSY,
+			   "memory slot %u is in use by the VMM: set first_slot, now %u, above the "
+			   "highest slot that the VMM uses",
+			   slot, m->slots.first);
+}
+
+/* A number that nobody uses; nothing is mapped yet. */
+int glue_slot_take(struct glue_machine *m, uint32_t *slot)
+{
+	int err;
+
+	if (glue_ids_take(&m->slots, slot))
 		return bypass_fail(ENOSPC, "all %u memory slots from %u up are taken",
 				   m->slots.count, m->slots.first);
-	err = slot_set(m, *slot, gpa, size, hva);
-	if (err) {
+	err = slot_probe(m, *slot);
+	if (err)
 		glue_ids_give(&m->slots, *slot);
-		return bypass_fail(-err, "KVM refuses a memory slot for %#llx bytes at %#llx: %s",
-				   (unsigned long long)size, (unsigned long long)gpa,
+	return err;
+}
+
+void glue_slot_give(struct glue_machine *m, uint32_t slot)
+{
+	glue_ids_give(&m->slots, slot);
+}
+
+int glue_slot_map(struct glue_machine *m, uint32_t slot, uint64_t gpa, uint64_t size, void *hva)
+{
+	int err = slot_set(m, slot, gpa, size, hva);
+
+	if (err)
+		return bypass_fail(-err, "KVM refuses memory slot %u, %#llx bytes at %#llx: %s",
+				   slot, (unsigned long long)size, (unsigned long long)gpa,
 				   err == -EEXIST ? "another slot lies there" : strerror(-err));
-	}
 	return 0;
 }
 
-void glue_slot_del(struct glue_machine *m, uint32_t slot)
+/* Size 0 removes a slot, whatever else is said; it fails only for one that is not there. */
+void glue_slot_unmap(struct glue_machine *m, uint32_t slot)
 {
-	/* Size 0 removes a slot, whatever else is said; it fails only for one that is not there. */
 	slot_set(m, slot, 0, 0, NULL);
-	glue_ids_give(&m->slots, slot);
 }

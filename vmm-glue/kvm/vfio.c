@@ -34,8 +34,13 @@ void glue_vfio_add(struct glue_machine *m, int file)
 
 	if (m->vfio < 0) {
 		if (ioctl(m->fd, KVM_CREATE_DEVICE, &create) < 0) {
-			bypass_log(BYPASS_LOG_INFO, "KVM has no KVM-VFIO device: %s",
-				   strerror(errno));
+			bypass_log(BYPASS_LOG_WARN, "KVM cannot be told of VFIO descriptor %d: %s",
+				   file,
+				   errno == EBUSY || errno == EEXIST ? "the VMM has made the VM's "
+								       "KVM-VFIO device: give its "
+								       "descriptor to vmm-glue as "
+								       "kvm_vfio_fd"
+								     : strerror(errno));
 			return;
 		}
 		m->vfio = create.fd;

@@ -9,13 +9,8 @@
 #include <unistd.h>
 
 #include <bypass/error.h>
-#include <bypass/memory.h>
 
 #include "internal.h"
-
-/* IOAPIC, HPET and local APICs, which KVM or the VMM emulate there. */
-#define CHIPSET_FIRST 0xfec00000ull
-#define CHIPSET_LAST  0xfeffffffull
 
 #define PIO_SIZE 0x10000ull
 
@@ -148,10 +143,31 @@ int bars_cut(struct function *fn)
 	return err;
 }
 
+/* All slots that the BARs can ever need: none may be missing when the guest enables them. */
+int bars_slots(struct function *fn)
+{
+	for (unsigned int i = 0; i < BYPASS_BARS; i++) {
+		struct bar *bar = &fn->bars[i];
+
+		for (; bar->n_slots < bar->n_pieces; bar->n_slots++) {
+			int err = glue_slot_take(&fn->vm->machine, &bar->pieces[bar->n_slots].slot);
+
+			if (err)
+				return err;
+		}
+	}
+	return 0;
+}
+
 void bars_free(struct function *fn)
 {
-	for (unsigned int i = 0; i < BYPASS_BARS; i++)
-		free(fn->bars[i].pieces);
+	for (unsigned int i = 0; i < BYPASS_BARS; i++) {
+		struct bar *bar = &fn->bars[i];
+
+		while (bar->n_slots)
+			glue_slot_give(&fn->vm->machine, bar->pieces[--bar->n_slots].slot);
+		free(bar->pieces);
+	}
 }
 
 /* What the guest asks for: NOWHERE when the function does not decode. */
@@ -179,8 +195,7 @@ static bool overlaps(uint64_t a, uint64_t a_size, uint64_t b, uint64_t b_size)
 static const char *bar_obstacle(struct function *fn, unsigned int i, uint64_t at)
 {
 	const struct bypass_bar *b = &fn->slice->bars[i];
-	const struct bypass_memory_range *ram;
-	unsigned int n;
+	uint64_t end;
 
 	if (at > UINT64_MAX - b->size || (b->io && at > PIO_SIZE - b->size))
 		return "the address space ends before it";
@@ -192,15 +207,7 @@ static const char *bar_obstacle(struct function *fn, unsigned int i, uint64_t at
 			    overlaps(at, b->size, other->bars[j].at, other->slice->bars[j].size))
 				return "another BAR lies there";
 	}
-	if (b->io)
-		return NULL;
-	if (overlaps(at, b->size, CHIPSET_FIRST, CHIPSET_LAST - CHIPSET_FIRST + 1))
-		return "the interrupt controllers lie there";
-	ram = bypass_memory_ranges(fn->vm->memory, &n);
-	for (unsigned int r = 0; r < n; r++)
-		if (overlaps(at, b->size, ram[r].gpa, ram[r].size))
-			return "RAM lies there";
-	return NULL;
+	return b->io ? NULL : space_obstacle(fn->vm, at, b->size, &end);
 }
 
 static void doorbells_off(struct function *fn, unsigned int i, uint64_t at)
@@ -239,7 +246,7 @@ static void bar_unmap(struct function *fn, unsigned int i)
 
 	doorbells_off(fn, i, bar->at);
 	for (unsigned int p = 0; p < bar->n_pieces; p++) {
-		glue_slot_del(&fn->vm->machine, bar->pieces[p].slot);
+		glue_slot_unmap(&fn->vm->machine, bar->pieces[p].slot);
 		count(&fn->stats->window_bytes, -(int64_t)bar->pieces[p].size);
 	}
 	bar->at = NOWHERE;
@@ -254,8 +261,8 @@ static void bar_map(struct function *fn, unsigned int i, uint64_t at)
 	for (p = 0; p < bar->n_pieces && !obstacle; p++) {
 		struct piece *piece = &bar->pieces[p];
 
-		if (glue_slot_add(&fn->vm->machine, at + piece->offset, piece->size, piece->hva,
-				  &piece->slot)) {
+		if (glue_slot_map(&fn->vm->machine, piece->slot, at + piece->offset, piece->size,
+				  piece->hva)) {
 			obstacle = bypass_error();
 			break;
 		}
@@ -264,7 +271,7 @@ static void bar_map(struct function *fn, unsigned int i, uint64_t at)
 		remark(fn, "the guest puts BAR %u at %#llx, where it cannot be: %s", i,
 		       (unsigned long long)at, obstacle);
 		while (p)
-			glue_slot_del(&fn->vm->machine, bar->pieces[--p].slot);
+			glue_slot_unmap(&fn->vm->machine, bar->pieces[--p].slot);
 		return;
 	}
 	for (p = 0; p < bar->n_pieces; p++)

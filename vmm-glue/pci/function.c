@@ -47,6 +47,8 @@ int function_new(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn
 		err = msix_alloc(fn);
 	if (!err)
 		err = bars_cut(fn);
+	if (!err)
+		err = bars_slots(fn);
 	if (err) {
 		function_free(fn);
 		return err;

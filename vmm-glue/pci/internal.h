@@ -24,7 +24,7 @@ struct bypass_published;
  * @offset: in the BAR
  * @size: bytes
  * @hva: what lies there
- * @slot: its slot, while the BAR is mapped
+ * @slot: its slot, ours as long as the slice is plugged
  */
 struct piece {
 	uint64_t offset;
@@ -39,6 +39,7 @@ struct piece {
  * @at: where the guest reaches it now, or NOWHERE
  * @pieces: windows less the pages that must trap
  * @n_pieces: their number
+ * @n_slots: how many of them have a slot
  * @n_doorbells: how many of the slice's kicks KVM serves while it is mapped
  */
 struct bar {
@@ -46,6 +47,7 @@ struct bar {
 	uint64_t at;
 	struct piece *pieces;
 	unsigned int n_pieces;
+	unsigned int n_slots;
 	unsigned int n_doorbells;
 };
 
@@ -135,11 +137,29 @@ struct function {
 	unsigned int remarks;
 };
 
+#define EVENTS_MAX 32
+
+/**
+ * struct events - what the VMM has yet to be told
+ * @poll_fd: the descriptor that the VMM waits for: slices' event_fds, and @remark_fd
+ * @remark_fd: an eventfd, signalled while there are @remarks
+ * @remarks: our own, oldest first
+ * @n: their number
+ */
+struct events {
+	int poll_fd;
+	int remark_fd;
+	struct bypass_vm_event remarks[EVENTS_MAX];
+	unsigned int n;
+};
+
 /**
  * struct bypass_vm - see bypass/kvm.h
  * @lock: held by every public call
  * @machine: KVM's side
- * @config: as attached; routes are not kept here
+ * @config: as attached; routes and reserved spans are not kept here
+ * @reserved: a copy of the reserved spans
+ * @events: what the VMM is to be told
  * @memory: guest RAM
  * @ram_slots: memory slots of RAM that are ours
  * @n_ram_slots: their number
@@ -153,6 +173,8 @@ struct bypass_vm {
 	pthread_mutex_t lock;
 	struct glue_machine machine;
 	struct bypass_vm_config config;
+	struct bypass_span *reserved;
+	struct events events;
 	struct bypass_memory *memory;
 	uint32_t *ram_slots;
 	unsigned int n_ram_slots;
@@ -162,6 +184,18 @@ struct bypass_vm {
 	int page_fd;
 	char *page_path;
 };
+
+/* space.c */
+int space_init(struct bypass_vm *vm);
+int space_ram_check(const struct bypass_vm *vm, const struct bypass_memory_range *ram);
+const char *space_obstacle(const struct bypass_vm *vm, uint64_t at, uint64_t size, uint64_t *end);
+
+/* events.c */
+int events_open(struct bypass_vm *vm);
+void events_close(struct bypass_vm *vm);
+int events_add(struct function *fn);
+void events_remove(struct function *fn);
+void events_remark(struct function *fn, const char *text);
 
 /* remark.c */
 void remark(struct function *fn, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
@@ -201,6 +235,7 @@ void capabilities_show(struct function *fn, const uint8_t *host);
 /* bar.c */
 int bars_check(struct function *fn);
 int bars_cut(struct function *fn);
+int bars_slots(struct function *fn);
 void bars_free(struct function *fn);
 void bars_update(struct bypass_vm *vm);
 struct function *bar_find(struct bypass_vm *vm, uint64_t address, bool io, unsigned int *bar);

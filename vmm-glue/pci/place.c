@@ -41,7 +41,7 @@ static uint64_t place(struct function *fn, const struct bypass_span *span, uint6
 		if (at < span->base || at > end || end - at < size)
 			return 0;
 		next = home_conflict(fn->vm, fn, at, size, io);
-		if (!next)
+		if (!next && (io || !space_obstacle(fn->vm, at, size, &next)))
 			return at;
 		at = next;
 	}

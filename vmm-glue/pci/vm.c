@@ -12,6 +12,17 @@
 
 #include "internal.h"
 
+/* A first_slot that the VMM uses itself would be found out by the first slice. */
+static int slot_check(struct bypass_vm *vm)
+{
+	uint32_t slot;
+	int err = glue_slot_take(&vm->machine, &slot);
+
+	if (!err)
+		glue_slot_give(&vm->machine, slot);
+	return err;
+}
+
 int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct bypass_vm **result)
 {
 	struct bypass_vm *vm = calloc(1, sizeof(*vm));
@@ -27,17 +38,32 @@ int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct by
 		err = bypass_fail(ENOMEM, "no memory for the guest's memory map");
 		goto free;
 	}
-	err = stats_open(vm);
+	err = space_init(vm);
 	if (err)
 		goto memory;
-	err = glue_machine_open(&vm->machine, vm_fd, config);
+	err = stats_open(vm);
+	if (err)
+		goto space;
+	err = events_open(vm);
 	if (err)
 		goto stats;
+	err = glue_machine_open(&vm->machine, vm_fd, config);
+	if (err)
+		goto events;
+	err = slot_check(vm);
+	if (err)
+		goto machine;
 	*result = vm;
 	return 0;
 
+machine:
+	glue_machine_close(&vm->machine);
+events:
+	events_close(vm);
 stats:
 	stats_close(vm);
+space:
+	free(vm->reserved);
 memory:
 	bypass_memory_free(vm->memory);
 free:
@@ -112,6 +138,7 @@ static void unplug(struct bypass_vm *vm, struct function *fn)
 	memmove(&vm->functions[i], &vm->functions[i + 1],
 		(--vm->n_functions - i) * sizeof(vm->functions[0]));
 	multi_function(vm, fn->devfn);
+	events_remove(fn);
 	stats_end(fn);
 	function_free(fn);
 }
@@ -123,13 +150,27 @@ void bypass_vm_detach(struct bypass_vm *vm)
 	while (vm->n_functions)
 		unplug(vm, vm->functions[vm->n_functions - 1]);
 	while (vm->n_ram_slots)
-		glue_slot_del(&vm->machine, vm->ram_slots[--vm->n_ram_slots]);
+		glue_slot_unmap(&vm->machine, vm->ram_slots[--vm->n_ram_slots]);
 	free(vm->ram_slots);
 	glue_machine_close(&vm->machine);
+	events_close(vm);
 	stats_close(vm);
+	free(vm->reserved);
 	bypass_memory_free(vm->memory);
 	pthread_mutex_destroy(&vm->lock);
 	free(vm);
+}
+
+void bypass_vm_close(struct bypass_vm *vm)
+{
+	struct bypass_slice *slices[FUNCTIONS_MAX];
+	unsigned int n = vm ? vm->n_functions : 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		slices[i] = vm->functions[i]->slice;
+	bypass_vm_detach(vm);
+	while (n)
+		bypass_slice_close(slices[--n]);
 }
 
 /* Tell all slices of the memory map; the first @n of them on a way back. */
@@ -155,9 +196,14 @@ static int ram_slot(struct bypass_vm *vm, const struct bypass_memory_range *rang
 	if (!slots)
 		return bypass_fail(ENOMEM, "no memory for the VM's book-keeping");
 	vm->ram_slots = slots;
-	err = glue_slot_add(&vm->machine, range->gpa, range->size, range->hva,
-			    &slots[vm->n_ram_slots]);
-	if (!err)
+	err = glue_slot_take(&vm->machine, &slots[vm->n_ram_slots]);
+	if (err)
+		return err;
+	err = glue_slot_map(&vm->machine, slots[vm->n_ram_slots], range->gpa, range->size,
+			    range->hva);
+	if (err)
+		glue_slot_give(&vm->machine, slots[vm->n_ram_slots]);
+	else
 		vm->n_ram_slots++;
 	return err;
 }
@@ -168,7 +214,9 @@ int bypass_vm_add_ram(struct bypass_vm *vm, const struct bypass_memory_range *ra
 	int err;
 
 	pthread_mutex_lock(&vm->lock);
-	err = bypass_memory_add(vm->memory, range);
+	err = space_ram_check(vm, range);
+	if (!err)
+		err = bypass_memory_add(vm->memory, range);
 	if (err)
 		goto unlock;
 	err = memory_tell(vm, vm->n_functions, &told);
@@ -185,17 +233,46 @@ unlock:
 	return err;
 }
 
+/* Two slices of one function would fight over it. */
+static struct function *twin_of(struct bypass_vm *vm, const struct bypass_slice *slice)
+{
+	for (unsigned int i = 0; i < vm->n_functions; i++)
+		if (slice->kvm_fd >= 0 && vm->functions[i]->slice->kvm_fd >= 0 &&
+		    !strcmp(vm->functions[i]->slice->name, slice->name))
+			return vm->functions[i];
+	return function_of(vm, slice);
+}
+
+static int plug_check(struct bypass_vm *vm, const struct bypass_slice *slice, uint8_t devfn,
+		      int intx_gsi)
+{
+	struct function *other = function_at(vm, devfn);
+
+	if (other)
+		return bypass_fail(EEXIST, "%s cannot be plugged at %02x.%x: %s is there",
+				   slice->name, devfn >> 3, devfn & 7, other->slice->name);
+	other = twin_of(vm, slice);
+	if (other)
+		return bypass_fail(EEXIST, "%s is plugged already, at %02x.%x", slice->name,
+				   other->devfn >> 3, other->devfn & 7);
+	if (intx_gsi >= 0 && slice->vectors[BYPASS_IRQ_INTX] &&
+	    !glue_gsi_is_pin(&vm->machine, intx_gsi))
+		return bypass_fail(EINVAL,
+				   "%s cannot have GSI %d for its INTx: %s. Give the GSI of an "
+				   "IOAPIC's pin, or -1 for no INTx",
+				   slice->name, intx_gsi,
+				   (uint32_t)intx_gsi >= vm->config.first_gsi
+					   ? "those from first_gsi up are vmm-glue's own"
+					   : "the VMM's routes have no pin of an interrupt "
+					     "controller for it");
+	return 0;
+}
+
 static int plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn, int intx_gsi)
 {
 	struct function *fn;
 	int err;
 
-	if (function_at(vm, devfn))
-		return bypass_fail(EEXIST, "%s cannot be plugged at %02x.%x: %s is there",
-				   slice->name, devfn >> 3, devfn & 7,
-				   function_at(vm, devfn)->slice->name);
-	if (function_of(vm, slice))
-		return bypass_fail(EEXIST, "%s is plugged already", slice->name);
 	if (intx_gsi >= 0 && slice->vectors[BYPASS_IRQ_INTX] && !vm->machine.resample) {
 		bypass_log(BYPASS_LOG_INFO,
 			   "%s has no INTx in the guest: this KVM and its irqchip "
@@ -203,14 +280,17 @@ static int plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn,
 			   slice->name);
 		intx_gsi = -1;
 	}
-	err = function_new(vm, slice, devfn, intx_gsi, &fn);
+	err = plug_check(vm, slice, devfn, intx_gsi);
+	if (!err)
+		err = function_new(vm, slice, devfn, intx_gsi, &fn);
 	if (err)
 		return err;
 	err = slice->ops->set_memory(slice, vm->memory);
-	if (err) {
-		function_free(fn);
-		return err;
-	}
+	if (err)
+		goto free;
+	err = events_add(fn);
+	if (err)
+		goto memory;
 	if (slice->kvm_fd >= 0 && !vfio_shared(vm, fn))
 		glue_vfio_add(&vm->machine, slice->kvm_fd);
 	stats_begin(fn);
@@ -220,6 +300,12 @@ static int plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn,
 	function_command(fn);
 	irq_update(fn);
 	return 0;
+
+memory:
+	slice->ops->set_memory(slice, NULL);
+free:
+	function_free(fn);
+	return err;
 }
 
 int bypass_vm_plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn, int intx_gsi)
@@ -278,6 +364,16 @@ int bypass_vm_stats(struct bypass_vm *vm, struct bypass_slice *slice,
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return fn ? 0 : not_plugged(slice);
+}
+
+struct bypass_slice *bypass_vm_slice(struct bypass_vm *vm, unsigned int i)
+{
+	struct bypass_slice *slice;
+
+	pthread_mutex_lock(&vm->lock);
+	slice = i < vm->n_functions ? vm->functions[i]->slice : NULL;
+	pthread_mutex_unlock(&vm->lock);
+	return slice;
 }
 
 bool bypass_vm_pci(struct bypass_vm *vm, uint8_t devfn, uint32_t offset, void *data, uint32_t size,

@@ -6,6 +6,9 @@
  * passes on three kinds of exit: config-space accesses, MMIO and (for devices
  * with I/O ports) PIO. The rest is done here: BARs, memory slots, MSI-X, routes,
  * irqfds, reset. There is no thread; calls may come from any vCPU's thread.
+ *
+ * Guests are x86-64. What other architectures need, their interrupt controllers above
+ * all, belongs into vmm-glue/kvm (route.c and irqfd.c); elsewhere bypass_vm_attach() refuses.
  */
 #ifndef BYPASS_KVM_H
 #define BYPASS_KVM_H
@@ -13,6 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <bypass/event.h>
 #include <bypass/memory.h>
 #include <bypass/slice.h>
 
@@ -20,6 +24,7 @@
 extern "C" {
 #endif
 
+struct kvm_cpuid2;
 struct kvm_irq_routing_entry;
 
 /**
@@ -40,7 +45,8 @@ struct bypass_span {
 /**
  * struct bypass_vm_config - what of a VM's numbers and addresses vmm-glue may use
  * @first_slot: first KVM memory slot for vmm-glue, which takes as many as it needs
- *	from there up; the VMM keeps to those below
+ *	from there up: one for each part of a BAR that is mapped, and for RAM that it is
+ *	asked to map. The VMM keeps to those below
  * @first_gsi: likewise for the GSIs of MSI and MSI-X; above the IOAPIC's pins
  * @routes: the VMM's own interrupt routes (KVM replaces the whole table at once);
  *	copied, and changed later by bypass_vm_routes(). NULL for the default of
@@ -48,8 +54,15 @@ struct bypass_span {
  * @n_routes: how many
  * @split_irqchip: the VM runs with KVM_CAP_SPLIT_IRQCHIP: NULL @routes then means none
  * @mmio32: guest-physical addresses below 4 GiB for BARs; clear of RAM
- * @mmio64: the same above 4 GiB for 64-bit BARs; may be empty
+ * @mmio64: the same above 4 GiB for 64-bit BARs; may be empty. bypass_vm_mmio64() fills it
  * @pio: I/O ports for BARs; may be empty
+ * @reserved: guest-physical addresses that the VMM emulates itself, where no BAR may lie,
+ *	at first or moved by the guest; copied. The interrupt controllers' are known
+ * @n_reserved: how many
+ * @phys_bits: width of the guest's physical addresses, as its CPUID says
+ *	(0x80000008, EAX bits 7:0); 0 for the host's
+ * @kvm_vfio_fd: the VM's KVM-VFIO device when the VMM has made one (KVM has one a VM); stays
+ *	the VMM's. 0: there is none, and vmm-glue makes it when a slice needs it
  *
  * BARs are placed there when a slice is plugged, so that a guest can run without
  * firmware; the guest may place them anew. With all three empty, BARs stay
@@ -64,7 +77,24 @@ struct bypass_vm_config {
 	struct bypass_span mmio32;
 	struct bypass_span mmio64;
 	struct bypass_span pio;
+	const struct bypass_span *reserved;
+	unsigned int n_reserved;
+	unsigned int phys_bits;
+	int kvm_vfio_fd;
 };
+
+/**
+ * bypass_vm_mmio64() - the usual place for 64-bit BARs
+ * @cpuid: what the VMM gives its vCPUs (KVM_SET_CPUID2)
+ * @config: its phys_bits and mmio64 are set
+ *
+ * The span begins in the middle of what the guest can address, and ends at three quarters
+ * of that; of more than 46 bits, what Linux guests can use with 4-level page tables counts. A
+ * guest with RAM up there needs another place.
+ *
+ * Return: 0; -EINVAL (@cpuid has no leaf 0x80000008, or that says less than 33 bits).
+ */
+int bypass_vm_mmio64(const struct kvm_cpuid2 *cpuid, struct bypass_vm_config *config);
 
 /**
  * bypass_vm_attach() - begin
@@ -73,7 +103,9 @@ struct bypass_vm_config {
  * @config: copied
  * @vm: set to the result, to be given to bypass_vm_detach()
  *
- * Return: 0; -EINVAL; -EOPNOTSUPP (the text names the KVM capability that lacks).
+ * Return: 0; -EINVAL (a number or a span that cannot be: the text says which and why);
+ * -EBUSY (memory slot @config.first_slot is in use); -EOPNOTSUPP (the text names the KVM
+ * capability that lacks, or this host is no x86-64).
  */
 int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct bypass_vm **vm);
 
@@ -84,6 +116,14 @@ int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct by
  * The slices themselves stay open; they are the caller's to close.
  */
 void bypass_vm_detach(struct bypass_vm *vm);
+
+/**
+ * bypass_vm_close() - bypass_vm_detach(), then close the slices that were plugged
+ * @vm: from bypass_vm_attach(), or NULL
+ *
+ * Address spaces of function slices stay the caller's to free.
+ */
+void bypass_vm_close(struct bypass_vm *vm);
 
 /**
  * bypass_vm_routes() - the VMM's own interrupt routes have changed
@@ -108,7 +148,8 @@ int bypass_vm_routes(struct bypass_vm *vm, const struct kvm_irq_routing_entry *r
  *
  * Every slice that is plugged, or will be, can do DMA there from now on.
  *
- * Return: 0; as bypass_memory_add(); or why a slice could not map it (memlock: the
+ * Return: 0; -EINVAL (it overlaps mmio32, mmio64 or a reserved span); as
+ * bypass_memory_add(); or why a slice could not map it (memlock: the
  * text says how much is needed, how much is allowed, and how to raise it).
  */
 int bypass_vm_add_ram(struct bypass_vm *vm, const struct bypass_memory_range *range,
@@ -124,8 +165,10 @@ int bypass_vm_add_ram(struct bypass_vm *vm, const struct bypass_memory_range *ra
  *
  * The guest's function 0 of a device says that there are more when there are.
  *
- * Return: 0; -EEXIST (@devfn is taken), -ENOSPC (no room for its BARs), or what
- * KVM or the slice said.
+ * Return: 0; -EEXIST (@devfn is taken, or the same function is plugged), -ENOSPC (no room
+ * for its BARs, or no memory slot), -EINVAL (@intx_gsi is no pin of an interrupt
+ * controller), -EBUSY (a memory slot is the VMM's), or what KVM or the slice said: an RDMA
+ * slice wants RAM with a descriptor behind it.
  */
 int bypass_vm_plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn, int intx_gsi);
 
@@ -137,6 +180,46 @@ int bypass_vm_plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t dev
  * Return: 0, or -ENOENT.
  */
 int bypass_vm_unplug(struct bypass_vm *vm, struct bypass_slice *slice);
+
+/**
+ * bypass_vm_slice() - the slices that are plugged, one by one
+ * @vm: the VM
+ * @i: 0, 1, …, in the order in which they were plugged
+ *
+ * Return: a slice, or NULL when there are no more.
+ */
+struct bypass_slice *bypass_vm_slice(struct bypass_vm *vm, unsigned int i);
+
+/**
+ * struct bypass_vm_event - something that a VMM should know of one of its slices
+ * @slice: plugged when bypass_vm_event() returned it
+ * @what: what has happened
+ */
+struct bypass_vm_event {
+	struct bypass_slice *slice;
+	struct bypass_event what;
+};
+
+/**
+ * bypass_vm_event_fd() - how to wait for events of any slice of a VM
+ * @vm: the VM
+ *
+ * Return: a descriptor for poll(2), readable when bypass_vm_event() has something. It is
+ * the VM's: not to be read, and gone with bypass_vm_detach().
+ */
+int bypass_vm_event_fd(const struct bypass_vm *vm);
+
+/**
+ * bypass_vm_event() - take the next event
+ * @vm: the VM
+ * @event: filled
+ *
+ * Does not wait. A guest can provoke remarks: of one slice at most 16 are told until
+ * bypass_vm_reset(), and those of slices that were unplugged are dropped.
+ *
+ * Return: whether there was one.
+ */
+bool bypass_vm_event(struct bypass_vm *vm, struct bypass_vm_event *event);
 
 /**
  * bypass_vm_pci() - answer an access to PCI config space
