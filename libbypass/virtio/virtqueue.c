@@ -81,16 +81,35 @@ static int broken(struct bypass_virtqueue *vq, const char *why)
 	return bypass_fail(EPROTO, "The driver broke a virtqueue: %s", why);
 }
 
+/* Copy between @data and guest RAM, which may go on in a range that lies next to the first. */
+static bool copy_ram(const struct bypass_memory *mem, uint64_t gpa, char *data, uint64_t size,
+		     bool to_guest)
+{
+	while (size) {
+		const struct bypass_memory_range *r = bypass_memory_find(mem, gpa, 1);
+		uint64_t at, n;
+
+		if (!r)
+			return false;
+		at = gpa - r->gpa;
+		n = r->size - at < size ? r->size - at : size;
+		if (to_guest)
+			memcpy((char *)r->hva + at, data, n);
+		else
+			memcpy(data, (char *)r->hva + at, n);
+		gpa += n;
+		data += n;
+		size -= n;
+	}
+	return true;
+}
+
 /* Copy one descriptor of a table, so that what is checked is what is used. */
 static bool copy_desc(const struct bypass_memory *mem, uint64_t table, uint32_t index,
 		      struct vring_desc *desc)
 {
-	const struct vring_desc *from =
-		bypass_memory_hva(mem, table + index * sizeof(*from), sizeof(*from));
-
-	if (!from)
+	if (!copy_ram(mem, table + index * sizeof(*desc), (char *)desc, sizeof(*desc), false))
 		return false;
-	memcpy(desc, from, sizeof(*desc));
 	atomic_signal_fence(memory_order_seq_cst);
 	desc->addr = le64toh(desc->addr);
 	desc->len = le32toh(desc->len);
@@ -219,7 +238,6 @@ static int copy_parts(const struct bypass_chain *chain, const struct bypass_memo
 	for (unsigned int i = first; i < last && size; i++) {
 		uint64_t part = chain->part[i].size;
 		size_t n;
-		void *hva;
 
 		if (offset >= part) {
 			offset -= part;
@@ -227,15 +245,10 @@ static int copy_parts(const struct bypass_chain *chain, const struct bypass_memo
 		}
 		n = part - offset < size ? part - offset : size;
 		/* gpa + offset may wrap around: the result is then in no range, or it is RAM. */
-		hva = bypass_memory_hva(mem, chain->part[i].gpa + offset, n);
-		if (!hva)
+		if (!copy_ram(mem, chain->part[i].gpa + offset, data, n, to_guest))
 			return bypass_fail(
 				EFAULT, "A descriptor's buffer, %#llx + %#llx, is not RAM",
 				(unsigned long long)chain->part[i].gpa, (unsigned long long)part);
-		if (to_guest)
-			memcpy(hva, data, n);
-		else
-			memcpy(data, hva, n);
 		data += n;
 		size -= n;
 		offset = 0;

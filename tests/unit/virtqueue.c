@@ -262,6 +262,40 @@ static void test_buffer_elsewhere(void **state)
 	assert_false(t->vq.broken);
 }
 
+/* RAM that goes on in another range, at another address of ours, is RAM. */
+static void test_adjacent_ranges(void **state)
+{
+	struct test *t = *state;
+	struct bypass_memory_range first =
+		bypass_memory_ranges(t->guest.mem, &(unsigned int){0})[0];
+	struct bypass_memory_range second = first;
+	struct bypass_memory *mem = bypass_memory_new();
+	const uint64_t edge = t->data + 8;
+	char text[16] = "";
+
+	/* The second half of the page, in a second mapping; the first lacks it. */
+	first.size = (edge & ~4095ull);
+	second.gpa = second.offset = first.size;
+	second.size -= first.size;
+	second.hva = mmap(NULL, second.size, PROT_READ | PROT_WRITE, MAP_SHARED, second.fd,
+			  second.offset);
+	assert_ptr_not_equal(second.hva, MAP_FAILED);
+	assert_int_equal(bypass_memory_add(mem, &first), 0);
+	assert_int_equal(bypass_memory_add(mem, &second), 0);
+
+	memcpy(t->guest.ram + first.size - 5, "hello, world", 13);
+	guest_desc(&t->queue, 0, first.size - 5, 13, VRING_DESC_F_NEXT, 1);
+	guest_desc(&t->queue, 1, first.size - 2, 4, VRING_DESC_F_WRITE, 0);
+	guest_avail(&t->queue, 0);
+	assert_int_equal(bypass_virtqueue_pop(&t->vq, mem, &t->chain), 1);
+	assert_int_equal(bypass_chain_read(&t->chain, mem, 0, text, 13), 0);
+	assert_string_equal(text, "hello, world");
+	assert_int_equal(bypass_chain_write(&t->chain, mem, 0, "abcd", 4), 0);
+	assert_memory_equal(t->guest.ram + first.size - 2, "abcd", 4);
+	bypass_memory_free(mem);
+	munmap(second.hva, second.size);
+}
+
 static void test_ram_goes(void **state)
 {
 	struct test *t = *state;
@@ -295,6 +329,7 @@ int main(void)
 		TEST(test_too_much),
 		TEST(test_buffer_elsewhere),
 		TEST(test_ram_goes),
+		TEST(test_adjacent_ranges),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
