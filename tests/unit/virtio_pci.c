@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <bypass/log.h>
 #include <bypass/kvm.h>
 #include <bypass/virtio-pci.h>
 
@@ -498,6 +499,53 @@ static void test_config_change(void **state)
 	assert_int_equal(common_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0);
 }
 
+/* As kexec does it: what the old kernel gave the device must not be written any more. */
+static void test_bus_master(void **state)
+{
+	struct test *t = *state;
+	unsigned int resets;
+
+	go(t);
+	assert_true(t->d->started[0]);
+	resets = t->d->resets;
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	assert_int_equal(t->d->resets, resets + 1);
+	assert_false(t->d->started[0]);
+	assert_int_equal(common_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0x4b);
+	/* On again, nothing runs by itself; what a driver does then is to reset. */
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_false(t->d->started[0]);
+	go(t);
+	assert_true(t->d->started[0]);
+	assert_int_equal(common_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0x0f);
+	/* Other bits of the register do not matter. */
+	resets = t->d->resets;
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	assert_int_equal(t->d->resets, resets);
+}
+
+static void count_line(void *opaque, enum bypass_log_level level, const char *text)
+{
+	(void)level;
+	(void)text;
+	++*(unsigned int *)opaque;
+}
+
+/* A driver that fails as often as it can does not fill the log. */
+static void test_log_is_bounded(void **state)
+{
+	struct test *t = *state;
+	unsigned int lines = 0;
+
+	bypass_log_set(count_line, &lines);
+	t->d->refuse_queues = true;
+	for (unsigned int i = 0; i < 1000; i++)
+		go(t);
+	bypass_log_set(NULL, NULL);
+	assert_int_equal(lines, 16);
+}
+
 /* What the device tells is the slice's to tell. */
 static void test_event(void **state)
 {
@@ -563,7 +611,7 @@ static void test_access_by_config_space(void **state)
 	eventfd_t n;
 
 	go(t);
-	cfg_write(t, PCI_COMMAND, 2, 0);
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MASTER);
 	access_point(t, 0, t->common + VIRTIO_PCI_COMMON_NUMQ, 2);
 	assert_int_equal(cfg_read(t, t->access + 16, 2), QUEUES);
 	access_point(t, 0, t->config, 4);
@@ -583,7 +631,7 @@ static void test_access_by_config_space(void **state)
 	cfg_write(t, t->access + VIRTIO_PCI_CAP_CFG_TYPE, 1, 1);
 	assert_int_equal(cfg_read(t, t->access + VIRTIO_PCI_CAP_CFG_TYPE, 1),
 			 VIRTIO_PCI_CAP_PCI_CFG);
-	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	assert_int_equal(common_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0x0f);
 }
 
@@ -654,6 +702,8 @@ int main(void)
 		rule(test_config),
 		rule(test_config_change),
 		rule(test_event),
+		rule(test_bus_master),
+		rule(test_log_is_bounded),
 		rule(test_queue_refused),
 		rule(test_shm),
 		rule(test_late_vector),

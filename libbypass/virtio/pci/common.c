@@ -98,9 +98,12 @@ static int queue_fd(struct virtio_pci *v, const struct queue *q)
 
 static void lost(struct virtio_pci *v, const char *what, unsigned int queue)
 {
-	bypass_log(BYPASS_LOG_WARN, "%s: queue %u cannot be %s: %s", v->slice.name, queue, what,
-		   bypass_error());
 	carrier_needs_reset(v);
+	/* The driver can have this as often as it likes. */
+	if (v->remarks == REMARKS_MAX)
+		return;
+	bypass_log(BYPASS_LOG_WARN, "%s: queue %u cannot be %s: %s%s", v->slice.name, queue, what,
+		   bypass_error(), ++v->remarks == REMARKS_MAX ? " (the last such remark)" : "");
 }
 
 static void queue_start(struct virtio_pci *v, unsigned int i)
@@ -199,6 +202,22 @@ void common_reset(struct virtio_pci *v)
 	v->status = 0;
 	v->isr = 0;
 	v->config_vector = NO_VECTOR;
+	pthread_mutex_unlock(&v->lock);
+}
+
+/*
+ * No more DMA: as after a reset, but the driver did not ask for one. It finds that out by the
+ * status.
+ */
+void common_stop(struct virtio_pci *v)
+{
+	uint8_t status = status_now(v);
+
+	if (!(status & VIRTIO_CONFIG_S_DRIVER_OK))
+		return;
+	common_reset(v);
+	pthread_mutex_lock(&v->lock);
+	v->status = (status & ~VIRTIO_CONFIG_S_DRIVER_OK) | VIRTIO_CONFIG_S_NEEDS_RESET;
 	pthread_mutex_unlock(&v->lock);
 }
 

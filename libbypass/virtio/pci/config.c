@@ -116,13 +116,34 @@ int virtio_config_read(struct bypass_slice *slice, uint32_t offset, void *data, 
 	return 0;
 }
 
+/*
+ * A device that is no bus master any more does no DMA. It cannot go on later either: what the
+ * driver gave it may be another kernel's by then (kexec).
+ */
+static void command_write(struct virtio_pci *v, uint16_t command)
+{
+	uint16_t before;
+
+	memcpy(&before, v->config + PCI_COMMAND, 2);
+	put(v, PCI_COMMAND, 2, command & (PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
+	if (before & ~command & PCI_COMMAND_MASTER)
+		common_stop(v);
+}
+
 int virtio_config_write(struct bypass_slice *slice, uint32_t offset, const void *data,
 			uint32_t size)
 {
 	struct virtio_pci *v = (struct virtio_pci *)slice;
 	uint32_t bar = v->access + VIRTIO_PCI_CAP_BAR, at, n;
 
-	/* The driver may write the place and the data of the access, and nothing else. */
+	if (offset == PCI_COMMAND && size >= 2) {
+		uint16_t command;
+
+		memcpy(&command, data, 2);
+		command_write(v, command);
+		return 0;
+	}
+	/* Else the driver may write the place and the data of the access, and nothing else. */
 	for (uint32_t i = 0; i < size; i++) {
 		uint32_t byte = offset + i;
 

@@ -29,6 +29,7 @@
 #define QUEUES_MAX  1024
 #define NO_VECTOR   0xffff
 #define CONFIG_SIZE 256
+#define REMARKS_MAX 16
 
 /**
  * struct queue - a virtqueue as the driver sets it up
@@ -68,6 +69,7 @@ struct queue {
  * @queues: they
  * @n_vectors: MSI-X vectors
  * @ram: bytes of guest memory that the device knows
+ * @remarks: how often the log was told of a queue that failed
  * @lock: protects what follows, which the device's own threads touch too; never held
  *	while the device is called
  * @status: device status
@@ -91,6 +93,7 @@ struct virtio_pci {
 	struct queue *queues;
 	unsigned int n_vectors;
 	uint64_t ram;
+	unsigned int remarks;
 	pthread_mutex_t lock;
 	uint8_t status;
 	uint8_t generation;
@@ -109,6 +112,7 @@ int virtio_config_write(struct bypass_slice *slice, uint32_t offset, const void 
 void common_read(struct virtio_pci *v, uint32_t offset, void *data, uint32_t size);
 void common_write(struct virtio_pci *v, uint32_t offset, const void *data, uint32_t size);
 void common_reset(struct virtio_pci *v);
+void common_stop(struct virtio_pci *v);
 void queues_call(struct virtio_pci *v, unsigned int first, unsigned int end);
 
 /* carrier.c */
