@@ -26,10 +26,7 @@
 struct bypass_memory {
 	struct bypass_memory_range *ranges;
 	unsigned int count;
-	/* what bypass_memory_alloc() made; @ram is NULL when it made nothing */
-	void *ram;
-	uint64_t ram_size;
-	int ram_fd;
+	struct bypass_memory_range ram; /* what bypass_memory_alloc() made; hva NULL: nothing */
 };
 
 struct bypass_memory *bypass_memory_new(void)
@@ -40,7 +37,6 @@ struct bypass_memory *bypass_memory_new(void)
 		bypass_fail(ENOMEM, "no memory for a guest memory map");
 		return NULL;
 	}
-	mem->ram_fd = -1;
 	return mem;
 }
 
@@ -48,10 +44,7 @@ void bypass_memory_free(struct bypass_memory *mem)
 {
 	if (!mem)
 		return;
-	if (mem->ram)
-		munmap(mem->ram, mem->ram_size);
-	if (mem->ram_fd >= 0)
-		close(mem->ram_fd);
+	bypass_ram_free(&mem->ram);
 	free(mem->ranges);
 	free(mem);
 }
@@ -216,12 +209,17 @@ static void advise_huge(void *ram, uint64_t size)
 					    "> " SHARED_THP "' allows them");
 }
 
-static int ram_make(struct bypass_memory *mem, uint64_t size, bool hugepages)
+int bypass_ram_alloc(uint64_t size, bool hugepages, struct bypass_memory_range *range)
 {
 	unsigned int flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	void *ram;
 	int fd, err;
 
+	if (!size || size % HUGE_SIZE || size > INT64_MAX)
+		return bypass_fail(EINVAL,
+				   "a guest cannot have %llu bytes of RAM: it must be a multiple "
+				   "of 2 MiB, and not 0",
+				   (unsigned long long)size);
 	fd = memfd_create("guest-ram", flags | (hugepages ? MFD_HUGETLB | MFD_HUGE_2MB : 0));
 	if (fd < 0)
 		return fail_ram(errno, size, hugepages);
@@ -241,53 +239,48 @@ static int ram_make(struct bypass_memory *mem, uint64_t size, bool hugepages)
 	}
 	if (!hugepages)
 		advise_huge(ram, size);
-	mem->ram = ram;
-	mem->ram_size = size;
-	mem->ram_fd = fd;
+	*range = (struct bypass_memory_range){.size = size, .hva = ram, .fd = fd};
 	return 0;
 close:
 	close(fd);
 	return err;
 }
 
-static void ram_drop(struct bypass_memory *mem)
+void bypass_ram_free(struct bypass_memory_range *range)
 {
-	munmap(mem->ram, mem->ram_size);
-	close(mem->ram_fd);
-	mem->ram = NULL;
-	mem->ram_fd = -1;
-	mem->count = 0;
+	if (!range->hva)
+		return;
+	munmap(range->hva, range->size);
+	close(range->fd);
+	range->hva = NULL;
+	range->fd = -1;
 }
 
 int bypass_memory_alloc(struct bypass_memory *mem, uint64_t size, bool hugepages)
 {
 	uint64_t low = size < BYPASS_MEMORY_HOLE ? size : BYPASS_MEMORY_HOLE;
-	struct bypass_memory_range range = {.gpa = 0};
+	struct bypass_memory_range range;
 	int err;
 
-	if (!size || size % HUGE_SIZE || size > INT64_MAX)
-		return bypass_fail(EINVAL,
-				   "a guest cannot have %llu bytes of RAM: it must be a multiple "
-				   "of 2 MiB, and not 0",
-				   (unsigned long long)size);
-	if (mem->count || mem->ram)
+	if (mem->count || mem->ram.hva)
 		return bypass_fail(EBUSY, "guest RAM was asked for, but the map is not empty");
 
-	err = ram_make(mem, size, hugepages);
+	err = bypass_ram_alloc(size, hugepages, &mem->ram);
 	if (err)
 		return err;
+	range = mem->ram;
 	range.size = low;
-	range.hva = mem->ram;
-	range.fd = mem->ram_fd;
 	err = bypass_memory_add(mem, &range);
 	if (!err && size > low) {
 		range.gpa = BYPASS_MEMORY_HIGH;
 		range.size = size - low;
-		range.hva = (char *)mem->ram + low;
+		range.hva = (char *)mem->ram.hva + low;
 		range.offset = low;
 		err = bypass_memory_add(mem, &range);
 	}
-	if (err)
-		ram_drop(mem);
+	if (err) {
+		mem->count = 0;
+		bypass_ram_free(&mem->ram);
+	}
 	return err;
 }

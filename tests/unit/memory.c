@@ -214,13 +214,41 @@ static void test_alloc_refused(void **state)
 	bypass_memory_free(mem);
 }
 
+/* Two pieces of one file around a hole of the VMM's own. */
+static void test_ram(void **state)
+{
+	struct bypass_memory *mem = bypass_memory_new();
+	struct bypass_memory_range ram = {0}, high;
+
+	(void)state;
+	bypass_ram_free(&ram);
+	assert_int_equal(bypass_ram_alloc(4096, false, &ram), -EINVAL);
+	assert_int_equal(bypass_ram_alloc(4 << 20, false, &ram), 0);
+	assert_int_equal((uintptr_t)ram.hva % (2 << 20), 0);
+	assert_true(ram.gpa == 0 && ram.offset == 0 && ram.size == 4 << 20);
+	assert_int_equal(ftruncate(ram.fd, 0), -1);
+	high = ram;
+	high.gpa = 1ull << 32;
+	high.offset = high.size = 2 << 20;
+	high.hva = (char *)ram.hva + high.offset;
+	ram.size = 2 << 20;
+	assert_int_equal(bypass_memory_add(mem, &ram), 0);
+	assert_int_equal(bypass_memory_add(mem, &high), 0);
+	*(char *)bypass_memory_hva(mem, 1ull << 32, 1) = 7;
+	assert_int_equal(((char *)ram.hva)[2 << 20], 7);
+	bypass_memory_free(mem);
+	ram.size = 4 << 20;
+	bypass_ram_free(&ram);
+	assert_null(ram.hva);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_order),	      cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_bad_ranges),    cmocka_unit_test(test_find),
 		cmocka_unit_test(test_alloc_small),   cmocka_unit_test(test_alloc_hole),
-		cmocka_unit_test(test_alloc_refused),
+		cmocka_unit_test(test_alloc_refused), cmocka_unit_test(test_ram),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,26 @@ void bypass_memory_free(struct bypass_memory *mem);
 int bypass_memory_alloc(struct bypass_memory *mem, uint64_t size, bool hugepages);
 
 /**
+ * bypass_ram_alloc() - RAM for a VMM that lays out its guest's address space itself
+ * @size: bytes, a multiple of 2 MiB
+ * @hugepages: as of bypass_memory_alloc()
+ * @range: filled, with gpa and offset 0; to be given to bypass_ram_free()
+ *
+ * One sealed memfd, mapped shared at a 2 MiB boundary and advised for huge pages. A VMM with a
+ * hole below 4 GiB adds it in two pieces: copies of @range with gpa, size, hva and offset
+ * of each.
+ *
+ * Return: 0; -EINVAL; -ENOMEM, as bypass_memory_alloc().
+ */
+int bypass_ram_alloc(uint64_t size, bool hugepages, struct bypass_memory_range *range);
+
+/**
+ * bypass_ram_free() - give RAM back
+ * @range: from bypass_ram_alloc(); one that is all zero is left alone
+ */
+void bypass_ram_free(struct bypass_memory_range *range);
+
+/**
  * bypass_memory_add() - add RAM that the VMM made itself
  * @mem: the map
  * @range: what to add; copied. The VMM keeps the memory and the descriptor, and

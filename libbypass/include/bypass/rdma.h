@@ -14,6 +14,7 @@
 extern "C" {
 #endif
 
+struct bypass_slice;
 struct bypass_virtio_device;
 
 /**
@@ -156,6 +157,16 @@ int bypass_rdma_parse(const char *text, struct bypass_rdma_options *options);
  * or what the kernel said.
  */
 int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_virtio_device **dev);
+
+/**
+ * bypass_rdma_slice_open() - a slice for a VMM that has no virtio of its own
+ * @text: as for bypass_rdma_parse()
+ * @slice: set to the device under the virtio-pci transport; to be plugged like any slice, and
+ *	given to bypass_slice_close()
+ *
+ * Return: 0, or as bypass_rdma_parse(), bypass_rdma_open() and bypass_virtio_pci_new().
+ */
+int bypass_rdma_slice_open(const char *text, struct bypass_slice **slice);
 
 /**
  * struct bypass_rdma_stats - what a slice has done since it was opened, and holds now

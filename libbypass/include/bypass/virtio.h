@@ -165,6 +165,12 @@ struct bypass_virtio_device {
 	int event_fd;
 };
 
+/**
+ * bypass_virtio_close() - give a device back that no transport has
+ * @dev: any kind, not attached; or NULL. Under virtio-pci it is its slice that is closed
+ */
+void bypass_virtio_close(struct bypass_virtio_device *dev);
+
 #ifdef __cplusplus
 }
 #endif
