@@ -18,23 +18,38 @@ static const struct rdma_blob_rule *find_rule(const struct rdma_dialect *dialect
 	return NULL;
 }
 
+/* The guest's input blob must have the bytes that the driver reads, and zeroes behind them. */
+static int check_input(const struct rdma_slice *s, const struct rdma_command *c, uint32_t in)
+{
+	if (c->udata_in_size < in)
+		return bypass_fail(EINVAL,
+				   "command %u has %u bytes for the %s driver, which reads %u",
+				   c->code, c->udata_in_size, s->dialect->name, in);
+	for (uint32_t i = in; i < c->udata_in_size; i++) {
+		if (c->udata_in[i])
+			return bypass_fail(EOPNOTSUPP,
+					   "command %u has a byte for the %s driver, at %u, that "
+					   "its dialect does not know",
+					   c->code, s->dialect->name, i);
+	}
+	return 0;
+}
+
+int rdma_blob_none(struct rdma_slice *s, struct rdma_command *c)
+{
+	return check_input(s, c, 0);
+}
+
 int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob)
 {
 	const struct rdma_blob_rule *rule = find_rule(s->dialect, c->code);
 	uint32_t in = rule ? rule->in : 0;
 	uint64_t address;
+	int err;
 
-	if (c->udata_in_size < in)
-		return bypass_fail(EINVAL,
-				   "Command %u has %u bytes for the %s driver, which reads %u",
-				   c->code, c->udata_in_size, s->dialect->name, in);
-	for (uint32_t i = in; i < c->udata_in_size; i++) {
-		if (c->udata_in[i])
-			return bypass_fail(EOPNOTSUPP,
-					   "Command %u says more to the %s driver than is known "
-					   "here",
-					   c->code, s->dialect->name);
-	}
+	err = check_input(s, c, in);
+	if (err)
+		return err;
 	blob->rule = rule;
 	blob->udata = (struct rdma_udata){.in = blob->in, .out = c->udata_out};
 	if (!rule)
@@ -47,7 +62,7 @@ int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob 
 	if (rule->hidden) {
 		if (c->udata_room < rule->hidden)
 			return bypass_fail(EPROTO,
-					   "Command %u has room for %u bytes of output, not %u",
+					   "command %u has room for %u bytes of output, not %u",
 					   c->code, c->udata_room, rule->hidden);
 		memset(blob->hidden, 0, sizeof(blob->hidden));
 		address = (uintptr_t)blob->hidden;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Contexts: one for each process of the guest, the owner of all that the process creates.
+ * Contexts: one for each process of the guest, the owner of all that the process creates. All share
+ * the host's one context, so that a driver never sees the command, and no dialect has a blob for it.
  */
 #include <errno.h>
 
@@ -9,11 +10,10 @@
 int rdma_alloc_ucontext(struct rdma_slice *s, struct rdma_command *c)
 {
 	struct bypass_rdma_handle *reply = (void *)c->reply;
-	struct rdma_blob blob;
 	uint32_t handle;
 	int err;
 
-	err = rdma_blob_in(s, c, &blob);
+	err = rdma_blob_none(s, c);
 	if (!err)
 		err = rdma_table_take(&s->tables[RDMA_UCONTEXT], BYPASS_RDMA_NONE, &handle);
 	if (err)

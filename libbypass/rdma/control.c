@@ -47,7 +47,7 @@ static const struct shape shapes[] = {
 	COMMAND(QUERY_GIDS, query_gids, SIZE(port_query), SIZE(gids), IN_PORT),
 	COMMAND(QUERY_PKEYS, query_pkeys, SIZE(port_query), SIZE(pkeys), IN_PORT),
 	COMMAND(SET_DOORBELL, set_doorbell, SIZE(set_doorbell), 0, 0),
-	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, .maps = true),
+	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, 0),
 	COMMAND(DEALLOC_UCONTEXT, dealloc_ucontext, HANDLE, 0, IN_HANDLE),
 	COMMAND(RELEASE_MMAP, release_mmap, SIZE(release_mmap), 0, 0),
 	COMMAND(ALLOC_PD, alloc_pd, 0, HANDLE, 0),
