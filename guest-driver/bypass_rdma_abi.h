@@ -303,7 +303,10 @@ struct bypass_rdma_release_mmap {
  * struct bypass_rdma_device - QUERY_DEVICE; verbs' device attributes
  *
  * The limits are the smaller of the HCA's and of the slice's quotas; max_mr_size is at
- * most the quota of pinned bytes. device_cap_flags has the bits of enum
+ * most the quota of pinned bytes. ram_page is more than BYPASS_RDMA_PAGE_SIZE where the host
+ * has the guest's RAM in huge pages that it maps whole (hugetlb): of a region then all runs but
+ * the first and the last must be whole such pages, the first must end with one, and the last
+ * must begin with one; a single run may lie anywhere. device_cap_flags has the bits of enum
  * ib_uverbs_device_cap_flags that also work through a slice; atomic_cap is enum
  * ib_atomic_cap. fw_ver is the provider's number (sub-fields of 16 bits).
  */
@@ -340,7 +343,7 @@ struct bypass_rdma_device {
 	__le32 max_pkeys;
 	__le32 local_ca_ack_delay;
 	__le32 max_ucontext;
-	__le32 reserved;
+	__le32 ram_page;
 };
 
 struct bypass_rdma_port_query {

@@ -23,6 +23,11 @@ static int query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 
 	if (err)
 		return err;
+	if (le32_to_cpu(response.ram_page) > BYPASS_RDMA_PAGE_SIZE)
+		dev_warn_once(
+			&dev->vdev->dev,
+			"the host has RAM in huge pages of %u KiB: a buffer scattered over parts of them cannot be registered (error %d)\n",
+			le32_to_cpu(response.ram_page) >> 10, EINVAL);
 	memset(attr, 0, sizeof(*attr));
 	memcpy(&attr->sys_image_guid, dev->config.sys_image_guid, sizeof(attr->sys_image_guid));
 	attr->fw_ver = le64_to_cpu(response.fw_ver);

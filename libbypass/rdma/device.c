@@ -268,6 +268,7 @@ static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass
 {
 	struct rdma_slice *s = rdma_slice(dev);
 	struct bypass_memory *new, *old;
+	uint64_t page, old_page;
 	int err = check_files(s, mem);
 
 	if (err)
@@ -275,12 +276,23 @@ static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass
 	new = copy_map(mem);
 	if (!new)
 		return bypass_fail(ENOMEM, "No memory for a memory map");
+	page = rdma_ram_page(new);
 	/* Not with lock: a command may hold it while it waits for the VMM that calls us. */
 	pthread_rwlock_wrlock(&s->memory_lock);
 	old = s->memory;
 	s->memory = new;
+	old_page = s->ram_page;
+	s->ram_page = page;
 	pthread_rwlock_unlock(&s->memory_lock);
 	bypass_memory_free(old);
+	if (page > RDMA_PAGE && page != old_page)
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s: guest RAM is made of huge pages of %llu KiB (hugetlb): the guest "
+			   "cannot register buffers that are scattered over parts of them "
+			   "(EINVAL); "
+			   "let programs in the guest use huge pages, or back RAM by ordinary "
+			   "memory",
+			   s->dev.name, (unsigned long long)page >> 10);
 	return 0;
 }
 

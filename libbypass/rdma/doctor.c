@@ -4,6 +4,7 @@
  * port that is up.
  */
 #include <errno.h>
+#include <glob.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,6 +57,49 @@ static struct bypass_finding examine_link(const struct bypass_rdma_hca *hca)
 	return finding;
 }
 
+/* Huge pages that the host has set aside, of all sizes. */
+static unsigned long long count_huge_pages(void)
+{
+	unsigned long long sum = 0, pages;
+	glob_t paths;
+
+	if (glob("/sys/kernel/mm/hugepages/*/nr_hugepages", 0, NULL, &paths))
+		return 0;
+	for (size_t i = 0; i < paths.gl_pathc; i++) {
+		FILE *f = fopen(paths.gl_pathv[i], "re");
+
+		if (f && fscanf(f, "%llu", &pages) == 1)
+			sum += pages;
+		if (f)
+			fclose(f);
+	}
+	globfree(&paths);
+	return sum;
+}
+
+/* Where the host has huge pages set aside, guests are likely to have their RAM there. */
+static struct bypass_finding examine_memory(const struct bypass_rdma_hca *hca)
+{
+	struct bypass_finding finding = {.about = "rdma-memory", .verdict = BYPASS_WARN};
+	unsigned long long pages = count_huge_pages();
+
+	if (!pages) {
+		finding.verdict = BYPASS_OK;
+		say(&finding, "guests can register any of their memory with %s", hca->name);
+		return finding;
+	}
+	say(&finding,
+	    "the host has %llu huge pages set aside: a guest whose RAM is made of them (hugetlb) "
+	    "can "
+	    "register with %s only buffers that are not scattered over parts of huge pages, others "
+	    "fail with EINVAL",
+	    pages, hca->name);
+	strcpy(finding.mend, "back the RAM of guests with context slices by ordinary memory "
+			     "(memfd, "
+			     "with transparent huge pages)");
+	return finding;
+}
+
 /* Without a name none was asked for, and so nothing that was asked for fails. */
 static int report(const char *name, struct bypass_finding finding, bypass_finding_fn *found,
 		  void *opaque)
@@ -84,6 +128,8 @@ int bypass_doctor_rdma(const char *name, bypass_finding_fn *found, void *opaque)
 		known = true;
 		fails += report(name, examine_provider(&hcas[i]), found, opaque);
 		fails += report(name, examine_link(&hcas[i]), found, opaque);
+		if (hcas[i].driver[0])
+			report(name, examine_memory(&hcas[i]), found, opaque);
 	}
 	free(hcas);
 	if (name && !known)

@@ -259,6 +259,7 @@ struct rdma_span {
 	struct rdma_piece *pieces;
 	uint32_t n;
 	uint32_t room;
+	uint32_t most;	  /* pieces; 0: not known yet */
 	uint64_t size;	  /* of all pieces */
 	void *reserved;	  /* the mapping around the span, or NULL: there is one piece */
 	uint64_t reserve; /* its size */
@@ -276,6 +277,8 @@ int rdma_span_add_ram(struct rdma_slice *s, struct rdma_span *span, uint64_t *io
 /* Map the pieces side by side; then @span->hva is the first byte. */
 int rdma_span_lay_out(struct rdma_span *span, uint64_t iova);
 void rdma_span_take_down(struct rdma_span *span);
+/* The largest page of the files behind RAM; more than RDMA_PAGE where there is hugetlb. */
+uint64_t rdma_ram_page(const struct bypass_memory *memory);
 
 /* ------------------------------------------------------------------ object.c */
 
@@ -389,6 +392,7 @@ struct rdma_slice {
 	pthread_rwlock_t memory_lock;
 	struct bypass_memory *memory; /* the slice's own copy; never NULL */
 	uint64_t doorbell_gpa;	      /* 0: not told yet */
+	uint64_t ram_page;	      /* the largest page of the files behind RAM */
 
 	/* Read by the doorbell thread with host_lock: uverbs handle + 1, or 0. */
 	pthread_mutex_t host_lock;

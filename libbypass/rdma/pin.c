@@ -9,9 +9,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
+#include <linux/magic.h>
+
 #include <bypass/error.h>
+#include <bypass/log.h>
 #include <bypass/memory.h>
 
 #include "internal.h"
@@ -26,12 +30,38 @@ struct rdma_piece {
 	char *hva; /* NULL: a hole, behind which is scratch */
 	uint64_t size;
 	uint64_t offset; /* in fd */
+	uint64_t page;	 /* of fd: mmap maps whole ones only */
 	int fd;
 };
 
 void rdma_span_init(struct rdma_span *span)
 {
 	*span = (struct rdma_span){.scratch_fd = -1};
+}
+
+/* In what unit mmap maps a file. mmap rounds a length up to it, with MAP_FIXED too. */
+static uint64_t file_page(int fd)
+{
+	struct statfs fs;
+
+	if (fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == HUGETLBFS_MAGIC)
+		return fs.f_bsize;
+	return RDMA_PAGE;
+}
+
+uint64_t rdma_ram_page(const struct bypass_memory *memory)
+{
+	const struct bypass_memory_range *r;
+	uint64_t page, most = RDMA_PAGE;
+	unsigned int n;
+
+	r = bypass_memory_ranges(memory, &n);
+	for (unsigned int i = 0; i < n; i++) {
+		page = file_page(r[i].fd);
+		if (page > most)
+			most = page;
+	}
+	return most;
 }
 
 static uint32_t max_mappings(void)
@@ -47,10 +77,38 @@ static uint32_t max_mappings(void)
 	return max;
 }
 
+/* Room for one more piece, each of which takes a mapping. */
+static int make_room(struct rdma_span *span)
+{
+	struct rdma_piece *pieces;
+	uint32_t max, room;
+
+	if (span->n && !span->most) {
+		max = max_mappings();
+		span->most = max > OTHER_MAPPINGS ? max - OTHER_MAPPINGS : 1;
+	}
+	if (span->n && span->n >= span->most)
+		return bypass_fail(E2BIG,
+				   "the guest's buffer is scattered over more than %u runs of "
+				   "pages; each takes a mapping, of which the process may have %u "
+				   "(vm.max_map_count) less %u for other uses; raise that, or let "
+				   "the guest use huge pages",
+				   span->n, max_mappings(), OTHER_MAPPINGS);
+	if (span->n < span->room)
+		return 0;
+	room = span->room ? span->room * 2 : 64;
+	pieces = reallocarray(span->pieces, room, sizeof(*pieces));
+	if (!pieces)
+		return bypass_fail(ENOMEM, "no memory for a list of %u runs", room);
+	span->pieces = pieces;
+	span->room = room;
+	return 0;
+}
+
 static int add_piece(struct rdma_span *span, const struct rdma_piece *piece)
 {
 	struct rdma_piece *last = span->n ? &span->pieces[span->n - 1] : NULL;
-	uint32_t max;
+	int err;
 
 	span->size += piece->size;
 	if (last && last->hva && last->hva + last->size == piece->hva && last->fd == piece->fd &&
@@ -58,24 +116,14 @@ static int add_piece(struct rdma_span *span, const struct rdma_piece *piece)
 		last->size += piece->size;
 		return 0;
 	}
-	if (span->n == span->room) {
-		max = max_mappings();
-		if (span->n + OTHER_MAPPINGS > max)
-			return bypass_fail(E2BIG,
-					   "The guest's buffer is scattered over more than %u runs "
-					   "of pages; "
-					   "each takes a mapping, of which the process may have %u "
-					   "(vm.max_map_count, less %u for other uses). Raise "
-					   "that, or let "
-					   "the guest use huge pages",
-					   span->n, max, OTHER_MAPPINGS);
-		span->room = span->room ? span->room * 2 : 64;
-		last = reallocarray(span->pieces, span->room, sizeof(*last));
-		if (!last)
-			return bypass_fail(ENOMEM, "No memory for a list of %u runs", span->room);
-		span->pieces = last;
-	}
-	span->pieces[span->n++] = *piece;
+	err = make_room(span);
+	if (err)
+		return err;
+	last = span->n ? &span->pieces[span->n - 1] : NULL;
+	span->pieces[span->n] = *piece;
+	span->pieces[span->n].page = last && last->fd == piece->fd ? last->page
+								   : file_page(piece->fd);
+	span->n++;
 	return 0;
 }
 
@@ -88,7 +136,7 @@ static int add_run(struct rdma_slice *s, struct rdma_span *span, uint64_t gpa, u
 		int err;
 
 		if (!r)
-			return bypass_fail(EFAULT, "Page %#llx of a registration is not guest RAM",
+			return bypass_fail(EFAULT, "page %#llx of a registration is not guest RAM",
 					   (unsigned long long)gpa);
 		piece.hva = (char *)r->hva + (gpa - r->gpa);
 		piece.size = r->gpa + r->size - gpa;
@@ -115,7 +163,7 @@ static int add_run_page(struct rdma_slice *s, struct rdma_span *span, uint64_t p
 
 	hva = page % RDMA_PAGE ? NULL : bypass_memory_hva(s->memory, page, RDMA_PAGE);
 	if (!hva)
-		return bypass_fail(EFAULT, "List of runs at %#llx is not a page of guest RAM",
+		return bypass_fail(EFAULT, "list of runs at %#llx is not a page of guest RAM",
 				   (unsigned long long)page);
 	memcpy(runs, hva, n * sizeof(runs[0]));
 	atomic_signal_fence(memory_order_seq_cst);
@@ -124,7 +172,7 @@ static int add_run_page(struct rdma_slice *s, struct rdma_span *span, uint64_t p
 
 		if (!size || (gpa | size) % RDMA_PAGE || size > want - span->size)
 			return bypass_fail(EPROTO,
-					   "Run %#llx + %#llx of a registration is misaligned or "
+					   "run %#llx + %#llx of a registration is misaligned or "
 					   "too long",
 					   (unsigned long long)gpa, (unsigned long long)size);
 		err = add_run(s, span, gpa, size);
@@ -142,7 +190,7 @@ int rdma_span_read_runs(struct rdma_slice *s, struct rdma_span *span, const stru
 	if (!pages || c->tail_size != (uint64_t)pages * sizeof(__le64) || !last ||
 	    last > BYPASS_RDMA_RUNS_PER_PAGE)
 		return bypass_fail(EPROTO,
-				   "A registration's list: %u pages, %u runs in the last, %u "
+				   "a registration's list: %u pages, %u runs in the last, %u "
 				   "bytes of addresses",
 				   pages, last, c->tail_size);
 	for (uint32_t i = 0; i < pages; i++) {
@@ -155,7 +203,7 @@ int rdma_span_read_runs(struct rdma_slice *s, struct rdma_span *span, const stru
 			return err;
 	}
 	if (span->size != want)
-		return bypass_fail(EPROTO, "A registration of %llu bytes of pages lists %llu",
+		return bypass_fail(EPROTO, "a registration of %llu bytes of pages lists %llu",
 				   (unsigned long long)want, (unsigned long long)span->size);
 	return 0;
 }
@@ -169,7 +217,7 @@ static int add_hole(struct rdma_span *span, uint64_t size)
 	if (span->scratch_fd < 0) {
 		span->scratch_fd = memfd_create("bypass-hole", MFD_CLOEXEC);
 		if (span->scratch_fd < 0 || ftruncate(span->scratch_fd, HUGE_PAGE))
-			return bypass_fail(errno, "Cannot make scratch memory for a hole in RAM: "
+			return bypass_fail(errno, "cannot make scratch memory for a hole in RAM: "
 						  "%m");
 	}
 	for (piece.fd = span->scratch_fd; size; size -= piece.size) {
@@ -190,7 +238,7 @@ int rdma_span_add_ram(struct rdma_slice *s, struct rdma_span *span, uint64_t *io
 
 	r = bypass_memory_ranges(s->memory, &n);
 	if (!n)
-		return bypass_fail(EFAULT, "The guest has no RAM");
+		return bypass_fail(EFAULT, "the guest has no RAM");
 	*iova = end = r[0].gpa;
 	for (unsigned int i = 0; i < n && !err; i++) {
 		if (r[i].gpa > end)
@@ -202,55 +250,103 @@ int rdma_span_add_ram(struct rdma_slice *s, struct rdma_span *span, uint64_t *io
 	return err;
 }
 
-static int map_piece(const struct rdma_piece *p, char *at)
+/* The huge pages of a file stay whole, or are not mapped at all. */
+static int fail_whole(const struct rdma_piece *p)
 {
-	if (p->fd < 0)
-		return bypass_fail(EOPNOTSUPP, "Scattered guest memory can be registered only "
-					       "where RAM is a "
-					       "shared file (memfd)");
-	if (mmap(at, p->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_POPULATE, p->fd,
-		 p->offset) != MAP_FAILED)
-		return 0;
-	if (errno == EINVAL)
-		return bypass_fail(EINVAL,
-				   "Guest RAM is made of huge pages (hugetlb), and a run of %llu "
-				   "bytes of "
-				   "a scattered buffer is less than one: let the guest use huge "
-				   "pages for "
-				   "it, or back its RAM by ordinary memory",
-				   (unsigned long long)p->size);
-	if (errno == ENOMEM)
-		return bypass_fail(E2BIG,
-				   "The process has as many mappings as it may (vm.max_map_count "
-				   "is %u); "
-				   "raise that, or let the guest use huge pages",
-				   max_mappings());
-	return bypass_fail(errno, "Cannot map guest memory for a registration: %m");
+	return bypass_fail(EINVAL,
+			   "guest RAM is made of huge pages of %llu KiB (hugetlb), and a buffer is "
+			   "scattered over parts of them (a run of %llu bytes); let the guest use "
+			   "huge pages for it, or back its RAM by ordinary memory",
+			   (unsigned long long)p->page >> 10, (unsigned long long)p->size);
 }
 
-/* In line with @iova so that huge pages stay whole. */
+/*
+ * Map a piece at @at. A piece may begin and end within a huge page of its file, which is mapped
+ * whole. @end: where the last mapping ended. No mapping may cover another, or leave the span's
+ * reservation, behind which lies other memory of the VMM.
+ */
+static int map_piece(const struct rdma_span *span, const struct rdma_piece *p, uintptr_t at,
+		     uintptr_t *end)
+{
+	uint64_t before = p->offset % p->page;
+	uint64_t length = (before + p->size + p->page - 1) & -p->page;
+	uintptr_t limit = (uintptr_t)span->reserved + span->reserve;
+
+	if (p->fd < 0)
+		return bypass_fail(EOPNOTSUPP, "scattered guest memory can be registered only "
+					       "where RAM is a shared file (memfd)");
+	if (before > at || (at - before) % p->page || at - before < *end || at - before > limit ||
+	    length > limit - (at - before))
+		return fail_whole(p);
+	if (mmap((void *)(at - before), length, PROT_READ | PROT_WRITE,
+		 MAP_SHARED | MAP_FIXED | MAP_POPULATE, p->fd, p->offset - before) == MAP_FAILED) {
+		if (errno == ENOMEM)
+			return bypass_fail(E2BIG,
+					   "the process has as many mappings as it may "
+					   "(vm.max_map_count is %u); raise that, or let the guest "
+					   "use huge pages",
+					   max_mappings());
+		return bypass_fail(errno, "cannot map guest memory for a registration: %m");
+	}
+	*end = at - before + length;
+	return 0;
+}
+
+/* The largest page of the span's files. */
+static uint64_t largest_page(const struct rdma_span *span)
+{
+	uint64_t most = RDMA_PAGE;
+
+	for (uint32_t i = 0; i < span->n; i++) {
+		if (span->pieces[i].page > most)
+			most = span->pieces[i].page;
+	}
+	return most;
+}
+
+/*
+ * Where in a page of @page bytes the span begins, so that the first piece of such pages lies in
+ * line with its file. Where there are only ordinary pages, @iova decides: what the guest has
+ * in a huge page then lies in one here too.
+ */
+static uint64_t find_skew(const struct rdma_span *span, uint64_t page, uint64_t iova)
+{
+	uint64_t at = 0;
+
+	for (uint32_t i = 0; page > RDMA_PAGE && i < span->n; i++) {
+		if (span->pieces[i].page == page)
+			return span->pieces[i].offset - at;
+		at += span->pieces[i].size;
+	}
+	return iova & -(uint64_t)RDMA_PAGE;
+}
+
 int rdma_span_lay_out(struct rdma_span *span, uint64_t iova)
 {
-	uint64_t skew;
-	char *at;
+	uint64_t page = largest_page(span), align = page > HUGE_PAGE ? page : HUGE_PAGE;
+	uintptr_t at, end;
 	int err;
 
 	if (span->n == 1) {
 		span->hva = span->pieces[0].hva;
 		return 0;
 	}
-	span->reserve = span->size + HUGE_PAGE;
+	/* Room to align the beginning, and for the rest of the first page and of the last one. */
+	if (__builtin_add_overflow(span->size, 3 * align, &span->reserve))
+		return bypass_fail(ENOMEM, "a registration of %llu bytes",
+				   (unsigned long long)span->size);
 	span->reserved = mmap(NULL, span->reserve, PROT_NONE,
 			      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (span->reserved == MAP_FAILED) {
 		span->reserved = NULL;
-		return bypass_fail(ENOMEM, "Cannot reserve %llu bytes of addresses: %m",
+		return bypass_fail(ENOMEM, "cannot reserve %llu bytes of addresses: %m",
 				   (unsigned long long)span->reserve);
 	}
-	skew = ((iova & -(uint64_t)RDMA_PAGE) - (uintptr_t)span->reserved) % HUGE_PAGE;
-	span->hva = at = (char *)span->reserved + skew;
+	end = (uintptr_t)span->reserved;
+	at = ((end + align - 1) & -align) + find_skew(span, page, iova) % align;
+	span->hva = (char *)at;
 	for (uint32_t i = 0; i < span->n; i++) {
-		err = map_piece(&span->pieces[i], at);
+		err = map_piece(span, &span->pieces[i], at, &end);
 		if (err)
 			return err;
 		at += span->pieces[i].size;
@@ -260,8 +356,10 @@ int rdma_span_lay_out(struct rdma_span *span, uint64_t iova)
 
 void rdma_span_take_down(struct rdma_span *span)
 {
-	if (span->reserved)
-		munmap(span->reserved, span->reserve);
+	if (span->reserved && munmap(span->reserved, span->reserve))
+		bypass_log(BYPASS_LOG_WARN,
+			   "guest memory stays mapped at %p + %#llx after a registration: %m",
+			   span->reserved, (unsigned long long)span->reserve);
 	if (span->scratch_fd >= 0)
 		close(span->scratch_fd);
 	free(span->pieces);

@@ -11,7 +11,12 @@
 
 int rdma_query_device(struct rdma_slice *s, struct rdma_command *c)
 {
-	memcpy(c->reply, &s->limits, sizeof(s->limits));
+	struct bypass_rdma_device *reply = (void *)c->reply;
+
+	*reply = s->limits;
+	pthread_rwlock_rdlock(&s->memory_lock);
+	reply->ram_page = htole32(s->ram_page);
+	pthread_rwlock_unlock(&s->memory_lock);
 	return 0;
 }
 

@@ -7,12 +7,15 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+#include <linux/memfd.h>
+
 #include <cmocka.h>
 
 #include "../mock_uverbs.h"
 #include "../rdma_guest.h"
 
 #define OPTIONS "mock0,trust-guest,mrs=3,pinned=1M,shm=64K"
+#define LARGE	"mock0,trust-guest,mrs=3,pinned=16M,shm=64K"
 #define HIGH	(16ull << 20) /* where a second range of RAM may lie */
 
 struct test {
@@ -29,14 +32,59 @@ static void start(struct test *t, const char *options)
 	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
 }
 
-static int set_up(void **state)
+static int set_up_with(void **state, const char *options)
 {
 	struct test *t = calloc(1, sizeof(*t));
 
 	guest_init(&t->g.guest, 4 << 20);
-	start(t, OPTIONS);
+	start(t, options);
 	*state = t;
 	return 0;
+}
+
+static int set_up(void **state)
+{
+	return set_up_with(state, OPTIONS);
+}
+
+static int set_up_large(void **state)
+{
+	return set_up_with(state, LARGE);
+}
+
+#define HUGE	   (2ull << 20)
+#define OVERCOMMIT "/proc/sys/vm/nr_overcommit_hugepages"
+
+static char *huge_pool_was;
+
+static void write_pool(const char *value)
+{
+	FILE *f = fopen(OVERCOMMIT, "we");
+
+	if (f) {
+		fputs(value, f);
+		fclose(f);
+	}
+}
+
+/* Let the kernel make huge pages when they are asked for; where that is allowed. */
+static void fill_pool(void)
+{
+	static char was[32];
+	FILE *f = fopen(OVERCOMMIT, "re");
+
+	if (f && fgets(was, sizeof(was), f)) {
+		huge_pool_was = was;
+		write_pool("64");
+	}
+	if (f)
+		fclose(f);
+}
+
+static void restore_pool(void)
+{
+	if (huge_pool_was)
+		write_pool(huge_pool_was);
 }
 
 static int tear_down(void **state)
@@ -45,6 +93,7 @@ static int tear_down(void **state)
 
 	rdma_guest_stop(&t->g);
 	free(t);
+	restore_pool();
 	assert_int_equal(mock_objects(), 0);
 	return 0;
 }
@@ -254,6 +303,118 @@ static void test_all_ram(void **state)
 	free(t);
 }
 
+/* RAM at HIGH of huge pages, each with bytes of its own; skips the test where there are none. */
+static char *add_huge_ram(struct test *t, uint64_t size)
+{
+	struct bypass_memory_range range = {.gpa = HIGH, .size = size};
+
+	fill_pool();
+	range.fd = memfd_create("huge-ram", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB);
+	if (range.fd < 0 || ftruncate(range.fd, size) ||
+	    (range.hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, range.fd, 0)) ==
+		    MAP_FAILED)
+		skip();
+	for (uint64_t i = 0; i < size; i += 8)
+		*(uint64_t *)((char *)range.hva + i) = i * 0x9e3779b97f4a7c15;
+	assert_int_equal(bypass_memory_add(t->g.guest.mem, &range), 0);
+	assert_int_equal(t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem), 0);
+	return range.hva;
+}
+
+static void remove_huge_ram(struct test *t, void *hva, uint64_t size)
+{
+	int fd = bypass_memory_find(t->g.guest.mem, HIGH, 1)->fd;
+
+	assert_int_equal(bypass_memory_remove(t->g.guest.mem, HIGH), 0);
+	assert_int_equal(t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem), 0);
+	munmap(hva, size);
+	close(fd);
+}
+
+/* How often the file of that RAM is mapped. */
+static unsigned int huge_mappings(void)
+{
+	FILE *f = fopen("/proc/self/maps", "re");
+	unsigned int n = 0;
+	char line[512];
+
+	while (fgets(line, sizeof(line), f))
+		n += !!strstr(line, "huge-ram");
+	fclose(f);
+	return n;
+}
+
+/* A run of guest memory; @pages has room for its pages. */
+static uint32_t list_run(uint64_t *pages, uint64_t gpa, uint64_t size)
+{
+	for (uint64_t at = 0; at < size; at += GUEST_PAGE)
+		*pages++ = gpa + at;
+	return size / GUEST_PAGE;
+}
+
+/* A buffer that begins and ends within huge pages, at any address of the guest. */
+static void test_huge_pages(void **state)
+{
+	struct test *t = *state;
+	char *ram = add_huge_ram(t, 5 * HUGE);
+	static uint64_t pages[2048];
+	const struct {
+		uint64_t iova, first, whole, last; /* bytes of the runs */
+	} cases[] = {
+		/* What once covered the memory behind its span. */
+		{0x7f0000000000, 0, HUGE, GUEST_PAGE},
+		{0x7f0000123000, 0, HUGE, GUEST_PAGE},
+		{0x7f0000123000, 5 * GUEST_PAGE, HUGE, 7 * GUEST_PAGE},
+		{0, HUGE - GUEST_PAGE, HUGE, HUGE},
+		{0x1000, GUEST_PAGE, 0, HUGE - GUEST_PAGE},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint64_t length = cases[i].first + cases[i].whole + cases[i].last, want;
+		struct bypass_rdma_mr mr;
+		uint32_t n;
+
+		/* The end of the first huge page, the fourth, the beginning of the third. */
+		n = list_run(pages, HIGH + HUGE - cases[i].first, cases[i].first);
+		n += list_run(pages + n, HIGH + 3 * HUGE, cases[i].whole);
+		n += list_run(pages + n, HIGH + 2 * HUGE, cases[i].last);
+		want = sum(0, ram + HUGE - cases[i].first, cases[i].first);
+		want = sum(want, ram + 3 * HUGE, cases[i].whole);
+		want = sum(want, ram + 2 * HUGE, cases[i].last);
+		mock.reg_look = true;
+		assert_int_equal(reg(t, cases[i].iova, length, pages, n, &mr), 0);
+		mock.reg_look = false;
+		assert_int_equal(mock.reg_sum, want);
+		assert_int_equal(huge_mappings(), 1);
+		assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEREG_MR, mr.handle), 0);
+	}
+	remove_huge_ram(t, ram, 5 * HUGE);
+}
+
+/* What cannot lie side by side: a huge page of the host's is mapped whole or not at all. */
+static void test_scattered_huge_pages(void **state)
+{
+	struct test *t = *state;
+	uint64_t small = guest_alloc(&t->g.guest, GUEST_PAGE);
+	char *ram = add_huge_ram(t, 5 * HUGE);
+	const uint64_t cases[][3] = {
+		{HIGH, HIGH + 2 * GUEST_PAGE, HIGH + 4 * GUEST_PAGE},
+		{HIGH + HUGE - GUEST_PAGE, HIGH + 2 * HUGE, HIGH + 4 * HUGE},
+		{HIGH + HUGE, HIGH + 2 * HUGE, HIGH + 3 * HUGE},
+		{HIGH, small, HIGH + GUEST_PAGE},
+		{small, HIGH + GUEST_PAGE, small},
+		{HIGH + HUGE - GUEST_PAGE, HIGH + 2 * HUGE, small},
+	};
+	struct bypass_rdma_mr mr;
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(reg(t, 0x7f0000000000, 3 * GUEST_PAGE, cases[i], 3, &mr),
+				 BYPASS_RDMA_E_INVALID);
+		assert_int_equal(huge_mappings(), 1);
+	}
+	remove_huge_ram(t, ram, 5 * HUGE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -266,6 +427,8 @@ int main(void)
 		TEST(test_two_ranges),
 		TEST(test_not_a_file),
 		TEST(test_all_ram_not_granted),
+		cmocka_unit_test_setup_teardown(test_huge_pages, set_up_large, tear_down),
+		TEST(test_scattered_huge_pages),
 		cmocka_unit_test(test_all_ram),
 	};
 
