@@ -17,12 +17,13 @@
  *			bypass_rdma_request and what follows it, writable part = struct
  *			bypass_rdma_response and what follows it. Executed in order.
  *	1		events: the driver posts writable buffers of one struct
- *			bypass_rdma_event each. Events wait in the HCA's kernel driver
- *			while no buffer is there.
+ *			bypass_rdma_event each. While no buffer is there, the device keeps
+ *			one event of each type for each object and port.
  *	2		doorbell: only ever notified, never filled. Present in number
  *			always; used when BYPASS_RDMA_F_DOORBELL was negotiated.
  *	3 + v		completion vector v: the driver posts writable buffers of one
- *			struct bypass_rdma_completion each.
+ *			struct bypass_rdma_completion each. While no buffer is there, the
+ *			device keeps one for each CQ.
  *
  * Shared memory region 0 has pages of the HCA (or of its driver's queues)
  * that user space of the guest maps. Its size is in config space too.

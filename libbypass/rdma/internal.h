@@ -41,6 +41,7 @@ struct ibv_context;
 #define RDMA_QUEUES_MAX	 (BYPASS_RDMA_QUEUE_VECTOR + RDMA_VECTORS_MAX)
 #define RDMA_PAGE	 BYPASS_RDMA_PAGE_SIZE
 #define RDMA_QUEUE_SIZE	 256
+#define RDMA_PORTS	 256	     /* verbs have eight bits for a port's number */
 #define RDMA_ALL	 0xfffffffeu /* in place of a ucontext: whichever */
 
 /* Q_Keys with the high bit set are the privileged programs' of a host, not a guest's. */
@@ -106,6 +107,7 @@ struct rdma_object {
 	uint8_t port;		   /* QP: 0 until one is set */
 	uint32_t entries;	   /* CQ, SRQ: at least so many */
 	uint64_t pinned;	   /* MR: bytes */
+	uint32_t events;	   /* CQ, SRQ, QP: that wait for the guest, a bit a type */
 	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
 };
 
@@ -321,9 +323,18 @@ void rdma_mcasts_forget(struct rdma_slice *s, struct rdma_object *qp);
 
 /* ------------------------------------------------------------------- event.c */
 
-/* With lock held: move what is there, as far as the guest has buffers for it. */
+/* CQs of one vector whose completions the guest has not heard of yet. */
+struct rdma_completions {
+	bool *cqs;	  /* by handle */
+	uint32_t waiting; /* how many */
+	uint32_t next;	  /* whose turn it is */
+};
+
+/* With lock held: read what the HCA has, hand on as much as the guest has buffers for. */
 void rdma_events_deliver(struct rdma_slice *s);
 void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector);
+/* The object is gone on the host: so are its events, and its completions. */
+void rdma_events_forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* The HCA was removed: give it up, tell the guest. */
 void rdma_lost(struct rdma_slice *s);
 
@@ -382,12 +393,16 @@ struct rdma_slice {
 	uint64_t pinned;
 	uint32_t mcasts;
 	int channels[RDMA_VECTORS_MAX]; /* completion channels of the host */
-	struct rdma_command *command;	/* the one buffer for requests … */
-	uint8_t *response;		/* … and this for responses */
-	bool lost;			/* the HCA was removed … */
-	bool given_up;			/* … and closed … */
-	bool lost_told;			/* … and the guest knows */
-	bool resets;			/* the transport takes shared pages back by itself */
+	struct rdma_completions completions[RDMA_VECTORS_MAX];
+	uint32_t port_events[RDMA_PORTS]; /* that wait for the guest, a bit a type */
+	uint32_t events_waiting;	  /* bits in those masks, and in objects' */
+	uint32_t event_next;		  /* whose turn it is, see event.c */
+	struct rdma_command *command;	  /* the one buffer for requests … */
+	uint8_t *response;		  /* … and this for responses */
+	bool lost;			  /* the HCA was removed … */
+	bool given_up;			  /* … and closed … */
+	bool lost_told;			  /* … and the guest knows */
+	bool resets;			  /* the transport takes shared pages back by itself */
 
 	pthread_rwlock_t memory_lock;
 	struct bypass_memory *memory; /* the slice's own copy; never NULL */

@@ -202,6 +202,9 @@ static int make_channels(struct rdma_slice *s)
 			return bypass_fail(-err, "%s gives no completion channel: %s", s->hca.name,
 					   strerror(-err));
 		s->channels[v] = out.fd;
+		s->completions[v].cqs = calloc(s->options.quota.cqs, sizeof(bool));
+		if (!s->completions[v].cqs)
+			return bypass_fail(ENOMEM, "no memory for a slice of %s", s->hca.name);
 		fcntl(out.fd, F_SETFL, fcntl(out.fd, F_GETFL) | O_NONBLOCK);
 	}
 	return 0;
@@ -277,6 +280,7 @@ void rdma_slice_free(struct rdma_slice *s)
 	for (unsigned int v = 0; v < RDMA_VECTORS_MAX; v++) {
 		if (s->channels[v] >= 0)
 			close(s->channels[v]);
+		free(s->completions[v].cqs);
 	}
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (fds[i] >= 0)

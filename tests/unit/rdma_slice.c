@@ -390,17 +390,20 @@ static void test_events(void **state)
 	struct ib_uverbs_async_event_desc desc = {.element = 2, .event_type = IBV_EVENT_QP_FATAL};
 	struct ib_uverbs_comp_event_desc completion = {.cq_handle = 1};
 	struct bypass_virtio_queue setup;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
 	uint32_t event[2];
 
-	for (int i = 0; i < 600; i++) {
-		desc.element = i;
-		assert_int_equal(write(mock.async[1], &desc, sizeof(desc)), sizeof(desc));
-	}
-	/* More than the queue has buffers: the rest waits until these come back. */
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_cq(t, 1, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+	desc.element = qp.handle;
+	/* More than the queue has buffers. */
 	for (uint32_t i = 0; i < 600; i++) {
+		assert_int_equal(write(mock.async[1], &desc, sizeof(desc)), sizeof(desc));
 		assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
 		assert_int_equal(event[0], IBV_EVENT_QP_FATAL);
-		assert_int_equal(event[1], i);
+		assert_int_equal(event[1], qp.handle);
 	}
 	assert_int_equal(write(mock.channels[1][1], &completion, sizeof(completion)), 8);
 	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_VECTOR + 1, 5000, event));

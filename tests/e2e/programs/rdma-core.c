@@ -7,6 +7,7 @@
  *					events, and what one may not do to the other
  *	rdma-core runs OPTIONS N	one region of N scattered pages
  *	rdma-core churn OPTIONS N	N registrations, one after the other
+ *	rdma-core events OPTIONS N	N errors of a full CQ, of which the guest takes none
  *	rdma-core wait OPTIONS		hold some objects until the HCA is gone
  */
 #include <inttypes.h>
@@ -457,6 +458,59 @@ static void churn(const char *options, uint32_t n)
 	rdma_guest_stop(&s.g);
 }
 
+/* Objects of the size of uverbs' events that the host's kernel has. */
+static long kernel_objects(void)
+{
+	FILE *f = fopen("/proc/slabinfo", "r");
+	char line[256];
+	long n = -1;
+
+	while (f && n < 0 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "kmalloc-64 %ld", &n) != 1)
+			n = -1;
+	}
+	if (!f || n < 0)
+		guest_die("slabinfo");
+	fclose(f);
+	return n;
+}
+
+/* A queue pair in error flushes each request into a CQ that nobody empties: an event each time. */
+static void events(const char *options, uint32_t n)
+{
+	static struct side s;
+	const struct bypass_rdma_qp_attr error = {.qp_state = 6};
+	uint8_t gid[16], index;
+	long before = 0, grown;
+	uint32_t event[2], got = 0;
+
+	open_slice(&s, options, 64 << 20);
+	create_queues(&s);
+	create_buffer(&s);
+	index = find_gid(&s, gid);
+	connect_to(&s, &s, gid, index);
+	check(!modify(&s, 1, error), "a queue pair in error");
+	for (uint32_t i = 0; i < n; i++) {
+		post(&s, IB_UVERBS_WR_SEND, 0, 0);
+		for (int ms = 0;
+		     ms < 20000 && __atomic_load_n(&s.sq_buf->consumer_index, __ATOMIC_ACQUIRE) !=
+					   s.sq_buf->producer_index;
+		     ms++)
+			usleep(ms ? 1000 : 10);
+		if (i == n / 10)
+			before = kernel_objects();
+	}
+	grown = kernel_objects() - before;
+	printf("# %u events, %ld more objects in the kernel than after a tenth of them\n", n,
+	       grown);
+	check(grown < n / 4, "no growth of the kernel");
+	while (rdma_guest_event(&s.g, BYPASS_RDMA_QUEUE_EVENT, 0, event))
+		got += event[0] == IBV_EVENT_CQ_ERR && event[1] == s.cq;
+	check(got > 0, "the guest's buffers have the event");
+	printf("# in %u of them\n", got);
+	rdma_guest_stop(&s.g);
+}
+
 static void wait_for_loss(const char *options)
 {
 	static struct side s;
@@ -486,6 +540,8 @@ int main(int argc, char **argv)
 		runs(argv[2], atoi(argv[3]));
 	else if (argc == 4 && !strcmp(argv[1], "churn"))
 		churn(argv[2], atoi(argv[3]));
+	else if (argc == 4 && !strcmp(argv[1], "events"))
+		events(argv[2], atoi(argv[3]));
 	else if (argc == 3 && !strcmp(argv[1], "wait"))
 		wait_for_loss(argv[2]);
 	else

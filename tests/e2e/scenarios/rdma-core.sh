@@ -29,6 +29,9 @@ rdma-core traffic rxe0
 check "nothing is left" unchanged
 check "a slice by its network device" rdma-core churn "$netdev,trust-guest" 10
 
+rdma-core events rxe0,trust-guest 20000
+check "nothing is left" unchanged
+
 rdma-core runs rxe0,trust-guest 20000
 sysctl -q vm.max_map_count=65530
 status=0
