@@ -16,33 +16,6 @@
 #define BATCH 64u /* requests served between two looks at what is wanted */
 #define ROUND 64u /* looks at an empty queue, likewise */
 
-int64_t bench_echo(void *opaque, const void *request, uint32_t length, void *response,
-		   uint32_t room)
-{
-	struct bench_echo *echo = opaque;
-	const bench_word *in = request;
-	bench_word *out = response;
-	bool good = true;
-	uint64_t number;
-
-	if (length > room || length % 8 || !length)
-		return -EINVAL;
-	if (!echo->check) {
-		bench_copy(response, request, length);
-		return length;
-	}
-	number = in[0];
-	for (uint32_t i = 0; i < length / 8; i++) {
-		uint64_t word = i ? in[i] : number;
-
-		good &= word == bench_pattern(number, i);
-		out[i] = ~word;
-	}
-	echo->served++;
-	echo->corrupt += !good;
-	return length;
-}
-
 static void serve_lines(struct bench_server *server, const struct bench_target *target,
 			unsigned int epoch)
 {

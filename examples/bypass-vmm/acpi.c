@@ -347,8 +347,8 @@ bool acpi_pio(struct vmm *vmm, uint16_t port, uint8_t *data, bool write)
 	if (!write)
 		*data = 0;
 	else if (port == PORT_RESET && *data == RESET_VALUE)
-		machine_event(vmm, EVENT_RESET);
+		event_raise(vmm, EVENT_RESET);
 	else if (port == PORT_SLEEP && *data & SLEEP_ENABLE && SLEEP_TYPE(*data) == SLEEP_TYPE_OFF)
-		machine_event(vmm, EVENT_POWEROFF);
+		event_raise(vmm, EVENT_POWEROFF);
 	return true;
 }

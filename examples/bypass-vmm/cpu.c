@@ -79,8 +79,8 @@ static void give_up(struct cpu *cpu)
 			 run->exit_reason);
 	}
 	ioctl(cpu->fd, KVM_GET_REGS, &regs);
-	machine_fail(cpu->vmm, "vCPU %u: %s at RIP %#llx", cpu->id, why,
-		     (unsigned long long)regs.rip);
+	event_fail(cpu->vmm, "vCPU %u: %s at RIP %#llx", cpu->id, why,
+		   (unsigned long long)regs.rip);
 }
 
 static void serve(struct cpu *cpu)
@@ -115,7 +115,7 @@ static void *run_cpu(void *opaque)
 		} else if (errno == EINTR) {
 			cpu->exits[CAUSE_OTHER]++;
 		} else if (errno != EAGAIN) { /* EAGAIN: woken while it waits for INIT and SIPI */
-			machine_fail(cpu->vmm, "vCPU %u: KVM_RUN: %s", cpu->id, strerror(errno));
+			event_fail(cpu->vmm, "vCPU %u: KVM_RUN: %s", cpu->id, strerror(errno));
 			break;
 		}
 	}

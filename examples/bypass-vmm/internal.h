@@ -153,9 +153,11 @@ struct vmm {
 int machine_create(struct vmm *vmm, const struct options *opt);
 int machine_reset(struct vmm *vmm);
 void machine_destroy(struct vmm *vmm);
-void machine_wake(struct vmm *vmm);
-void machine_event(struct vmm *vmm, enum event event);
-void machine_fail(struct vmm *vmm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* event.c */
+void event_wake(struct vmm *vmm);
+void event_raise(struct vmm *vmm, enum event event);
+void event_fail(struct vmm *vmm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* boot.c */
 int boot(struct vmm *vmm, const struct options *opt);

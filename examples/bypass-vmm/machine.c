@@ -6,8 +6,6 @@
 #include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -153,50 +151,4 @@ void machine_destroy(struct vmm *vmm)
 		close(vmm->kvm_fd);
 	if (vmm->wake_fd >= 0)
 		close(vmm->wake_fd);
-}
-
-/**
- * machine_wake() - have the main thread look around
- * @vmm: the machine
- *
- * May be called from any thread.
- */
-void machine_wake(struct vmm *vmm)
-{
-	eventfd_write(vmm->wake_fd, 1);
-}
-
-/**
- * machine_event() - tell the main thread what has happened; the first to speak is heard
- * @vmm: the machine
- * @event: what
- *
- * May be called from any vCPU's thread.
- */
-void machine_event(struct vmm *vmm, enum event event)
-{
-	enum event none = EVENT_NONE;
-
-	atomic_compare_exchange_strong(&vmm->event, &none, event);
-	machine_wake(vmm);
-}
-
-/**
- * machine_fail() - a vCPU cannot go on
- * @vmm: the machine
- * @fmt: why, for vmm.failure
- */
-void machine_fail(struct vmm *vmm, const char *fmt, ...)
-{
-	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-	va_list ap;
-
-	pthread_mutex_lock(&lock);
-	if (!vmm->failure[0]) {
-		va_start(ap, fmt);
-		vsnprintf(vmm->failure, sizeof(vmm->failure), fmt, ap);
-		va_end(ap);
-	}
-	pthread_mutex_unlock(&lock);
-	machine_event(vmm, EVENT_FAILURE);
 }

@@ -62,7 +62,7 @@ static uint8_t receive(struct serial *serial)
 	serial->rx_head = (serial->rx_head + 1) % sizeof(serial->rx);
 	/* The main thread holds back what does not fit. */
 	if (serial->rx_count-- == sizeof(serial->rx))
-		machine_wake(serial->vmm);
+		event_wake(serial->vmm);
 	return byte;
 }
 
@@ -91,7 +91,7 @@ static bool write_register(struct serial *serial, unsigned int reg, uint8_t valu
 		if (value & ~serial->ier & UART_IER_THRI)
 			serial->thr_empty_pending = true;
 		if (value & ~serial->ier & UART_IER_RDI)
-			machine_wake(serial->vmm);
+			event_wake(serial->vmm);
 		serial->ier = value & 0xf;
 		break;
 	case UART_FCR:

@@ -39,7 +39,7 @@ extern const struct command command_serve;
 extern const struct command command_status;
 extern const struct command command_top;
 
-/* main.c */
+/* command.c */
 
 /* Options that every sub-command takes; values beyond a character. */
 enum {
@@ -58,8 +58,9 @@ enum {
 
 /* For what is no option of the sub-command's own. True: leave with @code. */
 bool common_option(const struct command *command, int option, enum exit_code *code);
-/* Was --json given? */
+/* Was --json given? Was --verbose? */
 bool wants_json(void);
+bool wants_verbose(void);
 /* "bypass carve: …" with a pointer to --help; EXIT_USAGE. */
 enum exit_code wrong_usage(const struct command *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -4,8 +4,6 @@
  * not, 2 wrong usage.
  */
 #include <getopt.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +22,6 @@ static const struct command *const commands[] = {
 
 #define COMMAND_COUNT (sizeof(commands) / sizeof(commands[0]))
 
-static bool json, verbose;
 static struct timespec started;
 
 static void print_usage(FILE *out)
@@ -39,70 +36,6 @@ static void print_usage(FILE *out)
 		     "bypass'.\n");
 }
 
-bool common_option(const struct command *command, int option, enum exit_code *code)
-{
-	switch (option) {
-	case OPTION_JSON:
-		json = true;
-		return false;
-	case OPTION_VERBOSE:
-		verbose = true;
-		return false;
-	case OPTION_HELP:
-		printf("Usage: %s\n", command->usage);
-		*code = EXIT_DONE;
-		return true;
-	default: /* getopt_long has said what is wrong */
-		*code = EXIT_USAGE;
-		fprintf(stderr, "'bypass %s --help' shows how it is used.\n", command->name);
-		return true;
-	}
-}
-
-bool wants_json(void)
-{
-	return json;
-}
-
-enum exit_code wrong_usage(const struct command *command, const char *fmt, ...)
-{
-	va_list ap;
-
-	fprintf(stderr, "bypass %s: ", command->name);
-	va_start(ap, fmt);
-	vfprintf(stderr, fmt, ap);
-	va_end(ap);
-	fprintf(stderr, "\n'bypass %s --help' shows how it is used.\n", command->name);
-	return EXIT_USAGE;
-}
-
-enum exit_code failed(void)
-{
-	fprintf(stderr, "bypass: %s\n", bypass_error());
-	return EXIT_FAILED;
-}
-
-void hold_signals(void)
-{
-	sigset_t signals;
-
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-}
-
-bool confirmed(const char *question)
-{
-	char answer[16];
-
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO))
-		return false;
-	fprintf(stderr, "%s [y/N] ", question);
-	return fgets(answer, sizeof(answer), stdin) && (answer[0] == 'y' || answer[0] == 'Y');
-}
-
 /* Warnings always; the steps when asked for, or when it takes long enough to wonder. */
 static void show_remark(void *opaque, enum bypass_log_level level, const char *text)
 {
@@ -114,7 +47,7 @@ static void show_remark(void *opaque, enum bypass_log_level level, const char *t
 		return;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (verbose ||
+	if (wants_verbose() ||
 	    (level == BYPASS_LOG_INFO && isatty(STDERR_FILENO) && now.tv_sec - started.tv_sec > 1))
 		fprintf(stderr, "%s\n", text);
 }
