@@ -226,7 +226,8 @@ $(LIBRARY_MAN): libbypass/man/from-headers.awk
 man: $(LIBRARY_MAN)
 INSTALL ?= install
 
-# $(call pc,NAME,DESCRIPTION,REQUIRES,REQUIRES.PRIVATE)
+# $(call pc,NAME,DESCRIPTION,REQUIRES,LIBS.PRIVATE). No Requires.private: --cflags would follow it,
+# and --static would go on to every RDMA provider.
 define pc
 prefix=$(PREFIX)
 libdir=$(LIBDIR)
@@ -236,14 +237,14 @@ Name: $(1)
 Description: $(2)
 Version: $(VERSION)
 Requires: $(3)
-Requires.private: $(4)
 Libs: -L$${libdir} -l$(1:lib%=%)
+Libs.private: $(4)
 Cflags: -I$${includedir}
 endef
 
 # Written anew each time: PREFIX may have changed.
 $(O)/lib/libbypass.pc: $(O)/lib/libbypass.so FORCE
-	$(file >$@,$(call pc,libbypass,Direct access to devices for virtual machines,,$(PKGS)))
+	$(file >$@,$(call pc,libbypass,Direct access to devices for virtual machines,,$(PKG_LIBS) -pthread))
 $(O)/lib/vmm-glue.pc: $(O)/lib/libvmm-glue.so FORCE
 	$(file >$@,$(call pc,vmm-glue,What a KVM VMM calls to use libbypass,libbypass,))
 
