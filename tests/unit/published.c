@@ -4,6 +4,7 @@
  */
 #include "fake_vm.h"
 
+#include <fcntl.h>
 #include <dirent.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -116,7 +117,7 @@ static void test_dead_vmm(void **state)
 	struct bypass_published page;
 	char old[128], new[128];
 	bool alive = true;
-	int status;
+	int status, foreign;
 	pid_t pid = fork();
 
 	if (!pid)
@@ -130,7 +131,18 @@ static void test_dead_vmm(void **state)
 	assert_string_equal(page.slices[0].name, "fake");
 	strcpy(new, file_path(getpid(), 0));
 	assert_int_equal(rename(old, new), 0);
+	/* Others, of any PID, go too; what is not ours, or not dead, stays. */
+	pid = fork();
+	if (!pid)
+		_exit(bypass_vm_publish(t->vm, directory));
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	strcpy(old, file_path(pid, 0));
+	foreign = open(file_path(1, 0), O_CREAT | O_WRONLY, 0600);
+	assert_int_equal(write(foreign, "no statistics", 13), 13);
 	assert_int_equal(bypass_vm_publish(t->vm, directory), 0);
+	assert_int_equal(access(old, F_OK), -1);
+	assert_int_equal(unlink(file_path(1, 0)), 0);
+	close(foreign);
 	assert_int_equal(access(file_path(getpid(), 1), F_OK), -1);
 	assert_int_equal(bypass_published_read(new, &page, &alive), 0);
 	assert_true(alive);

@@ -3,6 +3,7 @@
  * What slices cost, counted in a page. To publish it is to put a file in the place of
  * the page: the counters stay where they are.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -92,15 +93,38 @@ void stats_refresh(struct function *fn)
 	__atomic_store_n(&fn->stats->dma_bytes, ops->dma_bytes(fn->slice), __ATOMIC_RELAXED);
 }
 
-/* A file that nobody locks was left by a VMM that is dead. */
-static bool is_stale(const char *path)
+/*
+ * A file that nobody locks was left by a VMM that is dead. Who removes it holds its lock, and
+ * sees whether another was faster: by then a living VMM may have a file of that name.
+ */
+static void sweep_file(int directory, const char *name)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	bool stale = fd >= 0 && !flock(fd, LOCK_SH | LOCK_NB);
+	int fd = openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	uint64_t magic = 0;
+	struct stat st;
 
-	if (fd >= 0)
-		close(fd);
-	return stale;
+	if (fd < 0)
+		return;
+	if (pread(fd, &magic, sizeof(magic), 0) == sizeof(magic) &&
+	    magic == BYPASS_PUBLISHED_MAGIC && !flock(fd, LOCK_EX | LOCK_NB) && !fstat(fd, &st) &&
+	    st.st_nlink)
+		unlinkat(directory, name, 0);
+	close(fd);
+}
+
+/* Files named PID.N alone, with our magic: nothing else in the directory is ours. */
+static void sweep(const char *path)
+{
+	DIR *directory = opendir(path);
+	const struct dirent *entry;
+	unsigned int pid, n;
+	int end;
+
+	while (directory && (entry = readdir(directory)))
+		if (sscanf(entry->d_name, "%u.%u%n", &pid, &n, &end) == 2 && !entry->d_name[end])
+			sweep_file(dirfd(directory), entry->d_name);
+	if (directory)
+		closedir(directory);
 }
 
 /* The file appears whole and locked. Returns its path, or NULL with errno. */
@@ -112,8 +136,6 @@ static char *page_link(int fd, const char *directory)
 	for (unsigned int n = 0; n < PAGE_TRIES; n++) {
 		if (asprintf(&path, "%s/%d.%u", directory, getpid(), n) < 0)
 			return NULL;
-		if (is_stale(path))
-			unlink(path);
 		if (!linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW))
 			return path;
 		free(path);
@@ -134,6 +156,7 @@ static int page_file(struct bypass_vm *vm, const char *directory)
 	if (fchmod(fd, 0644) || pwrite(fd, vm->page, PAGE_SIZE, 0) != PAGE_SIZE ||
 	    flock(fd, LOCK_EX | LOCK_NB))
 		goto fail;
+	sweep(directory);
 	vm->page_path = page_link(fd, directory);
 	if (!vm->page_path)
 		goto fail;

@@ -61,7 +61,7 @@ struct bypass_published {
  * @directory: where to put the file; NULL for BYPASS_PUBLISHED_DIRECTORY. It is made
  *	when it is missing, its parents are not, except /run/bypass
  *
- * bypass_vm_detach() removes the file.
+ * bypass_vm_detach() removes the file. What VMMs that died have left there is removed now.
  *
  * Return: 0; -EALREADY; or why the file cannot be made.
  */
