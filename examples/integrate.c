@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * integrate ADDRESS: what a KVM VMM adds to give its guest a slice stands between the two lines
- * below; the rest is the smallest VMM that can show it. Its guest asks device 1 who it is.
+ * integrate ADDRESS|HCA: what a KVM VMM adds to give its guest a slice stands between the two
+ * lines below; the rest is the smallest VMM that can show it. Its guest asks device 1 who it is.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -15,25 +16,33 @@
 #include <bypass/function.h>
 #include <bypass/iommu.h>
 #include <bypass/kvm.h>
+#include <bypass/rdma.h>
 
 /* --- from here */
 static struct bypass_vm *vm;
 static struct bypass_iommu *iommu;
-static struct bypass_slice *slice;
+static struct bypass_memory_range ram; /* from bypass_ram_alloc() */
 
 /* When the VM has its interrupt controllers and its memory: */
-static int add_slice(int vm_fd, void *ram, uint64_t ram_size, const char *address)
+static int add_slice(int vm_fd, const char *name)
 {
 	struct bypass_vm_config config = {.first_slot = 1,
 					  .first_gsi = 24,
 					  .mmio32 = {0xc0000000, 256 << 20},
 					  .mmio64 = {1ull << 32, 1ull << 32}};
-	struct bypass_memory_range range = {.gpa = 0, .size = ram_size, .hva = ram, .fd = -1};
+	bool function = strchr(name, ':');
+	struct bypass_slice *slice;
 
-	if (bypass_vm_attach(vm_fd, &config, &vm) || bypass_vm_add_ram(vm, &range, false) ||
-	    bypass_iommu_new(&iommu) || bypass_function_open(iommu, address, NULL, &slice))
+	if (bypass_vm_attach(vm_fd, &config, &vm) || bypass_vm_add_ram(vm, &ram, false) ||
+	    (function && bypass_iommu_new(&iommu)))
 		return -1;
-	return bypass_vm_plug(vm, slice, 1 << 3, 17);
+	if (function ? bypass_function_open(iommu, name, NULL, &slice)
+		     : bypass_rdma_slice_open(name, &slice))
+		return -1;
+	if (!bypass_vm_plug(vm, slice, 1 << 3, 17))
+		return 0;
+	bypass_slice_close(slice);
+	return -1;
 }
 
 /* On KVM_EXIT_MMIO; KVM_EXIT_IO and config space are passed on by bypass_vm_pio() and _pci(): */
@@ -41,6 +50,28 @@ static bool slice_mmio(struct kvm_run *run)
 {
 	return bypass_vm_mmio(vm, run->mmio.phys_addr, run->mmio.data, run->mmio.len,
 			      run->mmio.is_write);
+}
+
+/* When bypass_vm_event_fd() is readable, beside the running vCPUs: */
+static void slice_events(void)
+{
+	struct bypass_vm_event event;
+
+	while (bypass_vm_event(vm, &event)) {
+		fprintf(stderr, "%s: %s\n", event.slice->name, event.what.text);
+		if (event.what.kind == BYPASS_EVENT_REMARK)
+			continue;
+		/* The host wants it back, or it is dead. The guest sees an empty slot. */
+		bypass_vm_unplug(vm, event.slice);
+		bypass_slice_close(event.slice);
+	}
+}
+
+/* At the end: unplugs and closes all slices. */
+static void remove_slices(void)
+{
+	bypass_vm_close(vm);
+	bypass_iommu_free(iommu);
 }
 /* --- to here */
 
@@ -50,10 +81,10 @@ static bool slice_mmio(struct kvm_run *run)
 static const uint8_t code[] = {0x66, 0xb8, 0x00, 0x08, 0x00, 0x80, 0xba, 0xf8, 0x0c,
 			       0x66, 0xef, 0xb2, 0xfc, 0x66, 0xed, 0x66, 0xe7, 0x80};
 
-static int create_vm(int kvm, void *ram)
+static int create_vm(int kvm)
 {
 	struct kvm_userspace_memory_region region = {.memory_size = RAM_SIZE,
-						     .userspace_addr = (uintptr_t)ram};
+						     .userspace_addr = (uintptr_t)ram.hva};
 	int vm_fd = ioctl(kvm, KVM_CREATE_VM, 0);
 
 	if (vm_fd < 0 || ioctl(vm_fd, KVM_SET_TSS_ADDR, 0xfeffd000) < 0 ||
@@ -103,32 +134,34 @@ static int run_guest(int cpu, struct kvm_run *run, uint32_t *answer)
 
 int main(int argc, char **argv)
 {
-	void *ram = mmap(NULL, RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC), vm_fd, cpu, ret;
+	struct pollfd told = {.events = POLLIN};
 	struct kvm_run *run;
 	uint32_t answer = 0;
 
-	if (argc != 2 || ram == MAP_FAILED) {
-		fprintf(stderr, "usage: integrate ADDRESS\n");
+	if (argc != 2 || bypass_ram_alloc(RAM_SIZE, false, &ram)) {
+		fprintf(stderr, "usage: integrate ADDRESS|HCA\n");
 		return 2;
 	}
-	vm_fd = create_vm(kvm, ram);
+	vm_fd = create_vm(kvm);
 	run = create_cpu(kvm, vm_fd, &cpu);
 	if (vm_fd < 0 || run == MAP_FAILED) {
 		perror("integrate: KVM");
 		return 1;
 	}
-	memcpy((uint8_t *)ram + 0x1000, code, sizeof(code));
+	memcpy((uint8_t *)ram.hva + 0x1000, code, sizeof(code));
 
-	ret = add_slice(vm_fd, ram, RAM_SIZE, argv[1]);
+	ret = add_slice(vm_fd, argv[1]);
 	if (!ret)
 		ret = run_guest(cpu, run, &answer);
+	told.fd = vm ? bypass_vm_event_fd(vm) : -1;
+	if (poll(&told, 1, 0) > 0)
+		slice_events();
 	if (ret)
 		fprintf(stderr, "integrate: %s\n", bypass_error());
 	else
 		printf("the guest found %04x:%04x\n", answer & 0xffff, answer >> 16);
-	bypass_vm_detach(vm);
-	bypass_slice_close(slice);
-	bypass_iommu_free(iommu);
+	remove_slices();
+	bypass_ram_free(&ram);
 	return ret ? 1 : 0;
 }
