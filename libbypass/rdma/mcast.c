@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
 
 #include <bypass/error.h>
@@ -35,6 +36,9 @@ int rdma_attach_mcast(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!qp)
 		return -EBADF;
+	if (qp->qp_type != IB_UVERBS_QPT_UD || body->gid[0] != 0xff)
+		return bypass_fail(EINVAL, "only a UD queue pair can be attached, to a multicast "
+					   "GID alone");
 	if (le32toh(body->lid) > UINT16_MAX)
 		return bypass_fail(EINVAL, "LID %#x of a multicast group", le32toh(body->lid));
 	mcast = *find_mcast(qp, body->gid);
@@ -92,6 +96,8 @@ int rdma_detach_mcast(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!qp)
 		return -EBADF;
+	if (le32toh(body->lid) > UINT16_MAX)
+		return bypass_fail(EINVAL, "LID %#x of a multicast group", le32toh(body->lid));
 	return detach(s, qp, body->gid, le32toh(body->lid));
 }
 

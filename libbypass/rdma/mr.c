@@ -20,7 +20,10 @@
 #define ACCESS                                                                                     \
 	(IB_UVERBS_ACCESS_LOCAL_WRITE | IB_UVERBS_ACCESS_REMOTE_WRITE |                            \
 	 IB_UVERBS_ACCESS_REMOTE_READ | IB_UVERBS_ACCESS_REMOTE_ATOMIC |                           \
-	 IB_UVERBS_ACCESS_MW_BIND | IB_UVERBS_ACCESS_ZERO_BASED | IB_UVERBS_ACCESS_OPTIONAL_RANGE)
+	 IB_UVERBS_ACCESS_MW_BIND | IB_UVERBS_ACCESS_OPTIONAL_RANGE)
+
+/* What needs local write access as well. */
+#define ACCESS_WRITE (IB_UVERBS_ACCESS_REMOTE_WRITE | IB_UVERBS_ACCESS_REMOTE_ATOMIC)
 
 #define REREG (BYPASS_RDMA_REREG_TRANS | BYPASS_RDMA_REREG_PD | BYPASS_RDMA_REREG_ACCESS)
 
@@ -95,11 +98,16 @@ static int explain(struct rdma_slice *s, int err, uint64_t size)
 			   (unsigned long long)size, strerror(-err));
 }
 
-static int check_reg(const struct bypass_rdma_reg_mr *reg)
+static int check_access(uint32_t access)
 {
-	if (le32toh(reg->access) & ~ACCESS)
-		return bypass_fail(EOPNOTSUPP, "Access flags %#x cannot be had through a slice",
-				   le32toh(reg->access) & ~ACCESS);
+	if (access & ~ACCESS)
+		return bypass_fail(EOPNOTSUPP, "access flags %#x cannot be had through a slice",
+				   access & ~ACCESS);
+	if ((access & ACCESS_WRITE) && !(access & IB_UVERBS_ACCESS_LOCAL_WRITE))
+		return bypass_fail(EINVAL,
+				   "access flags %#x: remote write and atomic access need local "
+				   "write access",
+				   access);
 	return 0;
 }
 
@@ -125,7 +133,7 @@ int rdma_reg_mr(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!pd)
 		return -EBADF;
-	err = check_reg(reg);
+	err = check_access(le32toh(reg->access));
 	if (!err)
 		err = rdma_blob_in(s, c, &blob);
 	if (!err)
@@ -177,13 +185,16 @@ int rdma_rereg_mr(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!mr)
 		return -EBADF;
-	err = check_reg(&body->reg);
-	if (!err)
-		err = rdma_blob_in(s, c, &blob);
+	if (!flags || flags & ~REREG)
+		return bypass_fail(EOPNOTSUPP, "a region cannot be changed with flags %#x", flags);
+	if (flags & BYPASS_RDMA_REREG_ACCESS) {
+		err = check_access(le32toh(body->reg.access));
+		if (err)
+			return err;
+	}
+	err = rdma_blob_in(s, c, &blob);
 	if (err)
 		return err;
-	if (!flags || flags & ~REREG)
-		return bypass_fail(EOPNOTSUPP, "A region cannot be changed with flags %#x", flags);
 	in.mr_handle = mr->host;
 	if (flags & BYPASS_RDMA_REREG_PD) {
 		pd = rdma_table_get(&s->tables[RDMA_PD], le32toh(body->reg.pd));

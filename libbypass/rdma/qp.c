@@ -16,6 +16,9 @@
 /* Bits of verbs' enum ib_qp_attr_mask that mean something here: STATE (0) to DEST_QPN (20). */
 #define ATTRIBUTES ((1u << 21) - 1)
 
+/* No HCA inlines as much. Verbs has no limit to ask for, and so each driver checks its own. */
+#define INLINE_MAX 4096u
+
 static int check_caps(struct rdma_slice *s, const struct bypass_rdma_create_qp *body)
 {
 	uint32_t wr = le32toh(s->limits.max_qp_wr);
@@ -39,6 +42,9 @@ static int check_caps(struct rdma_slice *s, const struct bypass_rdma_create_qp *
 				   le32toh(body->max_send_sge), le32toh(body->max_recv_sge),
 				   le32toh(s->limits.max_send_sge),
 				   le32toh(s->limits.max_recv_sge));
+	if (le32toh(body->max_inline_data) > INLINE_MAX)
+		return bypass_fail(EINVAL, "a queue pair of %u bytes of inline data: at most %u",
+				   le32toh(body->max_inline_data), INLINE_MAX);
 	return 0;
 }
 

@@ -22,6 +22,16 @@ static int check_wr(struct rdma_slice *s, uint32_t max_wr)
 	return 0;
 }
 
+/* The limit of a queue of @max_wr requests. */
+static int check_limit(uint32_t limit, uint32_t max_wr)
+{
+	if (limit > max_wr)
+		return bypass_fail(EINVAL,
+				   "a limit of %u for a shared receive queue of %u requests", limit,
+				   max_wr);
+	return 0;
+}
+
 int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_create_srq *body = c->body;
@@ -40,6 +50,11 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 	if (!pd)
 		return -EBADF;
 	err = check_wr(s, in.max_wr);
+	if (!err)
+		err = check_limit(in.srq_limit, in.max_wr);
+	if (!err && in.max_sge > le32toh(s->limits.max_srq_sge))
+		err = bypass_fail(EINVAL, "a shared receive queue of %u SGEs: at most %u",
+				  in.max_sge, le32toh(s->limits.max_srq_sge));
 	if (!err)
 		err = rdma_blob_in(s, c, &blob);
 	if (!err)
@@ -99,6 +114,9 @@ int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 		if (!err)
 			err = rdma_shm_check_resize(s, RDMA_SRQ, owner.handle, in.max_wr);
 	}
+	if (!err && (in.attr_mask & BYPASS_RDMA_SRQ_LIMIT))
+		err = check_limit(in.srq_limit,
+				  in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR ? in.max_wr : srq->entries);
 	if (!err)
 		err = rdma_blob_in(s, c, &blob);
 	if (err)
