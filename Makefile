@@ -166,6 +166,17 @@ $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
 # Those of the bench are linked with all of it but its main().
 $(O)/tests/unit/bench $(O)/tests/e2e/programs/bench_guest: $(filter-out %/main.o,$(BENCH_OBJ))
 
+# The fields that a guest can write, as the table in the documentation has them.
+FIELDS := $(O)/obj/tests/threat-model.h
+$(FIELDS): tests/threat-model guest-driver/bypass_rdma_abi.h docs/threat-model.md
+	@mkdir -p $(@D) && $(say) $@
+	tests/threat-model $(filter-out $<,$^) >$@.new
+	@mv $@.new $@
+
+$(O)/obj/tests/unit/rdma_fields.o $(O)/obj/tests/e2e/programs/rdma-fields.o: $(FIELDS)
+$(O)/obj/tests/unit/rdma_fields.o $(O)/obj/tests/e2e/programs/rdma-fields.o: \
+	CPPFLAGS_ALL += -I$(dir $(FIELDS))
+
 # NAME= names some of tests/unit/, else all of these are meant.
 NAMED := $(if $(NAME),$(NAME:%=$(O)/tests/unit/%),$(UNIT))
 # Their code runs in several threads: ThreadSanitizer judges these too. Those of vhost-user talk over
