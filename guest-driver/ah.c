@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Where packets go: address vectors, address handles and multicast groups. MAC addresses
- * are the host's business: it resolves them where the HCA's network is.
+ * Where packets go: address vectors and address handles. The host resolves MAC addresses,
+ * because the HCA's network is there.
  */
 #include <rdma/ib_cache.h>
 
@@ -47,58 +47,27 @@ void bypass_unpack_ah(struct bypass_dev *dev, struct rdma_ah_attr *to,
 	rdma_ah_set_dgid_raw(to, dgid.raw);
 }
 
+static const struct bypass_kind kind = {
+	.create = BYPASS_RDMA_CREATE_AH,
+	.destroy = BYPASS_RDMA_DESTROY_AH,
+	.request_size = sizeof(struct bypass_rdma_create_ah),
+	.response_size = sizeof(struct bypass_rdma_handle),
+};
+
 int bypass_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *init, struct ib_udata *udata)
 {
 	struct bypass_rdma_create_ah request = {
 		.pd = cpu_to_le32(to_pd(ibah->pd)->object.handle),
 	};
 	struct bypass_rdma_handle response;
-	struct bypass_command command = {
-		.number = BYPASS_RDMA_CREATE_AH,
-		.undo = BYPASS_RDMA_DESTROY_AH,
-		.request = &request,
-		.request_size = sizeof(request),
-		.response = &response,
-		.response_size = sizeof(response),
-		.udata = udata,
-	};
 
 	bypass_pack_ah(&request.attr, init->ah_attr);
-	return bypass_create(to_dev(ibah->device), &to_ah(ibah)->object, 0, &command);
+	return bypass_create(to_dev(ibah->device), &to_ah(ibah)->object, &kind, &request, &response,
+			     udata);
 }
 
-/* Processes destroy theirs where one may sleep, and the kernel has none. */
+/* Only processes have address handles here, and they may sleep. */
 int bypass_destroy_ah(struct ib_ah *ibah, u32 flags)
 {
-	return bypass_destroy(to_dev(ibah->device), &to_ah(ibah)->object, BYPASS_RDMA_DESTROY_AH);
-}
-
-static int mcast(struct ib_qp *ibqp, u32 number, const union ib_gid *gid, u16 lid)
-{
-	const struct bypass_object *qp = &to_qp(ibqp)->object;
-	struct bypass_rdma_mcast request = {
-		.qp = cpu_to_le32(qp->handle),
-		.lid = cpu_to_le32(lid),
-	};
-	struct bypass_command command = {
-		.number = number,
-		.ucontext = qp->owner,
-		.request = &request,
-		.request_size = sizeof(request),
-	};
-
-	memcpy(request.gid, gid->raw, sizeof(request.gid));
-	return bypass_execute(to_dev(ibqp->device), &command);
-}
-
-int bypass_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid)
-{
-	return mcast(ibqp, BYPASS_RDMA_ATTACH_MCAST, gid, lid);
-}
-
-int bypass_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid)
-{
-	int err = mcast(ibqp, BYPASS_RDMA_DETACH_MCAST, gid, lid);
-
-	return READ_ONCE(to_dev(ibqp->device)->gone) ? 0 : err;
+	return bypass_destroy(to_dev(ibah->device), &to_ah(ibah)->object);
 }

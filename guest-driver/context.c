@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a process owns first: its context on the host, and protection domains.
+ * Contexts: a process opens the device, and closes it.
  */
 #include "internal.h"
 
@@ -50,23 +50,4 @@ void bypass_dealloc_ucontext(struct ib_ucontext *ibuc)
  */
 void bypass_disassociate(struct ib_ucontext *ibuc)
 {
-}
-
-int bypass_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
-{
-	struct bypass_rdma_handle response;
-	struct bypass_command command = {
-		.number = BYPASS_RDMA_ALLOC_PD,
-		.undo = BYPASS_RDMA_DEALLOC_PD,
-		.response = &response,
-		.response_size = sizeof(response),
-		.udata = udata,
-	};
-
-	return bypass_create(to_dev(ibpd->device), &to_pd(ibpd)->object, 0, &command);
-}
-
-int bypass_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
-{
-	return bypass_destroy(to_dev(ibpd->device), &to_pd(ibpd)->object, BYPASS_RDMA_DEALLOC_PD);
 }

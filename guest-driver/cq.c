@@ -1,34 +1,32 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Completion queues. The process polls its own mapping of the HCA's queue; what comes
- * through here is creation, size and end.
+ * Completion queues: creation, size and end. The process polls its own mapping of the
+ * HCA's queue.
  */
 #include "internal.h"
+
+static const struct bypass_kind kind = {
+	.create = BYPASS_RDMA_CREATE_CQ,
+	.destroy = BYPASS_RDMA_DESTROY_CQ,
+	.request_size = sizeof(struct bypass_rdma_create_cq),
+	.response_size = sizeof(struct bypass_rdma_cq),
+};
 
 int bypass_create_cq(struct ib_cq *ibcq, const struct ib_cq_init_attr *attr, BYPASS_CQ_ATTRS *attrs)
 {
 	struct bypass_dev *dev = to_dev(ibcq->device);
 	struct bypass_cq *cq = to_cq(ibcq);
-	struct bypass_rdma_create_cq request = {
+	const struct bypass_rdma_create_cq request = {
 		.cqe = cpu_to_le32(attr->cqe),
 		.vector = cpu_to_le32(attr->comp_vector),
 		.flags = cpu_to_le32(attr->flags),
 	};
 	struct bypass_rdma_cq response;
-	struct bypass_command command = {
-		.number = BYPASS_RDMA_CREATE_CQ,
-		.undo = BYPASS_RDMA_DESTROY_CQ,
-		.request = &request,
-		.request_size = sizeof(request),
-		.response = &response,
-		.response_size = sizeof(response),
-		.udata = bypass_cq_udata(attrs),
-	};
 	int err;
 
 	mutex_init(&cq->arming);
 	cq->object.table = &dev->cqs;
-	err = bypass_create(dev, &cq->object, le32_to_cpu(dev->config.max_cq), &command);
+	err = bypass_create(dev, &cq->object, &kind, &request, &response, bypass_cq_udata(attrs));
 	if (err)
 		return err;
 	ibcq->cqe = le32_to_cpu(response.cqe);
@@ -61,5 +59,5 @@ int bypass_resize_cq(struct ib_cq *ibcq, BYPASS_CQE cqe, struct ib_udata *udata)
 
 int bypass_destroy_cq(struct ib_cq *ibcq, struct ib_udata *udata)
 {
-	return bypass_destroy(to_dev(ibcq->device), &to_cq(ibcq)->object, BYPASS_RDMA_DESTROY_CQ);
+	return bypass_destroy(to_dev(ibcq->device), &to_cq(ibcq)->object);
 }

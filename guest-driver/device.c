@@ -63,180 +63,6 @@ static int query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 	return 0;
 }
 
-/* A question about a port; @response_size bytes of answer. */
-static int ask_port(struct bypass_dev *dev, u32 number, u32 port, void *response,
-		    size_t response_size)
-{
-	struct bypass_rdma_port_query request = {.port = cpu_to_le32(port)};
-	struct bypass_command command = {
-		.number = number,
-		.request = &request,
-		.request_size = sizeof(request),
-		.response = response,
-		.response_size = response_size,
-	};
-
-	return bypass_execute(dev, &command);
-}
-
-/* A question whose answer does not matter. Behind a command that takes its time it would too. */
-void bypass_watch(struct work_struct *work)
-{
-	struct bypass_dev *dev = container_of(work, struct bypass_dev, watch.work);
-	struct bypass_rdma_port response;
-
-	if (!atomic_read(&dev->in_flight))
-		ask_port(dev, BYPASS_RDMA_QUERY_PORT, 1, &response, sizeof(response));
-	bypass_watch_more(dev);
-}
-
-void bypass_watch_more(struct bypass_dev *dev)
-{
-	if (atomic_read(&dev->contexts) && !READ_ONCE(dev->gone))
-		schedule_delayed_work(&dev->watch, msecs_to_jiffies(bypass_timeout_ms() / 2));
-}
-
-/* The core's tables are as long as the port's were at first: later lengths are not believed. */
-static int query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *attr)
-{
-	struct bypass_dev *dev = to_dev(ibdev);
-	struct bypass_rdma_port response;
-	int err = ask_port(dev, BYPASS_RDMA_QUERY_PORT, port, &response, sizeof(response));
-
-	if (err)
-		return err;
-	attr->gid_tbl_len = dev->ports[port - 1].gid_count;
-	attr->pkey_tbl_len = dev->ports[port - 1].pkey_count;
-	attr->state = response.state;
-	attr->phys_state = response.phys_state;
-	attr->max_mtu = response.max_mtu;
-	attr->active_mtu = response.active_mtu;
-	attr->port_cap_flags = le32_to_cpu(response.port_cap_flags);
-	attr->max_msg_sz = le32_to_cpu(response.max_msg_sz);
-	attr->bad_pkey_cntr = le32_to_cpu(response.bad_pkey_cntr);
-	attr->qkey_viol_cntr = le32_to_cpu(response.qkey_viol_cntr);
-	attr->lid = le32_to_cpu(response.lid);
-	attr->sm_lid = le32_to_cpu(response.sm_lid);
-	attr->lmc = response.lmc;
-	attr->max_vl_num = response.max_vl_num;
-	attr->sm_sl = response.sm_sl;
-	attr->subnet_timeout = response.subnet_timeout;
-	attr->init_type_reply = response.init_type_reply;
-	attr->active_width = response.active_width;
-	attr->active_speed = le32_to_cpu(response.active_speed);
-	return 0;
-}
-
-/*
- * InfiniBand to the core, whatever the wire: with RoCE it would look for the GIDs and for
- * MAC addresses at a network device of the guest, and they are the host's. No management
- * datagrams either, which stay with the host.
- */
-static int get_port_immutable(struct ib_device *ibdev, u32 port,
-			      struct ib_port_immutable *immutable)
-{
-	struct bypass_port *ours = &to_dev(ibdev)->ports[port - 1];
-
-	immutable->core_cap_flags = RDMA_CORE_CAP_PROT_IB;
-	if (ours->link_layer == IB_LINK_LAYER_ETHERNET)
-		immutable->core_cap_flags |= RDMA_CORE_CAP_IB_GRH_REQUIRED;
-	immutable->gid_tbl_len = ours->gid_count;
-	immutable->pkey_tbl_len = ours->pkey_count;
-	return 0;
-}
-
-static enum rdma_link_layer get_link_layer(struct ib_device *ibdev, u32 port)
-{
-	/* The core asks for what the host says of a queue pair, too. */
-	if (!rdma_is_port_valid(ibdev, port))
-		return IB_LINK_LAYER_UNSPECIFIED;
-	return to_dev(ibdev)->ports[port - 1].link_layer;
-}
-
-static int query_gid(struct ib_device *ibdev, u32 port, int index, union ib_gid *gid)
-{
-	struct bypass_dev *dev = to_dev(ibdev);
-	struct bypass_port *ours = &dev->ports[port - 1];
-
-	if (index < 0 || index >= ours->gid_count)
-		return -EINVAL;
-	mutex_lock(&dev->port_lock);
-	*gid = ours->gids[index];
-	mutex_unlock(&dev->port_lock);
-	return 0;
-}
-
-static int query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey)
-{
-	struct bypass_dev *dev = to_dev(ibdev);
-	struct bypass_port *ours = &dev->ports[port - 1];
-
-	if (index >= ours->pkey_count)
-		return -EINVAL;
-	mutex_lock(&dev->port_lock);
-	*pkey = ours->pkeys[index];
-	mutex_unlock(&dev->port_lock);
-	return 0;
-}
-
-/* Fetches the port's GID table anew. Return: 0 or what bypass_execute() says. */
-int bypass_refresh_gids(struct bypass_dev *dev, u32 port)
-{
-	struct bypass_port *ours = &dev->ports[port - 1];
-	struct bypass_rdma_gids *response;
-	u32 count;
-	int err;
-
-	response = kmalloc(sizeof(*response), GFP_KERNEL);
-	if (!response)
-		return -ENOMEM;
-	err = ask_port(dev, BYPASS_RDMA_QUERY_GIDS, port, response, sizeof(*response));
-	if (!err) {
-		count = min(le32_to_cpu(response->count), ours->gid_count);
-		mutex_lock(&dev->port_lock);
-		memset(ours->gids, 0, sizeof(ours->gids));
-		memcpy(ours->gids, response->gid, count * sizeof(ours->gids[0]));
-		mutex_unlock(&dev->port_lock);
-	}
-	kfree(response);
-	return err;
-}
-
-/* Likewise its P_Key table. */
-int bypass_refresh_pkeys(struct bypass_dev *dev, u32 port)
-{
-	struct bypass_port *ours = &dev->ports[port - 1];
-	struct bypass_rdma_pkeys response;
-	int err = ask_port(dev, BYPASS_RDMA_QUERY_PKEYS, port, &response, sizeof(response));
-
-	if (err)
-		return err;
-	mutex_lock(&dev->port_lock);
-	memset(ours->pkeys, 0, sizeof(ours->pkeys));
-	for (u32 i = 0; i < min(le32_to_cpu(response.count), ours->pkey_count); i++)
-		ours->pkeys[i] = le16_to_cpu(response.pkey[i]);
-	mutex_unlock(&dev->port_lock);
-	return 0;
-}
-
-static int setup_port(struct bypass_dev *dev, u32 port)
-{
-	struct bypass_port *ours = &dev->ports[port - 1];
-	struct bypass_rdma_port response;
-	int err = ask_port(dev, BYPASS_RDMA_QUERY_PORT, port, &response, sizeof(response));
-
-	if (err)
-		return err;
-	ours->link_layer = response.link_layer;
-	ours->gid_count = min(le32_to_cpu(response.gid_tbl_len), BYPASS_RDMA_GIDS_MAX);
-	ours->pkey_count = min(le32_to_cpu(response.pkey_tbl_len), BYPASS_RDMA_PKEYS_MAX);
-	if (ours->link_layer != IB_LINK_LAYER_INFINIBAND &&
-	    ours->link_layer != IB_LINK_LAYER_ETHERNET)
-		return -EPROTO;
-	err = bypass_refresh_gids(dev, port);
-	return err ? err : bypass_refresh_pkeys(dev, port);
-}
-
 /*
  * There is no poll_cq, post_recv and the like: the queues have the provider's format,
  * which only the process knows. The core then keeps the kernel's own users away.
@@ -261,16 +87,16 @@ static const struct ib_device_ops device_ops = {
 	.destroy_srq = bypass_destroy_srq,
 	.detach_mcast = bypass_detach_mcast,
 	.disassociate_ucontext = bypass_disassociate,
-	.get_link_layer = get_link_layer,
-	.get_port_immutable = get_port_immutable,
+	.get_link_layer = bypass_get_link_layer,
+	.get_port_immutable = bypass_get_port_immutable,
 	.mmap = bypass_mmap,
 	.mmap_free = bypass_mmap_free,
 	.modify_qp = bypass_modify_qp,
 	.modify_srq = bypass_modify_srq,
 	.query_device = query_device,
-	.query_gid = query_gid,
-	.query_pkey = query_pkey,
-	.query_port = query_port,
+	.query_gid = bypass_query_gid,
+	.query_pkey = bypass_query_pkey,
+	.query_port = bypass_query_port,
 	.query_qp = bypass_query_qp,
 	.query_srq = bypass_query_srq,
 	.reg_user_mr = bypass_reg_user_mr,
@@ -333,7 +159,7 @@ int bypass_device_setup(struct bypass_dev *dev)
 	}
 
 	for (u32 port = 1; port <= ibdev->phys_port_cnt; port++) {
-		err = setup_port(dev, port);
+		err = bypass_port_setup(dev, port);
 		if (err)
 			return err;
 	}

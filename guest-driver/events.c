@@ -22,15 +22,15 @@ static void complete_cq(struct bypass_dev *dev, u32 handle)
 	struct bypass_object *object;
 	unsigned long flags;
 
-	xa_lock_irqsave(&dev->cqs, flags);
-	object = xa_load(&dev->cqs, handle);
+	xa_lock_irqsave(&dev->cqs.objects, flags);
+	object = xa_load(&dev->cqs.objects, handle);
 	if (object) {
 		struct ib_cq *ibcq = &container_of(object, struct bypass_cq, object)->ibcq;
 
 		if (ibcq->comp_handler)
 			ibcq->comp_handler(ibcq, ibcq->cq_context);
 	}
-	xa_unlock_irqrestore(&dev->cqs, flags);
+	xa_unlock_irqrestore(&dev->cqs.objects, flags);
 }
 
 void bypass_completion_arrived(struct virtqueue *vq)
@@ -55,8 +55,8 @@ void bypass_completion_arrived(struct virtqueue *vq)
 	{                                                                                          \
 		struct bypass_object *object;                                                      \
 		unsigned long flags;                                                               \
-		xa_lock_irqsave(&dev->type##s, flags);                                             \
-		object = xa_load(&dev->type##s, handle);                                           \
+		xa_lock_irqsave(&dev->type##s.objects, flags);                                     \
+		object = xa_load(&dev->type##s.objects, handle);                                   \
 		if (object) {                                                                      \
 			struct ib_##type *ib =                                                     \
 				&container_of(object, struct bypass_##type, object)->ib##type;     \
@@ -64,7 +64,7 @@ void bypass_completion_arrived(struct virtqueue *vq)
 			if (ib->event_handler)                                                     \
 				ib->event_handler(event, ib->type##_context);                      \
 		}                                                                                  \
-		xa_unlock_irqrestore(&dev->type##s, flags);                                        \
+		xa_unlock_irqrestore(&dev->type##s.objects, flags);                                \
 	}
 BYPASS_EVENT(cq)
 BYPASS_EVENT(qp)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The module's own view of a context slice: the device, its objects, and what the files
- * offer each other. The messages that go to the host are in bypass_rdma_abi.h.
+ * offer each other. The messages to the host are in bypass_rdma_abi.h.
  */
 #ifndef BYPASS_INTERNAL_H
 #define BYPASS_INTERNAL_H
@@ -18,7 +18,7 @@
 #include "bypass_rdma_abi.h"
 #include "compat.h"
 
-/* What we believe of the host's numbers at the most; more is refused at probe. */
+/* Limits of the numbers in config space: probe refuses a host that says more. */
 #define BYPASS_MAX_PORTS   16
 #define BYPASS_MAX_VECTORS 256
 #define BYPASS_MAX_OBJECTS BIT(20)
@@ -37,8 +37,8 @@ struct bypass_vector {
 };
 
 /**
- * struct bypass_port - what we keep of a port
- * @link_layer: as the host says; asked too often to fetch it each time
+ * struct bypass_port - what the module keeps of a port
+ * @link_layer: as the host says; the core asks too often to fetch it each time
  * @gid_count: number of @gids
  * @pkey_count: number of @pkeys
  * @gids: the host's table, so that an index means the same there
@@ -53,78 +53,106 @@ struct bypass_port {
 };
 
 /**
+ * struct bypass_table - objects by the host's handle, for completions and events
+ * @objects: struct bypass_object. Handlers run under its lock, so that an object that has
+ *	been taken out hears of nothing more
+ * @limit: the host's handles are below this number
+ */
+struct bypass_table {
+	struct xarray objects;
+	u32 limit;
+};
+
+/**
  * struct bypass_dev - one slice
- * @ibdev: what verbs know; first, it owns the memory
+ * @ibdev: the verbs device; first, because the core allocates and frees the whole by it
  * @vdev: the virtio device
  * @config: the host's description, checked
  * @shm: shared memory region 0, guest-physical
- * @gone: no command will be answered any more; they fail with -EIO at once
- * @parked: memory that a host which is gone may still touch; @parked_lock guards it and
- *	@stopped: the device has been reset, and touches nothing any more
+ * @gone: no command is answered any more; each fails with -EIO at once
+ * @lost_once: bit 0: bypass_lost() or bypass_silent() has been called
+ * @silent: the device was lost because the host does not answer
+ * @revival: probes the device anew when it is lost; NULL until the device is registered
+ * @parked_lock: guards @parked and @stopped
+ * @parked: memory of processes that a lost host may still touch
+ * @stopped: the device has been reset, and touches no memory any more
  * @registered: the core knows the device, and may be told of events
- * @lost_once: bit 0: bypass_lost() has been here
- * @silent: it was because the host does not answer
- * @doorbell: shared with the host, NULL where the HCA needs none
- * @control: control queue; @control_lock guards it
- * @control_room: woken when a command has left the queue
- * @in_flight: commands that are waited for
- * @patience: the sum of theirs, beyond the usual
- * @contexts: processes with the device open; while there are any, @watch looks now and
- *	then whether the host still answers: one that waits for a completion asks nothing
- * @events: event queue; @event_buffers are its messages, @event_work reads them
- * @doorbell_vq: only ever kicked
+ * @control: the control queue
+ * @control_lock: guards @control
+ * @control_room: woken when a command has left @control
+ * @in_flight: number of commands that somebody waits for
+ * @patience: sum of the milliseconds that these commands get beyond the usual
+ * @contexts: number of processes that have the device open
+ * @watch: asks now and then whether the host still answers, while there are @contexts: a
+ *	process that waits for a completion asks nothing
+ * @events: the event queue
+ * @event_buffers: one message for each place in @events; the host writes them
+ * @event_work: reads @events
+ * @doorbell: shared with the host; NULL where the HCA needs none
+ * @doorbell_vq: is only ever kicked
  * @vectors: completion vectors, config.vectors of them
- * @cqs: by handle, for completions and events, as are @qps and @srqs. Handlers run under
- *	the lock, so that what has been erased hears no more
+ * @cqs: completion queues
+ * @qps: queue pairs
+ * @srqs: shared receive queues
  * @port_lock: guards the tables in @ports
- * @ports: by number less one
- * @releases: sends RELEASE_MMAP, which may not wait where it becomes due
- * @revival: probes the device anew when it is lost; NULL until it is registered
+ * @ports: by port number less one
+ * @releases: sends RELEASE_MMAP, which becomes due where nobody may wait
  */
 struct bypass_dev {
 	struct ib_device ibdev;
 	struct virtio_device *vdev;
 	struct bypass_rdma_config config;
 	struct virtio_shm_region shm;
+
 	bool gone;
+	unsigned long lost_once;
+	bool silent;
+	struct bypass_revival *revival;
 	spinlock_t parked_lock; /* @parked, @stopped */
 	struct list_head parked;
 	bool stopped;
 	bool registered;
-	unsigned long lost_once;
-	bool silent;
-	struct bypass_rdma_doorbell *doorbell;
+
 	struct virtqueue *control;
 	spinlock_t control_lock; /* @control */
 	wait_queue_head_t control_room;
 	atomic_t in_flight;
 	atomic_long_t patience;
+
 	atomic_t contexts;
 	struct delayed_work watch;
+
 	struct virtqueue *events;
 	struct bypass_rdma_event *event_buffers;
 	struct work_struct event_work;
+	struct bypass_rdma_doorbell *doorbell;
 	struct virtqueue *doorbell_vq;
 	struct bypass_vector *vectors;
-	struct xarray cqs;
-	struct xarray qps;
-	struct xarray srqs;
+
+	struct bypass_table cqs;
+	struct bypass_table qps;
+	struct bypass_table srqs;
 	struct mutex port_lock; /* tables in @ports */
 	struct bypass_port *ports;
 	struct workqueue_struct *releases;
-	struct bypass_revival *revival;
 };
 
 /**
  * struct bypass_mmaps - what an object gave its process to mmap
  * @entry: references that the object holds
- * @count: number of them
+ * @count: number of references
  */
 struct bypass_mmaps {
 	struct rdma_user_mmap_entry *entry[BYPASS_RDMA_MMAPS_MAX];
 	unsigned int count;
 };
 
+/**
+ * struct bypass_ucontext - a process that has the device open
+ * @ibuc: the core's part
+ * @mmaps: what the process may map of its context
+ * @handle: the host's name for the context
+ */
 struct bypass_ucontext {
 	struct ib_ucontext ibuc;
 	struct bypass_mmaps mmaps;
@@ -132,34 +160,33 @@ struct bypass_ucontext {
 };
 
 /**
- * struct bypass_object - what the host keeps for a process
- * @owner: the process
- * @lock: one change at a time
- * @mmaps: what it may map of the object
- * @table: where events find the object by its handle, NULL for kinds that have none
- * @handle: the host's name for it
+ * struct bypass_mmap_entry - a piece of the shared memory region that a process may map
+ * @rdma_entry: the core's part
+ * @dev: the slice
+ * @ucontext: the process
+ * @shm_offset: offset in the region
+ * @size: bytes
+ * @flags: enum bypass_rdma_mmap_flags
+ * @release: gives the piece back to the host
  */
-struct bypass_object {
-	struct bypass_ucontext *owner;
-	struct mutex lock; /* changes */
-	struct bypass_mmaps mmaps;
-	struct xarray *table;
-	u32 handle;
-};
-
-struct bypass_pd {
-	struct ib_pd ibpd;
-	struct bypass_object object;
+struct bypass_mmap_entry {
+	struct rdma_user_mmap_entry rdma_entry;
+	struct bypass_dev *dev;
+	struct bypass_ucontext *ucontext;
+	u64 shm_offset;
+	u64 size;
+	u32 flags;
+	struct work_struct release;
 };
 
 /**
  * struct bypass_pin - memory of a process that the HCA may touch
- * @parked: in the slice's list
+ * @parked: place in the slice's list of parked memory
  * @umem: the pages
  * @pages: guest-physical addresses of pages full of runs, until the host has read them
  * @count: number of @pages
- * @runs: runs in the last of them
- * @last: the last run, still growing
+ * @runs: number of runs in the last of @pages
+ * @last: the last run, which may still grow
  */
 struct bypass_pin {
 	struct list_head parked;
@@ -170,10 +197,48 @@ struct bypass_pin {
 	struct bypass_rdma_run *last;
 };
 
+/**
+ * struct bypass_kind - how the host makes and destroys objects of a kind
+ * @create: the command that makes one
+ * @destroy: the command that destroys one; its body is a handle
+ * @request_size: bytes of the body of @create
+ * @response_size: bytes of the answer to @create, which begins with the handle
+ */
+struct bypass_kind {
+	u32 create;
+	u32 destroy;
+	size_t request_size;
+	size_t response_size;
+};
+
+/**
+ * struct bypass_object - what the host keeps for a process
+ * @kind: how it is destroyed
+ * @owner: the process
+ * @lock: serializes changes
+ * @mmaps: what the process may map of the object
+ * @table: where events find the object by its handle; NULL for kinds without events
+ * @pin: memory that the HCA may touch while the object lives; NULL for none
+ * @handle: the host's name for the object
+ */
+struct bypass_object {
+	const struct bypass_kind *kind;
+	struct bypass_ucontext *owner;
+	struct mutex lock; /* changes */
+	struct bypass_mmaps mmaps;
+	struct bypass_table *table;
+	struct bypass_pin *pin;
+	u32 handle;
+};
+
+struct bypass_pd {
+	struct ib_pd ibpd;
+	struct bypass_object object;
+};
+
 struct bypass_mr {
 	struct ib_mr ibmr;
 	struct bypass_object object;
-	struct bypass_pin *pin;
 };
 
 struct bypass_mw {
@@ -222,7 +287,7 @@ BYPASS_TO(qp, ibqp)
 BYPASS_TO(ah, ibah)
 #undef BYPASS_TO
 
-/* The process behind a verb; NULL where the kernel itself would ask, which no slice serves. */
+/* The process behind a verb; NULL where the kernel itself asks, which no slice serves. */
 static inline struct bypass_ucontext *bypass_caller(struct ib_udata *udata)
 {
 	return rdma_udata_to_drv_context(udata, struct bypass_ucontext, ibuc);
@@ -233,12 +298,15 @@ static inline struct bypass_ucontext *bypass_caller(struct ib_udata *udata)
 /**
  * struct bypass_command - a command and its answer
  * @number: enum bypass_rdma_command
- * @undo: command that destroys what this one creates, whose answer then begins with the
- *	handle: sent when the answer cannot be handed on. 0 when nothing is created
+ * @undo: command that destroys what this one creates, sent when the answer cannot be
+ *	handed on; the answer then begins with the handle. 0 when nothing is created
  * @ucontext: the process that asks, NULL for the kernel itself
  * @request: body, @request_size bytes
+ * @request_size: see @request
  * @tail: follows the blob, @tail_size bytes
+ * @tail_size: see @tail
  * @response: set to the answer's body, @response_size bytes, on success
+ * @response_size: see @response
  * @udata: the provider's blobs, NULL when there are none
  * @mmaps: receives what the answer offers to mmap; NULL when it may offer nothing
  * @patience: milliseconds to wait for the answer on top of the usual
@@ -265,23 +333,44 @@ void bypass_control_done(struct virtqueue *vq);
 void bypass_control_drain(struct bypass_dev *dev);
 unsigned int bypass_timeout_ms(void);
 
-/* object.c */
-int bypass_create(struct bypass_dev *dev, struct bypass_object *object, u32 limit,
-		  struct bypass_command *command);
-int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object, u32 number);
+/* object.c: what the host keeps for a process */
+int bypass_create(struct bypass_dev *dev, struct bypass_object *object,
+		  const struct bypass_kind *kind, const void *request, void *response,
+		  struct ib_udata *udata);
+int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object);
 int bypass_change(struct bypass_dev *dev, struct bypass_object *object,
 		  struct bypass_command *command);
+void bypass_mmap_free(struct rdma_user_mmap_entry *rdma_entry);
 
-/* main.c */
+/* lost.c: the end of a device whose host is gone, and its second life */
 void bypass_lost(struct bypass_dev *dev, const char *why);
 void bypass_silent(struct bypass_dev *dev, const char *why);
+struct bypass_revival *bypass_revival_make(struct virtio_device *vdev);
+void bypass_revival_free(struct bypass_revival *revival);
+void bypass_revival_arm(struct bypass_dev *dev, struct bypass_revival *revival);
+void bypass_revival_disarm(struct bypass_dev *dev);
+int bypass_revivals_start(void);
+void bypass_revivals_stop(void);
 
-/* device.c */
+/* device.c: the verbs device */
 int bypass_device_setup(struct bypass_dev *dev);
-void bypass_watch(struct work_struct *work);
-void bypass_watch_more(struct bypass_dev *dev);
+
+/* port.c: its ports */
+int bypass_ask_port(struct bypass_dev *dev, u32 number, u32 port, void *response,
+		    size_t response_size);
+int bypass_port_setup(struct bypass_dev *dev, u32 port);
 int bypass_refresh_gids(struct bypass_dev *dev, u32 port);
 int bypass_refresh_pkeys(struct bypass_dev *dev, u32 port);
+int bypass_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *attr);
+int bypass_get_port_immutable(struct ib_device *ibdev, u32 port,
+			      struct ib_port_immutable *immutable);
+enum rdma_link_layer bypass_get_link_layer(struct ib_device *ibdev, u32 port);
+int bypass_query_gid(struct ib_device *ibdev, u32 port, int index, union ib_gid *gid);
+int bypass_query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey);
+
+/* watch.c: does the host still answer? */
+void bypass_watch(struct work_struct *work);
+void bypass_watch_more(struct bypass_dev *dev);
 
 /* doorbell.c */
 int bypass_doorbell_setup(struct bypass_dev *dev);
@@ -305,20 +394,22 @@ int bypass_mmaps_insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext
 void bypass_mmaps_remove(struct bypass_mmaps *mmaps);
 void bypass_mmaps_replace(struct bypass_mmaps *mmaps, const struct bypass_mmaps *newer);
 int bypass_mmap(struct ib_ucontext *ibuc, struct vm_area_struct *vma);
-void bypass_mmap_free(struct rdma_user_mmap_entry *rdma_entry);
+
+/* pin.c */
+struct bypass_pin *bypass_pin(struct bypass_dev *dev, u64 start, u64 length, u64 iova, int access);
+void bypass_pin_describe(const struct bypass_pin *pin, struct bypass_command *command);
+void bypass_pin_described(struct bypass_pin *pin);
+void bypass_unpin(struct bypass_dev *dev, struct bypass_pin *pin);
+void bypass_unpin_parked(struct bypass_dev *dev);
 
 /* context.c */
 int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata);
 void bypass_dealloc_ucontext(struct ib_ucontext *ibuc);
 void bypass_disassociate(struct ib_ucontext *ibuc);
+
+/* pd.c */
 int bypass_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
 int bypass_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata);
-
-/* pin.c */
-struct bypass_pin *bypass_pin(struct bypass_dev *dev, u64 start, u64 length, u64 iova, int access);
-void bypass_pin_described(struct bypass_pin *pin);
-void bypass_unpin(struct bypass_dev *dev, struct bypass_pin *pin);
-void bypass_unpin_parked(struct bypass_dev *dev);
 
 /* mr.c */
 struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 iova, int access,
@@ -326,6 +417,8 @@ struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 
 struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64 length, u64 iova,
 				   int access, struct ib_pd *ibpd, struct ib_udata *udata);
 int bypass_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata);
+
+/* mw.c */
 int bypass_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata);
 int bypass_dealloc_mw(struct ib_mw *ibmw);
 
@@ -355,6 +448,8 @@ void bypass_unpack_ah(struct bypass_dev *dev, struct rdma_ah_attr *to,
 		      const struct bypass_rdma_ah_attr *from);
 int bypass_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *init, struct ib_udata *udata);
 int bypass_destroy_ah(struct ib_ah *ibah, u32 flags);
+
+/* mcast.c */
 int bypass_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid);
 int bypass_detach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid);
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * bypass_rdma: a context slice of the host's RDMA adapter, as a verbs device of the
- * guest. This file finds the virtio device, sets its queues up, takes them down, and
- * starts over with a device whose host has been lost.
+ * guest. This file finds the virtio device, sets its queues up, and takes them down.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -13,101 +12,6 @@ static unsigned int virtio_id;
 module_param(virtio_id, uint, 0444);
 MODULE_PARM_DESC(virtio_id,
 		 "Virtio device ID to bind to beside 42 and 21, where a VMM has chosen another");
-
-/**
- * struct bypass_revival - probes a lost device anew
- * @work: does it; the device's own memory is gone in between
- * @device: the virtio device
- * @silent: nobody would answer: take it away only
- */
-struct bypass_revival {
-	struct work_struct work;
-	struct device *device;
-	bool silent;
-};
-
-static struct workqueue_struct *revivals;
-
-static void free_revival(struct bypass_revival *revival)
-{
-	if (!revival)
-		return;
-	put_device(revival->device);
-	kfree(revival);
-}
-
-static void revive(struct work_struct *work)
-{
-	struct bypass_revival *revival = container_of(work, struct bypass_revival, work);
-
-	/* QEMU ends itself when the configuration is read of a device whose service has gone. */
-	if (revival->silent)
-		device_release_driver(revival->device);
-	else if (device_reprobe(revival->device))
-		dev_dbg(revival->device, "not probed again\n");
-	if (!READ_ONCE(revival->device->driver))
-		dev_err(revival->device,
-			"gone for good: bind the driver again when its host is back\n");
-	free_revival(revival);
-}
-
-static struct bypass_revival *make_revival(struct virtio_device *vdev)
-{
-	struct bypass_revival *revival = kzalloc(sizeof(*revival), GFP_KERNEL);
-
-	if (revival) {
-		INIT_WORK(&revival->work, revive);
-		revival->device = get_device(&vdev->dev);
-	}
-	return revival;
-}
-
-/* Once: by who loses the device, or by probe() when it was lost meanwhile. */
-static void queue_revival(struct bypass_dev *dev)
-{
-	struct bypass_revival *revival = xchg(&dev->revival, NULL);
-
-	if (!revival)
-		return;
-	revival->silent = dev->silent;
-	queue_work(revivals, &revival->work);
-}
-
-static void lose(struct bypass_dev *dev, const char *why, bool silent)
-{
-	if (test_and_set_bit(0, &dev->lost_once))
-		return;
-	dev_err(&dev->vdev->dev, "lost: %s\n", why);
-	dev->silent = silent;
-	WRITE_ONCE(dev->gone, true);
-	wake_up_all(&dev->control_room);
-	queue_revival(dev);
-}
-
-/**
- * bypass_lost() - the host's HCA is gone
- * @dev: the slice; from here on commands fail at once
- * @why: said to the administrator, once
- *
- * What processes hold is taken from them as on hot-unplug, and the device is probed
- * again, should its host be back. Callable from any context.
- */
-void bypass_lost(struct bypass_dev *dev, const char *why)
-{
-	lose(dev, why, false);
-}
-
-/**
- * bypass_silent() - as bypass_lost(), of a host that does not answer
- * @dev: the slice
- * @why: said to the administrator, once
- *
- * The device is not probed again: that is for the administrator, who knows when.
- */
-void bypass_silent(struct bypass_dev *dev, const char *why)
-{
-	lose(dev, why, true);
-}
 
 static void config_changed(struct virtio_device *vdev)
 {
@@ -198,6 +102,12 @@ free:
 	return err;
 }
 
+static void init_table(struct bypass_table *table, u32 limit)
+{
+	xa_init_flags(&table->objects, XA_FLAGS_LOCK_IRQ);
+	table->limit = limit;
+}
+
 static struct bypass_dev *make_dev(struct virtio_device *vdev,
 				   const struct bypass_rdma_config *config)
 {
@@ -214,9 +124,9 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	mutex_init(&dev->port_lock);
 	INIT_DELAYED_WORK(&dev->watch, bypass_watch);
 	INIT_WORK(&dev->event_work, bypass_read_events);
-	xa_init_flags(&dev->cqs, XA_FLAGS_LOCK_IRQ);
-	xa_init_flags(&dev->qps, XA_FLAGS_LOCK_IRQ);
-	xa_init_flags(&dev->srqs, XA_FLAGS_LOCK_IRQ);
+	init_table(&dev->cqs, le32_to_cpu(config->max_cq));
+	init_table(&dev->qps, le32_to_cpu(config->max_qp));
+	init_table(&dev->srqs, BYPASS_MAX_OBJECTS);
 	dev->releases = alloc_ordered_workqueue("bypass_rdma-%s", 0, dev_name(&vdev->dev));
 	dev->ports = kcalloc(le32_to_cpu(config->ports), sizeof(*dev->ports), GFP_KERNEL);
 	dev->vectors = kcalloc(le32_to_cpu(config->vectors), sizeof(*dev->vectors), GFP_KERNEL);
@@ -239,9 +149,9 @@ static void free_dev(struct bypass_dev *dev)
 	}
 	bypass_events_free(dev);
 	bypass_doorbell_free(dev);
-	xa_destroy(&dev->srqs);
-	xa_destroy(&dev->qps);
-	xa_destroy(&dev->cqs);
+	xa_destroy(&dev->srqs.objects);
+	xa_destroy(&dev->qps.objects);
+	xa_destroy(&dev->cqs.objects);
 	kfree(dev->vectors);
 	kfree(dev->ports);
 	ib_dealloc_device(&dev->ibdev);
@@ -291,7 +201,7 @@ static int probe(struct virtio_device *vdev)
 	dev = make_dev(vdev, &config);
 	if (!dev)
 		return -ENOMEM;
-	revival = make_revival(vdev);
+	revival = bypass_revival_make(vdev);
 	err = -ENOMEM;
 	if (!revival || !dev->releases || !dev->ports || !dev->vectors)
 		goto stop;
@@ -300,13 +210,10 @@ static int probe(struct virtio_device *vdev)
 		dev_err(&vdev->dev, "cannot be set up: error %d\n", -err);
 		goto stop;
 	}
-	/* From here on it is worth a second try. */
-	smp_store_mb(dev->revival, revival);
-	if (READ_ONCE(dev->gone))
-		queue_revival(dev);
+	bypass_revival_arm(dev, revival);
 	return 0;
 stop:
-	free_revival(revival);
+	bypass_revival_free(revival);
 	stop(dev);
 	free_dev(dev);
 	return err;
@@ -316,7 +223,7 @@ static void remove(struct virtio_device *vdev)
 {
 	struct bypass_dev *dev = vdev->priv;
 
-	free_revival(xchg(&dev->revival, NULL));
+	bypass_revival_disarm(dev);
 	/*
 	 * The host is asked to destroy and unmap one thing after the other while it listens.
 	 * QEMU 11 crashes at the next start of a device that was reset with pages mapped.
@@ -368,12 +275,12 @@ static int __init bypass_rdma_init(void)
 
 	if (virtio_id)
 		id_table[2] = (struct virtio_device_id){virtio_id, VIRTIO_DEV_ANY_ID};
-	revivals = alloc_workqueue("bypass_rdma", WQ_UNBOUND, 0);
-	if (!revivals)
-		return -ENOMEM;
+	err = bypass_revivals_start();
+	if (err)
+		return err;
 	err = register_virtio_driver(&driver);
 	if (err)
-		destroy_workqueue(revivals);
+		bypass_revivals_stop();
 	return err;
 }
 module_init(bypass_rdma_init);
@@ -381,7 +288,7 @@ module_init(bypass_rdma_init);
 static void __exit bypass_rdma_exit(void)
 {
 	unregister_virtio_driver(&driver);
-	destroy_workqueue(revivals);
+	bypass_revivals_stop();
 }
 module_exit(bypass_rdma_exit);
 

@@ -1,61 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a process maps: pages of the shared memory region, under the file offsets that the host's driver
- * gave its provider. A page goes back to the host when neither the object it belongs to
- * nor a mapping is left.
+ * What a process maps: pages of the shared memory region, under the file offsets that the
+ * host's driver gave to the process's provider. A page goes back to the host when neither
+ * its object nor a mapping is left (object.c).
  */
 #include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "internal.h"
-
-/**
- * struct bypass_mmap_entry - one piece of the region that a process may map
- * @rdma_entry: the core's part
- * @dev: the slice
- * @ucontext: handle of the process
- * @shm_offset: offset in the region
- * @size: bytes
- * @flags: enum bypass_rdma_mmap_flags
- * @release: gives it back to the host
- */
-struct bypass_mmap_entry {
-	struct rdma_user_mmap_entry rdma_entry;
-	struct bypass_dev *dev;
-	struct bypass_ucontext *ucontext;
-	u64 shm_offset;
-	u64 size;
-	u32 flags;
-	struct work_struct release;
-};
-
-static void release(struct work_struct *work)
-{
-	struct bypass_mmap_entry *entry = container_of(work, struct bypass_mmap_entry, release);
-	struct bypass_rdma_release_mmap request = {
-		.shm_offset = cpu_to_le64(entry->shm_offset),
-		.size = cpu_to_le64(entry->size),
-	};
-	struct bypass_command command = {
-		.number = BYPASS_RDMA_RELEASE_MMAP,
-		.ucontext = entry->ucontext,
-		.request = &request,
-		.request_size = sizeof(request),
-	};
-
-	bypass_execute(entry->dev, &command);
-	kfree(entry);
-}
-
-/* May be called with a lock of the address space held: sends nothing itself. */
-void bypass_mmap_free(struct rdma_user_mmap_entry *rdma_entry)
-{
-	struct bypass_mmap_entry *entry =
-		container_of(rdma_entry, struct bypass_mmap_entry, rdma_entry);
-
-	INIT_WORK(&entry->release, release);
-	queue_work(entry->dev->releases, &entry->release);
-}
 
 static bool in_shm(const struct bypass_dev *dev, u64 offset, u64 size)
 {
@@ -117,14 +69,14 @@ int bypass_mmaps_insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext
 	return 0;
 }
 
-/* Drops the object's references; what is mapped stays so until it is unmapped. */
+/* Drops the object's references. What the process has mapped stays until it unmaps it. */
 void bypass_mmaps_remove(struct bypass_mmaps *mmaps)
 {
 	while (mmaps->count)
 		rdma_user_mmap_entry_remove(mmaps->entry[--mmaps->count]);
 }
 
-/* A queue was replaced by one of another size: its mapping too, if the host sent a new one. */
+/* A resize has replaced a queue, and its mapping too if the host sent a new one. */
 void bypass_mmaps_replace(struct bypass_mmaps *mmaps, const struct bypass_mmaps *newer)
 {
 	if (!newer->count)

@@ -1,28 +1,26 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Memory regions over a process's own memory, and memory windows.
+ * Memory regions over a process's own memory.
  */
 #include <linux/slab.h>
 
 #include "internal.h"
 
-/* Pinning takes the host time too: a millisecond a MiB on top of the usual is ample. */
-static unsigned int patience(u64 length)
-{
-	return min_t(u64, length >> 20, INT_MAX / 2);
-}
+static const struct bypass_kind kind = {
+	.create = BYPASS_RDMA_REG_MR,
+	.destroy = BYPASS_RDMA_DEREG_MR,
+	.request_size = sizeof(struct bypass_rdma_reg_mr),
+	.response_size = sizeof(struct bypass_rdma_mr),
+};
 
-/* Adds to @command the memory that @pin has. */
-static void describe(struct bypass_command *command, struct bypass_rdma_reg_mr *request,
-		     const struct bypass_pin *pin, u64 iova, u64 length)
+/* Sets what @request says of the memory that @pin has. */
+static void pack_pin(struct bypass_rdma_reg_mr *request, const struct bypass_pin *pin, u64 iova,
+		     u64 length)
 {
 	request->iova = cpu_to_le64(iova);
 	request->length = cpu_to_le64(length);
 	request->run_pages = cpu_to_le32(pin->count);
 	request->last_runs = cpu_to_le32(pin->runs);
-	command->tail = pin->pages;
-	command->tail_size = pin->count * sizeof(*pin->pages);
-	command->patience = patience(length);
 }
 
 struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 iova, int access,
@@ -32,17 +30,9 @@ struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 
 		.pd = cpu_to_le32(to_pd(ibpd)->object.handle),
 		.access = cpu_to_le32(access),
 	};
-	struct bypass_rdma_mr response;
-	struct bypass_command command = {
-		.number = BYPASS_RDMA_REG_MR,
-		.undo = BYPASS_RDMA_DEREG_MR,
-		.request = &request,
-		.request_size = sizeof(request),
-		.response = &response,
-		.response_size = sizeof(response),
-		.udata = udata,
-	};
 	struct bypass_dev *dev = to_dev(ibpd->device);
+	struct bypass_rdma_mr response;
+	struct bypass_pin *pin;
 	struct bypass_mr *mr;
 	int err;
 
@@ -51,21 +41,19 @@ struct ib_mr *bypass_reg_user_mr(struct ib_pd *ibpd, u64 start, u64 length, u64 
 	mr = kzalloc(sizeof(*mr), GFP_KERNEL);
 	if (!mr)
 		return ERR_PTR(-ENOMEM);
-	mr->pin = bypass_pin(dev, start, length, iova, access);
-	if (IS_ERR(mr->pin)) {
-		err = PTR_ERR(mr->pin);
+	pin = bypass_pin(dev, start, length, iova, access);
+	if (IS_ERR(pin)) {
+		err = PTR_ERR(pin);
 		goto free;
 	}
-	describe(&command, &request, mr->pin, iova, length);
-	err = bypass_create(dev, &mr->object, 0, &command);
+	mr->object.pin = pin;
+	pack_pin(&request, pin, iova, length);
+	err = bypass_create(dev, &mr->object, &kind, &request, &response, udata);
 	if (err)
-		goto unpin;
-	bypass_pin_described(mr->pin);
+		goto free;
 	mr->ibmr.lkey = le32_to_cpu(response.lkey);
 	mr->ibmr.rkey = le32_to_cpu(response.rkey);
 	return &mr->ibmr;
-unpin:
-	bypass_unpin(dev, mr->pin);
 free:
 	kfree(mr);
 	return ERR_PTR(err);
@@ -74,9 +62,9 @@ free:
 struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64 length, u64 iova,
 				   int access, struct ib_pd *ibpd, struct ib_udata *udata)
 {
-	struct bypass_mr *mr = to_mr(ibmr);
+	struct bypass_object *mr = &to_mr(ibmr)->object;
 	struct bypass_rdma_rereg_mr request = {
-		.handle = cpu_to_le32(mr->object.handle),
+		.handle = cpu_to_le32(mr->handle),
 		.flags = cpu_to_le32(flags),
 		.reg.pd = cpu_to_le32(to_pd(ibpd)->object.handle),
 		.reg.access = cpu_to_le32(access),
@@ -84,7 +72,7 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 	struct bypass_rdma_mr response;
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_REREG_MR,
-		.ucontext = mr->object.owner,
+		.ucontext = mr->owner,
 		.request = &request,
 		.request_size = sizeof(request),
 		.response = &response,
@@ -104,7 +92,8 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 		pin = bypass_pin(dev, start, length, iova, access);
 		if (IS_ERR(pin))
 			return ERR_CAST(pin);
-		describe(&command, &request.reg, pin, iova, length);
+		pack_pin(&request.reg, pin, iova, length);
+		bypass_pin_describe(pin, &command);
 	} else if (flags & IB_MR_REREG_ACCESS && ib_access_writable(access) && !writable) {
 		return ERR_PTR(-EINVAL); /* pinned for reading: writes would miss the process */
 	}
@@ -124,42 +113,11 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 
 int bypass_dereg_mr(struct ib_mr *ibmr, struct ib_udata *udata)
 {
-	struct bypass_dev *dev = to_dev(ibmr->device);
 	struct bypass_mr *mr = to_mr(ibmr);
-	int err = bypass_destroy(dev, &mr->object, BYPASS_RDMA_DEREG_MR);
+	int err = bypass_destroy(to_dev(ibmr->device), &mr->object);
 
 	if (err)
 		return err;
-	bypass_unpin(dev, mr->pin);
 	kfree(mr);
 	return 0;
-}
-
-int bypass_alloc_mw(struct ib_mw *ibmw, struct ib_udata *udata)
-{
-	struct bypass_rdma_alloc_mw request = {
-		.pd = cpu_to_le32(to_pd(ibmw->pd)->object.handle),
-		.type = cpu_to_le32(ibmw->type),
-	};
-	struct bypass_rdma_mr response;
-	struct bypass_command command = {
-		.number = BYPASS_RDMA_ALLOC_MW,
-		.undo = BYPASS_RDMA_DEALLOC_MW,
-		.request = &request,
-		.request_size = sizeof(request),
-		.response = &response,
-		.response_size = sizeof(response),
-		.udata = udata,
-	};
-	int err = bypass_create(to_dev(ibmw->device), &to_mw(ibmw)->object, 0, &command);
-
-	if (err)
-		return err;
-	ibmw->rkey = le32_to_cpu(response.rkey);
-	return 0;
-}
-
-int bypass_dealloc_mw(struct ib_mw *ibmw)
-{
-	return bypass_destroy(to_dev(ibmw->device), &to_mw(ibmw)->object, BYPASS_RDMA_DEALLOC_MW);
 }

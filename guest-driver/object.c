@@ -1,67 +1,96 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the host keeps for a process: made, known to events by its handle, destroyed.
+ * What the host keeps for a process: objects are created, found by events through their
+ * handles, changed, and destroyed; and what the process mapped of them goes back.
  */
+#include <linux/slab.h>
+
 #include "internal.h"
 
-/* Should the host give a handle away twice, the newer object is the one that hears of it. */
-static int publish(struct bypass_object *object, u32 limit)
+/* Should the host give a handle away twice, the newer object hears of events. */
+static int publish(struct bypass_object *object)
 {
-	if (object->handle >= limit)
+	struct bypass_table *table = object->table;
+
+	if (!table)
+		return 0;
+	if (object->handle >= table->limit)
 		return -EPROTO;
-	return xa_err(xa_store_irq(object->table, object->handle, object, GFP_KERNEL));
+	return xa_err(xa_store_irq(&table->objects, object->handle, object, GFP_KERNEL));
 }
 
 /**
  * bypass_create() - have the host make an object for the process that asks
  * @dev: the slice
- * @object: receives what it is; all zeroes, but for the table in which events look for it
- * @limit: handles in that table are below this
- * @command: what to execute, with @udata and @undo; the answer begins with the handle.
- *	Its @ucontext and @mmaps are filled in
+ * @object: receives what the object is. All zeroes, but for its table and its pin: the
+ *	caller sets these; on failure the pin is released
+ * @kind: how to make and destroy it
+ * @request: body of the command
+ * @response: set to the answer's body on success
+ * @udata: the process and its provider's blobs
  *
  * Return: 0 or as bypass_execute(); then there is no object.
  */
-int bypass_create(struct bypass_dev *dev, struct bypass_object *object, u32 limit,
-		  struct bypass_command *command)
+int bypass_create(struct bypass_dev *dev, struct bypass_object *object,
+		  const struct bypass_kind *kind, const void *request, void *response,
+		  struct ib_udata *udata)
 {
+	struct bypass_command command = {
+		.number = kind->create,
+		.undo = kind->destroy,
+		.ucontext = bypass_caller(udata),
+		.request = request,
+		.request_size = kind->request_size,
+		.response = response,
+		.response_size = kind->response_size,
+		.udata = udata,
+		.mmaps = &object->mmaps,
+	};
 	__le32 handle;
 	int err;
 
 	mutex_init(&object->lock);
-	command->ucontext = bypass_caller(command->udata);
-	command->mmaps = &object->mmaps;
-	err = bypass_execute(dev, command);
-	if (err)
+	object->kind = kind;
+	object->owner = command.ucontext;
+	if (object->pin)
+		bypass_pin_describe(object->pin, &command);
+	err = bypass_execute(dev, &command);
+	if (err) {
+		if (object->pin)
+			bypass_unpin(dev, object->pin);
 		return err;
-	memcpy(&handle, command->response, sizeof(handle));
-	object->owner = command->ucontext;
+	}
+	if (object->pin)
+		bypass_pin_described(object->pin);
+	memcpy(&handle, response, sizeof(handle));
 	object->handle = le32_to_cpu(handle);
-	err = object->table ? publish(object, limit) : 0;
+	err = publish(object);
 	if (err)
-		bypass_destroy(dev, object, command->undo);
+		bypass_destroy(dev, object);
 	return err;
 }
 
 /**
  * bypass_destroy() - undo bypass_create()
  * @dev: the slice
- * @object: nothing is told to it any more, and its process may map no more of it
- * @number: the command that destroys its kind
+ * @object: hears of no more events, its process may map no more of it, and its pin is
+ *	released
  *
  * Return: 0, also when the device is gone: so is the object. Else as bypass_execute(); the
- * core may then free it all the same, when its process ends.
+ * core may then free the object all the same, when its process ends.
  */
-int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object, u32 number)
+int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object)
 {
 	int err;
 
 	if (object->table)
-		xa_cmpxchg_irq(object->table, object->handle, object, NULL, GFP_KERNEL);
-	err = bypass_destroy_handle(dev, number, object->owner, object->handle);
+		xa_cmpxchg_irq(&object->table->objects, object->handle, object, NULL, GFP_KERNEL);
+	err = bypass_destroy_handle(dev, object->kind->destroy, object->owner, object->handle);
 	if (err)
 		return err;
 	bypass_mmaps_remove(&object->mmaps);
+	if (object->pin)
+		bypass_unpin(dev, object->pin);
 	return 0;
 }
 
@@ -69,7 +98,7 @@ int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object, u32 num
  * bypass_change() - have the host change an object and perhaps what is mapped of it
  * @dev: the slice
  * @object: which
- * @command: what to execute; its @ucontext and @mmaps are filled in
+ * @command: what to execute; bypass_change() fills in @ucontext and @mmaps
  *
  * Return: as bypass_execute().
  */
@@ -87,4 +116,32 @@ int bypass_change(struct bypass_dev *dev, struct bypass_object *object,
 	bypass_mmaps_replace(&object->mmaps, &mmaps);
 	mutex_unlock(&object->lock);
 	return err;
+}
+
+static void release(struct work_struct *work)
+{
+	struct bypass_mmap_entry *entry = container_of(work, struct bypass_mmap_entry, release);
+	struct bypass_rdma_release_mmap request = {
+		.shm_offset = cpu_to_le64(entry->shm_offset),
+		.size = cpu_to_le64(entry->size),
+	};
+	struct bypass_command command = {
+		.number = BYPASS_RDMA_RELEASE_MMAP,
+		.ucontext = entry->ucontext,
+		.request = &request,
+		.request_size = sizeof(request),
+	};
+
+	bypass_execute(entry->dev, &command);
+	kfree(entry);
+}
+
+/* Neither object nor mapping is left. The caller may hold a lock of the address space. */
+void bypass_mmap_free(struct rdma_user_mmap_entry *rdma_entry)
+{
+	struct bypass_mmap_entry *entry =
+		container_of(rdma_entry, struct bypass_mmap_entry, rdma_entry);
+
+	INIT_WORK(&entry->release, release);
+	queue_work(entry->dev->releases, &entry->release);
 }

@@ -61,6 +61,15 @@ static int list_runs(struct bypass_pin *pin)
 	return 0;
 }
 
+/* Adds to @command the list of runs, and the time that pinning them takes the host. */
+void bypass_pin_describe(const struct bypass_pin *pin, struct bypass_command *command)
+{
+	command->tail = pin->pages;
+	command->tail_size = pin->count * sizeof(*pin->pages);
+	/* A millisecond a MiB on top of the usual is ample. */
+	command->patience = min_t(u64, pin->umem->length >> 20, INT_MAX / 2);
+}
+
 /**
  * bypass_pin_described() - the host has read the runs, and answered
  * @pin: keeps the memory, but not the list

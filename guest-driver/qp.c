@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Queue pairs: RC, UC and UD. The numbers of states, masks and access flags are those of
- * verbs on both sides; addresses are resolved by the host.
+ * verbs on both sides. The host resolves addresses.
  */
 #include "internal.h"
 
@@ -24,11 +24,18 @@ static void unpack_caps(struct ib_qp_cap *cap, const struct bypass_rdma_qp *from
 	cap->max_inline_data = le32_to_cpu(from->max_inline_data);
 }
 
+static const struct bypass_kind kind = {
+	.create = BYPASS_RDMA_CREATE_QP,
+	.destroy = BYPASS_RDMA_DESTROY_QP,
+	.request_size = sizeof(struct bypass_rdma_create_qp),
+	.response_size = sizeof(struct bypass_rdma_qp),
+};
+
 int bypass_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init, struct ib_udata *udata)
 {
 	struct bypass_dev *dev = to_dev(ibqp->device);
 	struct bypass_qp *qp = to_qp(ibqp);
-	struct bypass_rdma_create_qp request = {
+	const struct bypass_rdma_create_qp request = {
 		.pd = cpu_to_le32(to_pd(ibqp->pd)->object.handle),
 		.send_cq = cpu_to_le32(cq_handle(init->send_cq)),
 		.recv_cq = cpu_to_le32(cq_handle(init->recv_cq)),
@@ -43,21 +50,12 @@ int bypass_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init, struct ib
 		.create_flags = cpu_to_le32(init->create_flags),
 	};
 	struct bypass_rdma_qp response;
-	struct bypass_command command = {
-		.number = BYPASS_RDMA_CREATE_QP,
-		.undo = BYPASS_RDMA_DESTROY_QP,
-		.request = &request,
-		.request_size = sizeof(request),
-		.response = &response,
-		.response_size = sizeof(response),
-		.udata = udata,
-	};
 	int err;
 
 	if (init->qp_type != IB_QPT_RC && init->qp_type != IB_QPT_UC && init->qp_type != IB_QPT_UD)
 		return -EOPNOTSUPP;
 	qp->object.table = &dev->qps;
-	err = bypass_create(dev, &qp->object, le32_to_cpu(dev->config.max_qp), &command);
+	err = bypass_create(dev, &qp->object, &kind, &request, &response, udata);
 	if (err)
 		return err;
 	ibqp->qp_num = le32_to_cpu(response.qpn);
@@ -186,5 +184,5 @@ int bypass_query_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask,
 
 int bypass_destroy_qp(struct ib_qp *ibqp, struct ib_udata *udata)
 {
-	return bypass_destroy(to_dev(ibqp->device), &to_qp(ibqp)->object, BYPASS_RDMA_DESTROY_QP);
+	return bypass_destroy(to_dev(ibqp->device), &to_qp(ibqp)->object);
 }

@@ -4,32 +4,30 @@
  */
 #include "internal.h"
 
+static const struct bypass_kind kind = {
+	.create = BYPASS_RDMA_CREATE_SRQ,
+	.destroy = BYPASS_RDMA_DESTROY_SRQ,
+	.request_size = sizeof(struct bypass_rdma_create_srq),
+	.response_size = sizeof(struct bypass_rdma_srq),
+};
+
 int bypass_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init, struct ib_udata *udata)
 {
 	struct bypass_dev *dev = to_dev(ibsrq->device);
 	struct bypass_srq *srq = to_srq(ibsrq);
-	struct bypass_rdma_create_srq request = {
+	const struct bypass_rdma_create_srq request = {
 		.pd = cpu_to_le32(to_pd(ibsrq->pd)->object.handle),
 		.max_wr = cpu_to_le32(init->attr.max_wr),
 		.max_sge = cpu_to_le32(init->attr.max_sge),
 		.srq_limit = cpu_to_le32(init->attr.srq_limit),
 	};
 	struct bypass_rdma_srq response;
-	struct bypass_command command = {
-		.number = BYPASS_RDMA_CREATE_SRQ,
-		.undo = BYPASS_RDMA_DESTROY_SRQ,
-		.request = &request,
-		.request_size = sizeof(request),
-		.response = &response,
-		.response_size = sizeof(response),
-		.udata = udata,
-	};
 	int err;
 
 	if (init->srq_type != IB_SRQT_BASIC)
 		return -EOPNOTSUPP;
 	srq->object.table = &dev->srqs;
-	err = bypass_create(dev, &srq->object, BYPASS_MAX_OBJECTS, &command);
+	err = bypass_create(dev, &srq->object, &kind, &request, &response, udata);
 	if (err)
 		return err;
 	init->attr.max_wr = le32_to_cpu(response.max_wr);
@@ -82,6 +80,5 @@ int bypass_query_srq(struct ib_srq *ibsrq, struct ib_srq_attr *attr)
 
 int bypass_destroy_srq(struct ib_srq *ibsrq, struct ib_udata *udata)
 {
-	return bypass_destroy(to_dev(ibsrq->device), &to_srq(ibsrq)->object,
-			      BYPASS_RDMA_DESTROY_SRQ);
+	return bypass_destroy(to_dev(ibsrq->device), &to_srq(ibsrq)->object);
 }
