@@ -220,7 +220,9 @@ INCLUDEDIR ?= $(PREFIX)/include
 MANDIR ?= $(PREFIX)/share/man
 COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-HEADERS := $(wildcard libbypass/include/bypass/*.h vmm-glue/include/bypass/*.h)
+# What a VMM and what a guest driver of another system include.
+HEADERS := $(wildcard libbypass/include/bypass/*.h vmm-glue/include/bypass/*.h) \
+	guest-driver/bypass_rdma_abi.h
 # Pages that are written, and those made of what the public headers say.
 LIBRARY_MAN := $(O)/man/libbypass.3 $(O)/man/vmm-glue.3
 MAN = $(wildcard libbypass/man/*.[1-8] libbypass/tool/man/*.[1-8] guest-driver/man/*.[1-8] \
