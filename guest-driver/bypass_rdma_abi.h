@@ -231,8 +231,7 @@ enum bypass_rdma_command {
  * @ucontext: the guest process that asks, from ALLOC_UCONTEXT; what is created belongs
  *	to it. BYPASS_RDMA_NONE: the guest's kernel itself
  * @udata_in: bytes of the provider's input blob
- * @udata_out: room for the provider's output blob: as much as the user's buffer has, or
- *	BYPASS_RDMA_HIDDEN_ROOM for MODIFY_SRQ (see bypass_rdma_response.udata_at)
+ * @udata_out: room for the provider's output blob: as much as the user's buffer has
  *
  * Followed without gaps by the command's body, udata_in bytes of blob, and nothing
  * else (REG_MR and REREG_MR: then the list of run pages). Both blobs are at most
@@ -248,16 +247,18 @@ struct bypass_rdma_request {
 /*
  * struct bypass_rdma_response - begins the writable part
  * @status: enum bypass_rdma_status; unless OK, the other fields are 0 and nothing follows
- * @udata_out: bytes of the output blob, not above the room that the request gave
+ * @udata_out: bytes of the output blob
  * @udata_at: where the module copies the output blob. BYPASS_RDMA_NONE: to the user's
- *	output buffer (ib_copy_to_udata()). Else the offset in the *input* blob of a
- *	64-bit user-space address to which it goes
+ *	output buffer (ib_copy_to_udata()), which has so much room. Else the driver of the
+ *	host returns the blob through a pointer: this is the offset, in the *input* blob,
+ *	of the 64-bit user-space address; the blob has at most BYPASS_RDMA_HIDDEN_ROOM bytes
  * @mmaps: number of struct bypass_rdma_mmap
  *
- * Followed without gaps by the response body, @mmaps entries, and the output blob. The
- * driver provides room for BYPASS_RDMA_MMAPS_MAX entries where queues are created,
- * resized or modified and for ALLOC_UCONTEXT; too little room fails the request as
- * MALFORMED, before anything is done.
+ * Followed without gaps by the response body, @mmaps entries, and the output blob. For
+ * ALLOC_UCONTEXT, and for the commands that create, resize or modify queues other than
+ * MODIFY_QP, the driver provides room for BYPASS_RDMA_MMAPS_MAX entries and for a blob of
+ * BYPASS_RDMA_HIDDEN_ROOM bytes, should the user's buffer have less. A device fails a
+ * request with too little room as MALFORMED, before it does anything.
  */
 struct bypass_rdma_response {
 	__le32 status;

@@ -55,12 +55,6 @@ static int status_to_errno(u32 status)
 	return errnos[status];
 }
 
-/* Its input has a pointer through which the host's driver would write its output. */
-static bool hides_pointer(const struct bypass_command *command)
-{
-	return command->number == BYPASS_RDMA_MODIFY_SRQ;
-}
-
 static size_t udata_in(const struct bypass_command *command)
 {
 	return command->udata ? command->udata->inlen : 0;
@@ -68,11 +62,14 @@ static size_t udata_in(const struct bypass_command *command)
 
 static size_t udata_out(const struct bypass_command *command)
 {
-	if (!command->udata)
-		return 0;
-	if (hides_pointer(command))
-		return BYPASS_RDMA_HIDDEN_ROOM;
-	return min_t(size_t, command->udata->outlen, BYPASS_RDMA_UDATA_MAX);
+	return command->udata ? min_t(size_t, command->udata->outlen, BYPASS_RDMA_UDATA_MAX) : 0;
+}
+
+/* Room in the response: the host may answer through a pointer in the input. */
+static size_t blob_room(const struct bypass_command *command)
+{
+	return command->mmaps ? max_t(size_t, udata_out(command), BYPASS_RDMA_HIDDEN_ROOM)
+			      : udata_out(command);
 }
 
 /* Where the provider's input lies in the request. */
@@ -91,7 +88,7 @@ static struct bypass_call *pack(const struct bypass_command *command)
 
 	in = sizeof(*request) + command->request_size + udata_in(command) + command->tail_size;
 	out = sizeof(struct bypass_rdma_response) + command->response_size +
-	      mmaps * sizeof(struct bypass_rdma_mmap) + udata_out(command);
+	      mmaps * sizeof(struct bypass_rdma_mmap) + blob_room(command);
 	if (udata_in(command) > BYPASS_RDMA_UDATA_MAX || in > BYPASS_RDMA_REQUEST_MAX)
 		return ERR_PTR(-E2BIG);
 
@@ -227,10 +224,12 @@ static int deliver_blob(struct bypass_call *call, const struct bypass_command *c
 
 	if (!size)
 		return 0;
-	if (at == BYPASS_RDMA_NONE && !hides_pointer(command))
+	if (at == BYPASS_RDMA_NONE) {
+		if (size > udata_out(command))
+			return -EPROTO;
 		return ib_copy_to_udata(command->udata, blob, size) ? -EFAULT : 0;
-	if (!hides_pointer(command) || at > udata_in(command) ||
-	    udata_in(command) - at < sizeof(address))
+	}
+	if (at > udata_in(command) || udata_in(command) - at < sizeof(address))
 		return -EPROTO;
 	memcpy(&address, blob_in(call, command) + at, sizeof(address));
 	return copy_to_user(u64_to_user_ptr(address), blob, size) ? -EFAULT : 0;
@@ -261,7 +260,7 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 
 	blob = le32_to_cpu(head.udata_out);
 	mmaps = le32_to_cpu(head.mmaps);
-	if (blob > udata_out(command) || mmaps > (command->mmaps ? BYPASS_RDMA_MMAPS_MAX : 0) ||
+	if (blob > blob_room(command) || mmaps > (command->mmaps ? BYPASS_RDMA_MMAPS_MAX : 0) ||
 	    used < sizeof(head) + command->response_size + mmaps * sizeof(struct bypass_rdma_mmap) +
 			    blob)
 		return -EPROTO;

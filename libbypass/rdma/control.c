@@ -127,7 +127,7 @@ static int parse(struct rdma_slice *s, struct rdma_command *c, uint32_t size, ui
 		 const struct shape **shape)
 {
 	const struct bypass_rdma_request *request = (const void *)c->request;
-	uint32_t fixed, needed;
+	uint32_t fixed, needed, blob;
 
 	if (size < sizeof(*request))
 		return bypass_fail(EPROTO, "A request of %u bytes", size);
@@ -147,9 +147,15 @@ static int parse(struct rdma_slice *s, struct rdma_command *c, uint32_t size, ui
 	fixed = sizeof(*request) + (*shape)->body + c->udata_in_size;
 	if (size < fixed || (size > fixed && !(*shape)->runs))
 		return bypass_fail(EPROTO, "A request of %u bytes where %u are right", size, fixed);
-	needed = sizeof(struct bypass_rdma_response) + (*shape)->reply + c->udata_room;
-	if ((*shape)->maps)
+	needed = sizeof(struct bypass_rdma_response) + (*shape)->reply;
+	blob = c->udata_room;
+	if ((*shape)->maps) {
 		needed += BYPASS_RDMA_MMAPS_MAX * sizeof(c->mmaps[0]);
+		/* The driver may answer through a pointer, whatever the output buffer has. */
+		if (blob < BYPASS_RDMA_HIDDEN_ROOM)
+			blob = BYPASS_RDMA_HIDDEN_ROOM;
+	}
+	needed += blob;
 	if (room < needed)
 		return bypass_fail(EPROTO, "Room for %u bytes of response where %u are needed",
 				   room, needed);

@@ -183,7 +183,7 @@ struct rdma_blob {
 	const struct rdma_blob_rule *rule; /* NULL: none */
 	struct rdma_udata udata;
 	uint8_t in[64];
-	uint8_t hidden[64];
+	uint8_t hidden[BYPASS_RDMA_HIDDEN_ROOM];
 };
 
 /* Check that the guest's input blob is empty, for a command that no driver sees. */

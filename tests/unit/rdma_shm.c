@@ -104,13 +104,11 @@ static void test_resize_without_room(void **state)
 	assert_int_equal(resize(t, 20, &cq), BYPASS_RDMA_E_NO_SPACE);
 	assert_int_equal(resize(t, 16384, &cq), BYPASS_RDMA_E_NO_SPACE);
 	assert_int_equal(
-		rdma_guest_call(&t->g,
-				&(struct rdma_guest_call){.command = BYPASS_RDMA_MODIFY_SRQ,
-							  .body = &body,
-							  .body_size = sizeof(body),
-							  .udata = &blob,
-							  .udata_size = sizeof(blob),
-							  .udata_room = BYPASS_RDMA_HIDDEN_ROOM}),
+		rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_MODIFY_SRQ,
+								 .body = &body,
+								 .body_size = sizeof(body),
+								 .udata = &blob,
+								 .udata_size = sizeof(blob)}),
 		BYPASS_RDMA_E_NO_SPACE);
 	assert_int_equal(mock.next_offset, made);
 	assert_int_equal(release(t, cq_map.shm_offset, cq_map.size), BYPASS_RDMA_E_BUSY);

@@ -398,7 +398,7 @@ static uint32_t ask(struct attack *a, const struct command *c, bool wrong)
 	uint8_t *request = a->v.arena + REQUEST_AT;
 	const struct bypass_rdma_response *response = (void *)(a->v.arena + RESPONSE_AT);
 	uint32_t size = write_request(&a->m, c, request), room, length;
-	uint32_t needed = sizeof(*response) + c->reply + c->udata_out +
+	uint32_t needed = sizeof(*response) + c->reply + c->udata_out + BYPASS_RDMA_HIDDEN_ROOM +
 			  BYPASS_RDMA_MMAPS_MAX * sizeof(struct bypass_rdma_mmap);
 
 	room = needed;
