@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <bypass/error.h>
+#include <bypass/text.h>
 
 static _Thread_local char last_error[2048];
 
@@ -25,6 +26,7 @@ int bypass_fail(int err, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	bypass_text_clean(text);
 	memcpy(last_error, text, strlen(text) + 1);
 	errno = err;
 	return -err;

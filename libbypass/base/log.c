@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include <bypass/log.h>
+#include <bypass/text.h>
 
 static bypass_log_fn *log_fn;
 static void *log_opaque;
@@ -26,5 +27,6 @@ void bypass_log(enum bypass_log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
+	bypass_text_clean(text);
 	log_fn(log_opaque, level, text);
 }
