@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * IOMMU groups: who is in one, whether a guest can have it, and who has it open.
+ * IOMMU groups: the members of a group, and whether a guest can have the group.
  */
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -64,8 +63,7 @@ static bool harmless(const char *member, const char *driver)
 	return !host_read_uint(member, "class", &class) && class >> 16 == 0x06;
 }
 
-/* The function's group, or -1 with nothing explained. */
-static int group_of(const char *address)
+int group_of(const char *address)
 {
 	char group[16];
 
@@ -148,91 +146,4 @@ int bypass_function_check(const char *text)
 				   driver[0] ? "bound to the host's driver " : "bound to no driver",
 				   driver, address, address);
 	return bypass_group_check(address);
-}
-
-/* The two names by which VFIO offers a function: its group's, and its own. */
-struct vfio_names {
-	char group[32];
-	char device[64];
-};
-
-static bool names_match(const struct vfio_names *names, const char *target)
-{
-	size_t length = strlen(host_paths.dev);
-
-	if (strncmp(target, host_paths.dev, length) || strncmp(target + length, "/vfio/", 6))
-		return false;
-	target += length + 6;
-	return (names->group[0] && !strcmp(target, names->group)) ||
-	       (names->device[0] && !strcmp(target, names->device));
-}
-
-static bool process_holds(const char *pid, const struct vfio_names *names)
-{
-	char path[300], target[256];
-	struct dirent *entry;
-	bool found = false;
-	ssize_t length;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/%s/fd", host_paths.proc, pid);
-	dir = opendir(path);
-	if (!dir)
-		return false;
-	while (!found && (entry = readdir(dir))) {
-		length = readlinkat(dirfd(dir), entry->d_name, target, sizeof(target) - 1);
-		if (length <= 0)
-			continue;
-		target[length] = '\0';
-		found = names_match(names, target);
-	}
-	closedir(dir);
-	return found;
-}
-
-static void vfio_names_read(const char *address, struct vfio_names *names)
-{
-	char device[32];
-	int group;
-
-	memset(names, 0, sizeof(*names));
-	group = group_of(address);
-	if (group >= 0)
-		snprintf(names->group, sizeof(names->group), "%d", group);
-	if (!host_child(address, "vfio-dev", device, sizeof(device)))
-		snprintf(names->device, sizeof(names->device), "devices/%s", device);
-}
-
-int bypass_function_holder(const char *text, struct bypass_holder *holder)
-{
-	char address[BYPASS_ADDRESS_SIZE], driver[32], path[300];
-	struct vfio_names names;
-	struct dirent *entry;
-	int err, found = 0;
-	DIR *dir;
-
-	err = bypass_address(text, address);
-	if (err)
-		return err;
-	/* To look through all processes takes time; only VFIO hands out what could be found. */
-	if (host_link(address, "driver", driver, sizeof(driver)) || !driver_is_vfio(driver))
-		return 0;
-	vfio_names_read(address, &names);
-	dir = opendir(host_paths.proc);
-	if (!dir)
-		return bypass_fail(errno, "cannot list processes in %s: %s", host_paths.proc,
-				   strerror(errno));
-	while (!found && (entry = readdir(dir))) {
-		if (!isdigit((unsigned char)entry->d_name[0]) ||
-		    !process_holds(entry->d_name, &names))
-			continue;
-		found = 1;
-		holder->pid = atoi(entry->d_name);
-		snprintf(path, sizeof(path), "%s/%s/comm", host_paths.proc, entry->d_name);
-		if (host_file(path, holder->name, sizeof(holder->name)) <= 0)
-			strcpy(holder->name, "?");
-		holder->name[strcspn(holder->name, "\n")] = '\0';
-	}
-	closedir(dir);
-	return found;
 }

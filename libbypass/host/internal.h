@@ -38,6 +38,11 @@ bool host_has(const char *function, const char *attribute);
 int host_link(const char *function, const char *link, char *value, size_t size);
 /* First entry of a directory of the function, such as net/ or nvme/; empty when there is none. */
 int host_child(const char *function, const char *directory, char *value, size_t size);
+/*
+ * Does class/@class/@name lie below the function? The real path goes into @real, of PATH_MAX bytes,
+ * unless NULL.
+ */
+bool host_lies_on(const char *function, const char *class, const char *name, char *real);
 /* Reads a small file anywhere, NUL-terminated. Returns its length or a negative errno. */
 int host_file(const char *path, char *text, size_t size);
 /* Writes one line into an existing file. */
@@ -45,7 +50,38 @@ int host_file_write(const char *path, const char *value);
 
 bool driver_is_vfio(const char *driver);
 
-/* group.c: is there a member of the function's group that keeps it from guests? */
+/* As bypass_address(), but leaves no explanation: -EINVAL. */
+int pci_address(const char *text, char address[BYPASS_ADDRESS_SIZE]);
+
+/*
+ * holder.c: finds a process that has a descriptor to which @match says yes; @link is the
+ * descriptor's path in /proc. Returns 1 when there is one, 0, or a negative errno.
+ */
+int holder_find(bool (*match)(const char *link, const void *opaque), const void *opaque,
+		struct bypass_holder *holder);
+
+/* burden_disk.c, burden_net.c: -EBUSY when the host uses a disk or an interface of the function */
+int burden_disks(const char *address);
+int burden_net(const char *address);
+
+/* netns.c: a network namespace. @name says which to the user; empty for the caller's own. */
+struct netns {
+	dev_t device;
+	ino_t inode;
+	int fd;
+	char name[64];
+};
+
+/* Those that can be seen, the caller's own first. Returns how many there are. */
+int netns_list(struct netns **list);
+void netns_free(struct netns *list, size_t count);
+struct nl_sock;
+/* A netlink socket in the namespace @where; NULL when it cannot be entered. */
+struct nl_sock *netns_socket(const struct netns *own, const struct netns *where);
+
+/* group.c: the number of the function's IOMMU group; -1, with nothing explained, when in none */
+int group_of(const char *address);
+/* Is there a member of the function's group that keeps it from guests? */
 bool group_in_the_way(const char *address, char member[BYPASS_ADDRESS_SIZE], char driver[32]);
 
 /* step.c: the changes that carving makes, each with its undo */

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,24 +24,29 @@ struct host_paths host_paths = {
 	.ledger = "/run/bypass",
 };
 
-int bypass_address(const char *text, char address[BYPASS_ADDRESS_SIZE])
+int pci_address(const char *text, char address[BYPASS_ADDRESS_SIZE])
 {
 	unsigned int domain = 0, bus, device, function;
 	int end = -1;
 
 	/* %x takes blanks and signs: only the characters of an address may stand here. */
 	if (strspn(text, "0123456789abcdefABCDEF:.") != strlen(text))
-		goto bad;
+		return -EINVAL;
 	sscanf(text, "%8x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end);
 	if (end < 0) {
 		domain = 0;
 		sscanf(text, "%2x:%2x.%1x%n", &bus, &device, &function, &end);
 	}
 	if (end < 0 || text[end] || device > 0x1f || function > 7)
-		goto bad;
+		return -EINVAL;
 	snprintf(address, BYPASS_ADDRESS_SIZE, "%04x:%02x:%02x.%x", domain, bus, device, function);
 	return 0;
-bad:
+}
+
+int bypass_address(const char *text, char address[BYPASS_ADDRESS_SIZE])
+{
+	if (!pci_address(text, address))
+		return 0;
 	return bypass_fail(EINVAL,
 			   "'%s' is not a PCI address: write domain:bus:device.function, such as "
 			   "0000:01:00.0; 'bypass list' shows those of this host",
@@ -164,6 +170,19 @@ int host_link(const char *function, const char *link, char *value, size_t size)
 	last = strrchr(target, '/');
 	snprintf(value, size, "%s", last ? last + 1 : target);
 	return 0;
+}
+
+bool host_lies_on(const char *function, const char *class, const char *name, char *real)
+{
+	char path[PATH_MAX], target[PATH_MAX], part[BYPASS_ADDRESS_SIZE + 2];
+
+	snprintf(path, sizeof(path), "%s/class/%s/%s", host_paths.sys, class, name);
+	snprintf(part, sizeof(part), "/%s/", function);
+	if (!realpath(path, target))
+		return false;
+	if (real)
+		strcpy(real, target);
+	return strstr(target, part);
 }
 
 int host_child(const char *function, const char *directory, char *value, size_t size)

@@ -209,6 +209,64 @@ static void test_swap_and_stack(void **state)
 	assert_says("dm-3");
 }
 
+static void test_loop(void **state)
+{
+	(void)state;
+	put_disk();
+	put_file(in_tree("sys/class/block/loop3/loop/backing_file"), "/srv/image\n");
+	assert_int_equal(bypass_function_burden("0000:04:00.0"), 0);
+	put_file(in_tree("sys/class/block/loop3/loop/backing_file"), "/dev/nvme0n1p1\n");
+	assert_int_equal(bypass_function_burden("0000:04:00.0"), -EBUSY);
+	assert_says("nvme0n1p1, which loop3 is built on");
+	assert_says("losetup -d /dev/loop3");
+}
+
+/* Any node that the driver offers: here the function's node is that of /dev/null. */
+static void test_open_node(void **state)
+{
+	(void)state;
+	put_disk();
+	put_file(device_path("0000:04:00.0", "nvme/nvme0/dev"), "1:3\n");
+	put_file(in_tree("proc/31/comm"), "nvme-\033[31mcli\n");
+	put_link(in_tree("proc/31/fd/3"), "/dev/zero");
+	assert_int_equal(bypass_function_burden("0000:04:00.0"), 0);
+	put_link(in_tree("proc/31/fd/3"), "/dev/null");
+	assert_int_equal(bypass_function_burden("0000:04:00.0"), -EBUSY);
+	assert_says("in use by process 31 (nvme-?[31mcli)");
+}
+
+/* What is open behind a bridge is no use of the bridge. */
+static void test_open_node_behind_bridge(void **state)
+{
+	(void)state;
+	put_function("0000:00:01.0", "0x1b36:0x000c", "0x060400", "pcieport", 1);
+	put_file(device_path("0000:00:01.0", "0000:01:00.0/nvme/nvme0/dev"), "1:3\n");
+	put_link(in_tree("proc/31/fd/3"), "/dev/null");
+	assert_int_equal(bypass_function_burden("0000:00:01.0"), 0);
+}
+
+/* The interface is there, but not for us: its directory is empty. */
+static void test_hidden_interface(void **state)
+{
+	(void)state;
+	put_function("0000:02:00.0", "0x8086:0x10c9", "0x020000", "igb", 7);
+	make_directories(device_path("0000:02:00.0", "net"));
+	assert_int_equal(bypass_function_burden("0000:02:00.0"), -EBUSY);
+	assert_says("in another network namespace");
+	make_directories(device_path("0000:02:00.0", "net/eth7"));
+	assert_int_equal(bypass_function_burden("0000:02:00.0"), 0);
+}
+
+static void test_held_function(void **state)
+{
+	(void)state;
+	put_function("0000:03:01.0", "0x1234:0x11e8", "0x00ff00", "vfio-pci", 9);
+	put_file(in_tree("proc/77/comm"), "vmm\n");
+	put_link(in_tree("proc/77/fd/3"), in_tree("dev/vfio/9"));
+	assert_int_equal(bypass_function_burden("0000:03:01.0"), -EBUSY);
+	assert_says("in use by process 77 (vmm)");
+}
+
 /* With multipath the disk hangs below the subsystem, next to its controllers. */
 static void test_shared_subsystem(void **state)
 {
@@ -228,13 +286,25 @@ static void test_shared_subsystem(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_address),	    in_host_tree(test_functions),
-		in_host_tree(test_vf_names_its_pf), in_host_tree(test_no_such_function),
-		in_host_tree(test_no_sysfs),	    in_host_tree(test_group),
-		in_host_tree(test_host_driver),	    in_host_tree(test_no_iommu),
-		in_host_tree(test_holder),	    in_host_tree(test_holder_of_device_node),
-		in_host_tree(test_mounted_disk),    in_host_tree(test_btrfs),
-		in_host_tree(test_swap_and_stack),  in_host_tree(test_shared_subsystem),
+		cmocka_unit_test(test_address),
+		in_host_tree(test_functions),
+		in_host_tree(test_vf_names_its_pf),
+		in_host_tree(test_no_such_function),
+		in_host_tree(test_no_sysfs),
+		in_host_tree(test_group),
+		in_host_tree(test_host_driver),
+		in_host_tree(test_no_iommu),
+		in_host_tree(test_holder),
+		in_host_tree(test_holder_of_device_node),
+		in_host_tree(test_mounted_disk),
+		in_host_tree(test_btrfs),
+		in_host_tree(test_swap_and_stack),
+		in_host_tree(test_shared_subsystem),
+		in_host_tree(test_loop),
+		in_host_tree(test_open_node),
+		in_host_tree(test_open_node_behind_bridge),
+		in_host_tree(test_hidden_interface),
+		in_host_tree(test_held_function),
 	};
 
 	return cmocka_run_group_tests_name("host functions", tests, NULL, NULL);

@@ -140,26 +140,36 @@ int bypass_group_check(const char *address);
 int bypass_function_check(const char *address);
 
 /**
- * bypass_function_burden() - does the host itself depend on this function?
+ * bypass_function_burden() - is this function in use?
  * @address: as bypass_address() takes it
  *
- * Looks for file systems and swap on its disks, or disks that others are built on, and for
- * addresses and default routes on its network interfaces. Taking such a function from its driver
- * hurts the host.
+ * Looks for programs that have the function or a device of its driver open, for file systems, swap
+ * and other users of its disks, and for addresses, routes, other interfaces and network namespaces
+ * that depend on its interfaces. bypass(7) has the table. Taking such a function from its driver
+ * hurts the host. Without privilege less is seen.
  *
- * Return: 0 when nothing was found; -EBUSY when the host needs it: bypass_error() names what
- * depends on it; another negative errno when it could not be found out.
+ * Return: 0 when nothing was found; -EBUSY when it is in use: bypass_error() names the
+ * user and how to end the use; another negative errno when it could not be found out.
  */
 int bypass_function_burden(const char *address);
+
+#define BYPASS_PROCESS_NAME_SIZE 32
+
+/**
+ * bypass_process_name() - name of a process
+ * @pid: its ID
+ * @name: receives what /proc/PID/comm says, made safe to print; "?" when there is no such process
+ */
+void bypass_process_name(pid_t pid, char name[BYPASS_PROCESS_NAME_SIZE]);
 
 /**
  * struct bypass_holder - the process that has a function open through VFIO
  * @pid: its ID
- * @name: its name, as in /proc/PID/comm
+ * @name: its name, see bypass_process_name()
  */
 struct bypass_holder {
 	pid_t pid;
-	char name[32];
+	char name[BYPASS_PROCESS_NAME_SIZE];
 };
 
 /**

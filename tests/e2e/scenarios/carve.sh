@@ -86,7 +86,7 @@ umount mnt
 trap - EXIT
 ip link set "$interface" up
 ip addr add 192.0.2.1/24 dev "$interface"
-check_error "an address in use" "$interface, which has the address 192.0.2.1" \
+check_error "an address in use" "host's address 192.0.2.1/24, on interface $interface" \
 	bypass carve "$igb"
 forced() { bypass carve "$igb" --force && bypass release "$igb"; }
 check "by force" forced
