@@ -1,77 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the data path needs of the host as a whole: KVM, the IOMMU, VFIO, memory, and a
- * kernel that is not set up to be slow.
+ * What the data path needs of the host as a whole: KVM, the IOMMU, VFIO, and a kernel that is not
+ * set up to be slow.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
-#include <linux/capability.h>
 #include <linux/kvm.h>
+#include <linux/vfio.h>
 
 #include <bypass/error.h>
 
 #include "doctor.h"
 #include "internal.h"
 
-#define HUGEPAGE_SIZE	 (2ull << 20)
-#define MAX_MAP_COUNT	 262144 /* each run of a guest's registered pages is a mapping */
-#define SLOW_EXIT_MICROS 50	/* leaving such an idle state costs more than an interrupt */
-
-void finding(struct doctor *doctor, enum bypass_verdict verdict, const char *about, const char *fmt,
-	     ...)
-{
-	struct bypass_finding *next = &doctor->next;
-	va_list ap;
-
-	next->verdict = verdict;
-	snprintf(next->about, sizeof(next->about), "%s", about);
-	va_start(ap, fmt);
-	vsnprintf(next->text, sizeof(next->text), fmt, ap);
-	va_end(ap);
-	doctor->fails += verdict == BYPASS_FAIL;
-	doctor->ask->found(doctor->ask->opaque, next);
-	memset(next, 0, sizeof(*next));
-}
-
-void mend_by_command(struct doctor *doctor, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(doctor->next.mend, sizeof(doctor->next.mend), fmt, ap);
-	va_end(ap);
-	doctor->next.is_command = true;
-}
-
-void mend_by_setting(struct doctor *doctor, const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(doctor->next.mend, sizeof(doctor->next.mend), fmt, ap);
-	va_end(ap);
-	doctor->next.is_command = false;
-}
-
-/* Reads a file below one of the host's roots. */
-static int read_below(const char *root, const char *name, char *text, size_t size)
-{
-	char path[256];
-	int length;
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	length = host_file(path, text, size);
-	return length;
-}
+#define MISC_MAJOR	 10
+#define VFIO_MINOR	 196 /* as the kernel's admin-guide/devices.txt has it */
+#define SLOW_EXIT_MICROS 50  /* leaving such an idle state costs more than an interrupt */
 
 /* Is there a line of @name below /proc that has @word in it? Whole files: they can be long. */
 static bool proc_has(const char *name, const char *start, const char *word)
@@ -90,17 +41,6 @@ static bool proc_has(const char *name, const char *start, const char *word)
 	free(line);
 	fclose(file);
 	return found;
-}
-
-/* "MemAvailable:  123 kB" of /proc/meminfo, in its own unit; 0 when it is not there. */
-static uint64_t meminfo(const char *key)
-{
-	char text[8192], *at;
-
-	if (read_below(host_paths.proc, "meminfo", text, sizeof(text)) <= 0)
-		return 0;
-	at = strstr(text, key);
-	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
 }
 
 static void check_cpu(struct doctor *doctor)
@@ -146,28 +86,11 @@ static void check_kvm(struct doctor *doctor)
 		"KVM's interface has version %d", version);
 }
 
-bool host_has_groups(void)
-{
-	char path[128];
-	struct dirent *entry;
-	bool found = false;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/kernel/iommu_groups", host_paths.sys);
-	dir = opendir(path);
-	if (!dir)
-		return false;
-	while (!found && (entry = readdir(dir)))
-		found = entry->d_name[0] != '.';
-	closedir(dir);
-	return found;
-}
-
 static bool check_iommu(struct doctor *doctor)
 {
 	bool intel = proc_has("cpuinfo", "vendor_id", "GenuineIntel");
 
-	if (host_has_groups()) {
+	if (!bypass_iommu_check()) {
 		finding(doctor, BYPASS_OK, "iommu", "an IOMMU confines what devices can reach");
 		return true;
 	}
@@ -175,9 +98,23 @@ static bool check_iommu(struct doctor *doctor)
 			intel ? "VT-d" : "AMD-Vi (IOMMU)",
 			intel ? "intel_iommu=on" : "no amd_iommu=off or iommu=off");
 	finding(doctor, BYPASS_FAIL, "iommu",
-		"no IOMMU is in use: a guest's device could reach all memory, so VFIO hands out "
-		"none");
+		"no IOMMU is in use: a guest's device could reach all memory, so no guest gets "
+		"one");
 	return false;
+}
+
+/* A mode of VFIO for hosts that trust every guest. bypass takes no part in it. */
+static void check_noiommu(struct doctor *doctor)
+{
+	static const char parameter[] = "module/vfio/parameters/enable_unsafe_noiommu_mode";
+	char on[4];
+
+	if (read_below(host_paths.sys, parameter, on, sizeof(on)) <= 0 || on[0] != 'Y')
+		return;
+	mend_by_command(doctor, "echo N >%s/%s", host_paths.sys, parameter);
+	finding(doctor, BYPASS_WARN, "no-iommu-mode",
+		"VFIO was told to hand out devices that no IOMMU confines. bypass does not use "
+		"them, but any program with the right to may, and its device reaches all memory");
 }
 
 /* The kernel names the chips of remapped interrupts with "IR-" in front. */
@@ -216,115 +153,54 @@ static bool below_sys(const char *name)
 	return access(path, F_OK) == 0;
 }
 
+/* Does VFIO map memory with type1, the interface that bypass speaks? Others can take its part. */
+static bool has_type1(const char *container)
+{
+	bool has = below_sys("module/vfio_iommu_type1");
+	int fd;
+
+	if (has)
+		return true;
+	fd = open(container, O_RDWR | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	has = ioctl(fd, VFIO_CHECK_EXTENSION, VFIO_TYPE1v2_IOMMU) > 0;
+	close(fd);
+	return has;
+}
+
 static void check_vfio(struct doctor *doctor)
 {
-	char iommufd[128];
-	bool type1 = below_sys("module/vfio_iommu_type1");
+	char container[128];
 
-	snprintf(iommufd, sizeof(iommufd), "%s/iommu", host_paths.dev);
+	snprintf(container, sizeof(container), "%s/vfio/vfio", host_paths.dev);
 	if (!below_sys("bus/pci/drivers/vfio-pci")) {
 		mend_by_command(doctor, "modprobe vfio-pci");
 		finding(doctor, BYPASS_FAIL, "vfio",
 			"the driver vfio-pci, through which guests get devices, is not loaded");
 		return;
 	}
-	if (!type1 && access(iommufd, F_OK)) {
+	if (access(container, F_OK)) {
+		mend_by_command(doctor, "mkdir -p %s/vfio && mknod -m 0666 %s c %d %d",
+				host_paths.dev, container, MISC_MAJOR, VFIO_MINOR);
+		finding(doctor, BYPASS_FAIL, "vfio",
+			"vfio-pci is loaded, but there is no %s, through which VMMs reach it",
+			container);
+		return;
+	}
+	if (access(container, R_OK | W_OK)) {
+		mend_by_command(doctor, "chmod 0666 %s", container);
+		finding(doctor, BYPASS_FAIL, "vfio", "this user may not open %s: %s", container,
+			strerror(errno));
+		return;
+	}
+	if (!has_type1(container)) {
 		mend_by_command(doctor, "modprobe vfio_iommu_type1");
 		finding(doctor, BYPASS_FAIL, "vfio",
-			"vfio-pci is loaded, but nothing that maps a guest's memory for it");
+			"vfio-pci is loaded, but not type1, which maps a guest's memory for it");
 		return;
 	}
-	finding(doctor, BYPASS_OK, "vfio", "vfio-pci is loaded, with %s",
-		access(iommufd, F_OK) ? "type1; the kernel has no iommufd" : "iommufd");
-}
-
-/* VFIO counts the pages that it pins, unless the process may lock what it likes. */
-static bool may_lock_all(void)
-{
-	char text[4096], *at;
-
-	if (read_below(host_paths.proc, "self/status", text, sizeof(text)) <= 0)
-		return false;
-	at = strstr(text, "CapEff:");
-	return at && (strtoull(at + 7, NULL, 16) >> CAP_IPC_LOCK & 1);
-}
-
-static void check_memlock(struct doctor *doctor)
-{
-	uint64_t need = doctor->ask->guest_memory;
-	struct rlimit limit;
-
-	getrlimit(RLIMIT_MEMLOCK, &limit);
-	if (may_lock_all() || limit.rlim_cur == RLIM_INFINITY) {
-		finding(doctor, BYPASS_OK, "memlock", "this user may lock any amount of memory");
-		return;
-	}
-	if (need && limit.rlim_cur >= need) {
-		finding(doctor, BYPASS_OK, "memlock",
-			"this user may lock %llu MiB of memory, a guest of this size needs %llu",
-			(unsigned long long)limit.rlim_cur >> 20, (unsigned long long)need >> 20);
-		return;
-	}
-	if (!need)
-		need = 1ull << 30;
-	mend_by_command(doctor, "prlimit --pid $$ --memlock=%llu:%llu", (unsigned long long)need,
-			(unsigned long long)need);
-	finding(doctor, doctor->ask->guest_memory ? BYPASS_FAIL : BYPASS_WARN, "memlock",
-		"this user may lock %llu KiB of memory, and all memory of a guest with a function "
-		"slice gets locked (%llu MiB%s). For all sessions: a line 'memlock' in "
-		"/etc/security/limits.d/; for this shell",
-		(unsigned long long)limit.rlim_cur >> 10, (unsigned long long)need >> 20,
-		doctor->ask->guest_memory ? "" : ", say");
-}
-
-static void check_memory(struct doctor *doctor)
-{
-	uint64_t need = doctor->ask->guest_memory;
-	uint64_t available = meminfo("MemAvailable:") << 10;
-	uint64_t free_pages = meminfo("HugePages_Free:");
-	uint64_t pages = (need + HUGEPAGE_SIZE - 1) / HUGEPAGE_SIZE;
-
-	if (!need)
-		return;
-	if (free_pages * HUGEPAGE_SIZE >= need) {
-		finding(doctor, BYPASS_OK, "memory", "%llu MiB of huge pages are free",
-			(unsigned long long)(free_pages * HUGEPAGE_SIZE >> 20));
-		return;
-	}
-	if (available < need) {
-		finding(doctor, BYPASS_FAIL, "memory",
-			"the guest's memory is locked as a whole, and of %llu MiB only %llu are "
-			"available",
-			(unsigned long long)need >> 20, (unsigned long long)available >> 20);
-		return;
-	}
-	finding(doctor, BYPASS_OK, "memory", "%llu MiB are available",
-		(unsigned long long)available >> 20);
-	mend_by_command(doctor, "sysctl -w vm.nr_hugepages=%llu",
-			(unsigned long long)(meminfo("HugePages_Total:") - free_pages + pages));
-	finding(doctor, BYPASS_WARN, "hugepages",
-		"%llu huge pages are free, a guest of this size would use %llu: with them, mapping "
-		"its memory is faster and the CPU's and the IOMMU's TLBs reach further",
-		(unsigned long long)free_pages, (unsigned long long)pages);
-}
-
-static void check_map_count(struct doctor *doctor)
-{
-	char text[32];
-	unsigned long count;
-
-	if (read_below(host_paths.proc, "sys/vm/max_map_count", text, sizeof(text)) <= 0)
-		return;
-	count = strtoul(text, NULL, 10);
-	if (count >= MAX_MAP_COUNT) {
-		finding(doctor, BYPASS_OK, "map-count", "a process may have %lu mappings", count);
-		return;
-	}
-	mend_by_command(doctor, "sysctl -w vm.max_map_count=%d", MAX_MAP_COUNT);
-	finding(doctor, BYPASS_WARN, "map-count",
-		"a process may have %lu mappings; a guest that registers scattered memory for RDMA "
-		"takes one for each run of pages, and is refused past that",
-		count);
+	finding(doctor, BYPASS_OK, "vfio", "vfio-pci is loaded, with type1");
 }
 
 static void check_halt_polling(struct doctor *doctor)
@@ -426,13 +302,12 @@ int bypass_doctor(const struct bypass_doctor *ask)
 	check_kvm(&doctor);
 	if (check_iommu(&doctor))
 		check_interrupt_remapping(&doctor);
+	check_noiommu(&doctor);
 	check_vfio(&doctor);
-	check_memlock(&doctor);
-	check_memory(&doctor);
-	check_map_count(&doctor);
+	doctor_memory(&doctor);
 	check_halt_polling(&doctor);
 	check_idle_states(&doctor);
-	if (host_has_groups())
+	if (!bypass_iommu_check())
 		check_strict(&doctor);
 	if (ask->function)
 		doctor_function(&doctor, address);

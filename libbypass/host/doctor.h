@@ -21,10 +21,16 @@ void mend_by_setting(struct doctor *doctor, const char *fmt, ...)
 void finding(struct doctor *doctor, enum bypass_verdict verdict, const char *about, const char *fmt,
 	     ...) __attribute__((format(printf, 4, 5)));
 
-/* Is there any IOMMU group on this host? */
-bool host_has_groups(void);
+/* May @text stand in a command without quotes? Foreign names may not be words of a shell. */
+bool is_plain_word(const char *text);
 
-/* doctor_function.c: what is to be said of one function, which exists */
+/* Reads a file below one of the host's roots. Returns its length or a negative errno. */
+int read_below(const char *root, const char *name, char *text, size_t size);
+/* The number in a file below one of the host's roots; 0 when there is none. */
+uint64_t read_number(const char *root, const char *name);
+
+/* doctor_memory.c, doctor_function.c: what is to be said of memory, and of a function that exists */
+void doctor_memory(struct doctor *doctor);
 void doctor_function(struct doctor *doctor, const char *address);
 
 #endif

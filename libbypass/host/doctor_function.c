@@ -3,6 +3,7 @@
  * What the data path needs of one function: a group of its own, a driver that lets go,
  * VFs to be had, room for their BARs, a reset, a link.
  */
+#include <dirent.h>
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,11 @@
 
 /* What a port needs so that functions behind it cannot reach each other but through the IOMMU. */
 #define ACS_ISOLATION (PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
+
+#define VIRTIO_VENDOR		 0x1af4
+#define VIRTIO_FIRST_DEVICE	 0x1000
+#define VIRTIO_LAST_DEVICE	 0x107f
+#define VIRTIO_F_ACCESS_PLATFORM 33
 
 #define FIRST_VF_BAR_LINE 7 /* of the attribute resource: after six BARs and the ROM */
 
@@ -52,7 +58,7 @@ static void check_group(struct doctor *doctor, const struct bypass_function *fun
 	char member[BYPASS_ADDRESS_SIZE], driver[32];
 
 	if (function->iommu_group < 0) {
-		if (host_has_groups()) /* else all that is to be said was said of the host */
+		if (!bypass_iommu_check()) /* else all that is to be said was said of the host */
 			finding(doctor, BYPASS_FAIL, "group",
 				"%s is in no IOMMU group, unlike others: no IOMMU covers its slot",
 				function->address);
@@ -71,6 +77,43 @@ static void check_group(struct doctor *doctor, const struct bypass_function *fun
 					   "to the same guest only"
 					 : "%s is alone in its IOMMU group %d",
 		function->address, function->iommu_group, function->group_size - 1);
+}
+
+/*
+ * IOVAs that the IOMMU keeps for something else (Documentation/ABI/testing/sysfs-kernel-iommu_groups).
+ * Memory that the firmware has the device use ("direct") keeps the device from guests. What is only
+ * reserved must not coincide with guest memory, whose IOVAs are its guest-physical addresses.
+ */
+static void check_reserved(struct doctor *doctor, const struct bypass_function *function)
+{
+	uint64_t memory_end = (4ull << 30) + doctor->ask->guest_memory;
+	unsigned long long first, last;
+	char path[128], line[128], type[32];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/reserved_regions", host_paths.sys,
+		 function->iommu_group);
+	file = function->iommu_group >= 0 ? fopen(path, "re") : NULL;
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%llx %llx %31s", &first, &last, type) != 3)
+			continue;
+		if (!strcmp(type, "direct")) {
+			mend_by_setting(doctor, "firmware: switch off what shares memory with the "
+						"device (RMRR; often remote management)");
+			finding(doctor, BYPASS_FAIL, "reserved-memory",
+				"the firmware has %s use memory [0x%llx, 0x%llx]: the kernel gives "
+				"such a device to no guest",
+				function->address, first, last);
+		} else if (!strcmp(type, "reserved") && first < memory_end) {
+			finding(doctor, BYPASS_WARN, "reserved-memory",
+				"%s cannot reach IOVAs [0x%llx, 0x%llx]: a guest may have no "
+				"memory at these addresses",
+				function->address, first, last);
+		}
+	}
+	fclose(file);
 }
 
 /* Extended capability @id in a config space of which @length bytes were read; 0: not there. */
@@ -144,6 +187,30 @@ static void check_acs(struct doctor *doctor, const char *address)
 		      : "it sits on the root complex itself");
 }
 
+/* Did bypass make the VFs? Who may not read the ledgers cannot know. */
+static bool has_carved(const char *pf)
+{
+	struct bypass_carving **list;
+	bool found = false;
+
+	if (bypass_carvings(&list) < 0)
+		return false;
+	for (size_t i = 0; list[i] && !found; i++)
+		found = !strcmp(list[i]->function, pf);
+	bypass_carvings_free(list);
+	return found;
+}
+
+/* VFs that somebody else made are not for bypass to release. */
+static void mend_vfs(struct doctor *doctor, const char *pf)
+{
+	if (has_carved(pf))
+		mend_by_command(doctor, "bypass release %s", pf);
+	else
+		mend_by_command(doctor, "echo 0 >%s/bus/pci/devices/%s/sriov_numvfs",
+				host_paths.sys, pf);
+}
+
 static void check_sriov(struct doctor *doctor, const struct bypass_function *pf)
 {
 	unsigned int ari = 1;
@@ -155,11 +222,11 @@ static void check_sriov(struct doctor *doctor, const struct bypass_function *pf)
 		return;
 	}
 	if (pf->vfs >= pf->vfs_total) {
-		mend_by_command(doctor, "bypass release %s", pf->address);
+		mend_vfs(doctor, pf->address);
 		finding(doctor, BYPASS_FAIL, "sr-iov", "all %u VFs of %s are made already",
 			pf->vfs_total, pf->address);
 	} else if (pf->vfs) {
-		mend_by_command(doctor, "bypass release %s", pf->address);
+		mend_vfs(doctor, pf->address);
 		finding(doctor, BYPASS_WARN, "sr-iov",
 			"%u of %u VFs of %s are made; the kernel changes their number only by way "
 			"of none",
@@ -207,6 +274,65 @@ static void check_bar_space(struct doctor *doctor, const struct bypass_function 
 	finding(doctor, BYPASS_OK, "bar-space", "there is room for the BARs of all VFs");
 }
 
+/* A BAR smaller than a page shares the page with others, so it is not mapped into a guest. */
+static void check_bar_pages(struct doctor *doctor, const struct bypass_function *function)
+{
+	for (int i = 0; i < 6; i++)
+		if (function->bar_traps & 1 << i)
+			finding(doctor, BYPASS_WARN, "bar-pages",
+				"BAR %d of %s has %llu bytes, less than a page: each access of a "
+				"guest is an exit to the VMM",
+				i, function->address, (unsigned long long)function->bar_size[i]);
+}
+
+/* The features that the driver and the device agreed on, as a line of 0 and 1, from bit 0 on. */
+static bool read_virtio_features(const char *address, char *features, size_t size)
+{
+	char path[256], name[300];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", host_paths.sys, address);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir))) {
+		snprintf(name, sizeof(name), "%s/features", entry->d_name);
+		found = !strncmp(entry->d_name, "virtio", 6) &&
+			read_below(path, name, features, size) > VIRTIO_F_ACCESS_PLATFORM;
+	}
+	if (dir)
+		closedir(dir);
+	return found;
+}
+
+/*
+ * A virtio device without VIRTIO_F_ACCESS_PLATFORM takes addresses as physical ones (virtio 1.2,
+ * 6.1): its DMA may pass the IOMMU by. The driver accepts the feature wherever it is offered.
+ */
+static void check_virtio(struct doctor *doctor, const struct bypass_function *function)
+{
+	char features[128];
+
+	if (function->vendor_id != VIRTIO_VENDOR || function->device_id < VIRTIO_FIRST_DEVICE ||
+	    function->device_id > VIRTIO_LAST_DEVICE)
+		return;
+	if (!read_virtio_features(function->address, features, sizeof(features))) {
+		finding(doctor, BYPASS_WARN, "virtio-dma",
+			"whether its DMA goes through the IOMMU can be seen only while a virtio "
+			"driver of the host has it");
+		return;
+	}
+	if (features[VIRTIO_F_ACCESS_PLATFORM] == '1') {
+		finding(doctor, BYPASS_OK, "virtio-dma", "its DMA goes through the IOMMU");
+		return;
+	}
+	mend_by_setting(doctor, "where a VMM makes the device: its option for that (QEMU: "
+				"iommu_platform=on)");
+	finding(doctor, BYPASS_FAIL, "virtio-dma",
+		"it does not offer VIRTIO_F_ACCESS_PLATFORM, so its DMA may pass the IOMMU by: a "
+		"guest that has it could reach all memory of the host");
+}
+
 static void check_reset(struct doctor *doctor, const struct bypass_function *function)
 {
 	if (function->reset_methods[0])
@@ -247,7 +373,8 @@ static void check_link(struct doctor *doctor, const struct bypass_function *func
 	if (host_read(pf, attribute, text, sizeof(text)))
 		return;
 	if (!(strtoul(text, NULL, 0) & 1)) {
-		mend_by_command(doctor, "ip link set %s up", interface);
+		if (is_plain_word(interface))
+			mend_by_command(doctor, "ip link set %s up", interface);
 		finding(doctor, BYPASS_FAIL, "link",
 			"%s, the interface of %s, is down, and with it the links of all its VFs",
 			interface, pf);
@@ -283,9 +410,12 @@ void doctor_function(struct doctor *doctor, const char *address)
 	check_driver(doctor, &function);
 	check_burden(doctor, &function);
 	check_group(doctor, &function);
+	check_reserved(doctor, &function);
+	check_virtio(doctor, &function);
 	check_acs(doctor, address);
 	check_sriov(doctor, &function);
 	check_bar_space(doctor, &function);
+	check_bar_pages(doctor, &function);
 	check_reset(doctor, &function);
 	check_numa(doctor, &function);
 	check_link(doctor, &function);

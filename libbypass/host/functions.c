@@ -10,19 +10,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <pci/pci.h>
 
 #include <bypass/error.h>
 #include <bypass/log.h>
+#include <bypass/text.h>
 
 #include "internal.h"
 
 #define PCI_BASE_CLASS_BRIDGE 0x06
 
 /*
- * libpci ends the program on an error unless its error function does not come back. It reports so
- * what it cannot read, before which it has closed what it had open: it can be used again after.
+ * libpci ends the program on an error unless its error function does not return. Before libpci
+ * reports what it cannot read it closes what it had open, so it can be used again afterwards. Each
+ * function that calls libpci sets the place to jump to, and no jump leads into one that has ended.
  */
 static _Thread_local jmp_buf libpci_failed;
 
@@ -63,11 +66,13 @@ static struct pci_access *access_new(void)
 	access->id_lookup_mode = 0; /* names from pci.ids, never from a cache or the network */
 	snprintf(path, sizeof(path), "%s/bus/pci", host_paths.sys);
 	pci_set_param(access, "sysfs.path", path);
+	if (host_paths.pci_ids)
+		pci_set_name_list_path(access, (char *)host_paths.pci_ids, 0);
 	pci_init(access);
 	return access;
 }
 
-static void read_names(struct pci_access *access, struct bypass_function *function)
+static void look_up_names(struct pci_access *access, struct bypass_function *function)
 {
 	unsigned int class = function->class_code >> 8;
 
@@ -77,6 +82,17 @@ static void read_names(struct pci_access *access, struct bypass_function *functi
 			function->vendor_id, function->device_id);
 	pci_lookup_name(access, function->class_name, sizeof(function->class_name),
 			PCI_LOOKUP_CLASS, class);
+}
+
+/* A pci.ids that makes no sense costs names only: libpci reads it once, and then goes without. */
+static void read_names(struct pci_access *access, struct bypass_function *function)
+{
+	if (setjmp(libpci_failed))
+		bypass_log(BYPASS_LOG_DEBUG, "%s", bypass_error());
+	look_up_names(access, function);
+	bypass_text_clean(function->vendor);
+	bypass_text_clean(function->device);
+	bypass_text_clean(function->class_name);
 }
 
 /* Index of @vf among the VFs of @pf. */
@@ -108,13 +124,12 @@ static void read_sriov(struct bypass_function *function)
 
 static void read_group(struct bypass_function *function)
 {
-	char group[16], (*members)[BYPASS_ADDRESS_SIZE];
+	char(*members)[BYPASS_ADDRESS_SIZE];
 	int count;
 
-	function->iommu_group = -1;
-	if (host_link(function->address, "iommu_group", group, sizeof(group)) || !group[0])
+	function->iommu_group = group_of(function->address);
+	if (function->iommu_group < 0)
 		return;
-	function->iommu_group = atoi(group);
 	count = bypass_group_members(function->iommu_group, &members);
 	if (count > 0) {
 		function->group_size = count;
@@ -148,14 +163,20 @@ static int read_sysfs(struct bypass_function *function)
 
 static void read_config(struct pci_dev *dev, struct bypass_function *function)
 {
+	pciaddr_t page = sysconf(_SC_PAGESIZE);
+
 	pci_fill_info(dev, PCI_FILL_IDENT | PCI_FILL_CLASS | PCI_FILL_CLASS_EXT | PCI_FILL_SIZES |
 				   PCI_FILL_BASES | PCI_FILL_ROM_BASE);
 	function->vendor_id = dev->vendor_id;
 	function->device_id = dev->device_id;
 	function->class_code = (uint32_t)dev->device_class << 8 | dev->prog_if;
 	function->is_bridge = dev->device_class >> 8 == PCI_BASE_CLASS_BRIDGE;
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 6; i++) {
 		function->bar_size[i] = dev->size[i];
+		if (dev->size[i] && dev->size[i] < page &&
+		    !(dev->base_addr[i] & PCI_BASE_ADDRESS_SPACE_IO))
+			function->bar_traps |= 1 << i;
+	}
 	function->rom_size = dev->rom_size;
 }
 

@@ -13,6 +13,8 @@
 
 #include "internal.h"
 
+#define PCI_CLASS_BRIDGE_PCI 0x0604
+
 static int by_text(const void *a, const void *b)
 {
 	return strcmp(a, b);
@@ -53,23 +55,74 @@ int bypass_group_members(int group, char (**members)[BYPASS_ADDRESS_SIZE])
 	return count;
 }
 
-/* A driver that the kernel lets stay in a group that user space has. */
-static bool harmless(const char *member, const char *driver)
+/*
+ * Does the kernel let this driver stay in a group that user space has? It does for drivers that do
+ * no DMA of their own. Of bridges, only those between PCI buses have such drivers: an ISA or host
+ * bridge is a device as any other.
+ */
+static bool is_harmless(const char *member, const char *driver)
 {
 	unsigned int class = 0;
 
 	if (!driver[0] || driver_is_vfio(driver) || !strcmp(driver, "pci-stub"))
 		return true;
-	return !host_read_uint(member, "class", &class) && class >> 16 == 0x06;
+	return !host_read_uint(member, "class", &class) && class >> 8 == PCI_CLASS_BRIDGE_PCI;
 }
 
-int group_of(const char *address)
+/* VFIO's mode without an IOMMU makes groups that confine nothing. The kernel names them so. */
+static bool is_confined(int group)
+{
+	char path[128], name[32];
+
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups/%d/name", host_paths.sys, group);
+	return host_file(path, name, sizeof(name)) <= 0 || strcmp(name, "vfio-noiommu\n");
+}
+
+static int group_number(const char *address)
 {
 	char group[16];
 
 	if (host_link(address, "iommu_group", group, sizeof(group)) || !group[0])
 		return -1;
 	return atoi(group);
+}
+
+int group_of(const char *address)
+{
+	int group = group_number(address);
+
+	return group >= 0 && is_confined(group) ? group : -1;
+}
+
+void group_node(const char *address, char *name, size_t size)
+{
+	int group = group_number(address);
+
+	name[0] = '\0';
+	if (group >= 0)
+		snprintf(name, size, "%s%d", is_confined(group) ? "" : "noiommu-", group);
+}
+
+int bypass_iommu_check(void)
+{
+	char path[128];
+	struct dirent *entry;
+	bool found = false;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/kernel/iommu_groups", host_paths.sys);
+	dir = opendir(path);
+	while (dir && !found && (entry = readdir(dir)))
+		found = entry->d_name[0] != '.' && is_confined(atoi(entry->d_name));
+	if (dir)
+		closedir(dir);
+	if (found)
+		return 0;
+	return bypass_fail(ENOTSUP, "this host has no IOMMU in use, so nothing would confine a "
+				    "device's DMA "
+				    "to its guest: switch on VT-d or AMD-Vi in the firmware and, "
+				    "on Intel, "
+				    "boot the kernel with intel_iommu=on");
 }
 
 static int fail_no_group(const char *address)
@@ -79,10 +132,11 @@ static int fail_no_group(const char *address)
 				   "there is no PCI function %s on this host: 'bypass list --all' "
 				   "shows those there are",
 				   address);
+	if (bypass_iommu_check())
+		return bypass_fail(ENOTSUP, "%s is in no IOMMU group: %s", address, bypass_error());
 	return bypass_fail(ENOTSUP,
-			   "%s is in no IOMMU group, so the host has no IOMMU in use and nothing "
-			   "would confine the device's DMA: switch on VT-d or AMD-Vi in the "
-			   "firmware and, on Intel, boot the kernel with intel_iommu=on",
+			   "%s is in no IOMMU group, unlike others: no IOMMU covers its slot, so "
+			   "nothing would confine its DMA",
 			   address);
 }
 
@@ -96,7 +150,7 @@ bool group_in_the_way(const char *address, char member[BYPASS_ADDRESS_SIZE], cha
 	for (int i = 0; i < count && !found; i++) {
 		if (!strcmp(members[i], address) || host_link(members[i], "driver", driver, 32))
 			continue;
-		found = !harmless(members[i], driver);
+		found = !is_harmless(members[i], driver);
 		strcpy(member, members[i]);
 	}
 	if (count > 0)

@@ -97,12 +97,9 @@ static bool is_vfio_node(const char *link, const void *opaque)
 static void vfio_names_read(const char *address, struct vfio_names *names)
 {
 	char device[32];
-	int group;
 
 	memset(names, 0, sizeof(*names));
-	group = group_of(address);
-	if (group >= 0)
-		snprintf(names->group, sizeof(names->group), "%d", group);
+	group_node(address, names->group, sizeof(names->group));
 	if (!host_child(address, "vfio-dev", device, sizeof(device)))
 		snprintf(names->device, sizeof(names->device), "devices/%s", device);
 }

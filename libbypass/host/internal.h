@@ -21,6 +21,7 @@ struct host_paths {
 	const char *proc;
 	const char *dev;
 	const char *ledger;
+	const char *pci_ids; /* NULL: where libpci looks for it */
 };
 extern struct host_paths host_paths;
 
@@ -64,6 +65,16 @@ int holder_find(bool (*match)(const char *link, const void *opaque), const void 
 int burden_disks(const char *address);
 int burden_net(const char *address);
 
+/* cgroup.c: the limit on memory that leaves least to this process, and the file that sets it */
+struct memory_limit {
+	uint64_t limit;
+	uint64_t left;
+	char file[600];
+};
+
+/* False when no control group limits the memory of this process. */
+bool cgroup_memory(struct memory_limit *tightest);
+
 /* netns.c: a network namespace. @name says which to the user; empty for the caller's own. */
 struct netns {
 	dev_t device;
@@ -79,8 +90,13 @@ struct nl_sock;
 /* A netlink socket in the namespace @where; NULL when it cannot be entered. */
 struct nl_sock *netns_socket(const struct netns *own, const struct netns *where);
 
-/* group.c: the number of the function's IOMMU group; -1, with nothing explained, when in none */
+/*
+ * group.c: the number of the function's IOMMU group; -1, with nothing explained, when in none or in
+ * one that no IOMMU confines.
+ */
 int group_of(const char *address);
+/* The name of the group's node below /dev/vfio; empty when the function is in none. */
+void group_node(const char *address, char *name, size_t size);
 /* Is there a member of the function's group that keeps it from guests? */
 bool group_in_the_way(const char *address, char member[BYPASS_ADDRESS_SIZE], char driver[32]);
 

@@ -42,6 +42,17 @@ static struct json_object *bars_json(const struct bypass_function *function)
 	return bars;
 }
 
+/* Numbers of the BARs whose accesses are exits. */
+static struct json_object *traps_json(const struct bypass_function *function)
+{
+	struct json_object *traps = json_object_new_array();
+
+	for (int i = 0; i < 6; i++)
+		if (function->bar_traps & 1 << i)
+			json_object_array_add(traps, json_object_new_int(i));
+	return traps;
+}
+
 static struct json_object *function_json(const struct bypass_function *function, const char *slice)
 {
 	struct json_object *object = json_object_new_object();
@@ -64,6 +75,7 @@ static struct json_object *function_json(const struct bypass_function *function,
 	add_text_or_null(object, "pf", function->pf);
 	add_text(object, "reset_methods", function->reset_methods);
 	json_object_object_add(object, "bar_sizes", bars_json(function));
+	json_object_object_add(object, "trapped_bars", traps_json(function));
 	add_number(object, "rom_size", function->rom_size);
 	add_text(object, "state", state_of(function, holder != NULL, slice));
 	json_object_object_add(object, "holder", holder);
@@ -133,7 +145,7 @@ static void cell_state(struct json_object *row, char *text, size_t size)
 	snprintf(text, size, "%s", get_text(row, "state"));
 }
 
-/* Below the table, which has no room for it. */
+/* What stands below the table, which has no room for it. */
 static void print_holder(struct json_object *row)
 {
 	struct json_object *holder = json_object_object_get(row, "holder");
@@ -141,6 +153,16 @@ static void print_holder(struct json_object *row)
 	if (holder)
 		printf("%s is in use by %s (%d).\n", get_text(row, "address"),
 		       get_text(holder, "name"), (int)get_number(holder, "pid"));
+}
+
+static void print_traps(struct json_object *row)
+{
+	struct json_object *traps = json_object_object_get(row, "trapped_bars");
+
+	for (size_t i = 0; i < json_object_array_length(traps); i++)
+		printf("%s: BAR %d is smaller than a page: each access of a guest is an exit.\n",
+		       get_text(row, "address"),
+		       json_object_get_int(json_object_array_get_idx(traps, i)));
 }
 
 static void show(struct json_object *functions)
@@ -160,8 +182,10 @@ static void show(struct json_object *functions)
 		print_table(functions, columns, sizeof(columns) / sizeof(columns[0]));
 	else
 		puts("No PCI function that a guest could have; --all shows bridges too.");
-	for (size_t i = 0; i < json_object_array_length(functions); i++)
+	for (size_t i = 0; i < json_object_array_length(functions); i++) {
 		print_holder(json_object_array_get_idx(functions, i));
+		print_traps(json_object_array_get_idx(functions, i));
+	}
 }
 
 static int list_functions(struct json_object *array, bool all)

@@ -9,6 +9,8 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <bypass/text.h>
+
 #include "internal.h"
 
 #define CELL_SIZE  160
@@ -102,7 +104,7 @@ static void print_cell(const char *text, size_t width, bool right, bool last, co
 			break;
 		}
 		shown += start;
-		putchar(*text);
+		putchar(*text == '\n' ? '?' : *text); /* a line is a row */
 	}
 	if (colour)
 		fputs("\033[0m", stdout);
@@ -167,14 +169,28 @@ void print_json(struct json_object *document)
 	json_object_put(document);
 }
 
+/* A string of whatever origin, safe to print and valid in JSON. */
+static struct json_object *clean_string(const char *text)
+{
+	struct json_object *string;
+	char *copy = strdup(text);
+
+	if (!copy)
+		return NULL;
+	bypass_text_clean(copy);
+	string = json_object_new_string(copy);
+	free(copy);
+	return string;
+}
+
 void add_text(struct json_object *object, const char *key, const char *text)
 {
-	json_object_object_add(object, key, json_object_new_string(text));
+	json_object_object_add(object, key, clean_string(text));
 }
 
 void add_text_or_null(struct json_object *object, const char *key, const char *text)
 {
-	json_object_object_add(object, key, text[0] ? json_object_new_string(text) : NULL);
+	json_object_object_add(object, key, text[0] ? clean_string(text) : NULL);
 }
 
 void add_number(struct json_object *object, const char *key, int64_t number)

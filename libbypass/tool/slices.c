@@ -34,15 +34,9 @@ struct json_object *holder_json(const char *address)
 
 struct json_object *process_json(pid_t pid)
 {
-	char path[64], name[32] = "?";
-	FILE *file;
+	char name[BYPASS_PROCESS_NAME_SIZE];
 
-	snprintf(path, sizeof(path), "/proc/%d/comm", pid);
-	file = fopen(path, "re");
-	if (file && fgets(name, sizeof(name), file))
-		name[strcspn(name, "\n")] = '\0';
-	if (file)
-		fclose(file);
+	bypass_process_name(pid, name);
 	return named_process(pid, name);
 }
 

@@ -18,6 +18,10 @@
 #define PF   "0000:02:00.0"
 #define PORT "0000:00:01.0"
 
+#define HUGE_POOL "kernel/mm/hugepages/hugepages-2048kB"
+#define CGROUP	  "sys/fs/cgroup/user/shell/"
+#define GROUP	  "sys/kernel/iommu_groups/7/"
+
 static struct bypass_finding findings[64];
 static unsigned int count;
 
@@ -60,7 +64,12 @@ static void put_host(void)
 	put_file(in_tree("proc/cpuinfo"), "vendor_id\t: GenuineIntel\nflags\t\t: fpu vmx sse\n");
 	put_file(in_tree("proc/interrupts"), "  1:  7  IR-IO-APIC  1-edge  i8042\n");
 	put_file(in_tree("proc/meminfo"), "MemTotal: 8388608 kB\nMemAvailable: 4194304 kB\n"
-					  "HugePages_Total: 10\nHugePages_Free: 4\n");
+					  "HugePages_Total: 10\nHugePages_Free: 4\n"
+					  "Hugepagesize: 1048576 kB\n");
+	put_file(in_tree("sys/" HUGE_POOL "/nr_hugepages"), "10\n");
+	put_file(in_tree("sys/" HUGE_POOL "/free_hugepages"), "5\n");
+	put_file(in_tree("sys/" HUGE_POOL "/resv_hugepages"), "1\n");
+	put_file(in_tree("dev/vfio/vfio"), "");
 	put_file(in_tree("proc/sys/vm/max_map_count"), "1048576\n");
 	put_file(in_tree("proc/self/status"), "Name:\tx\nCapEff:\t000001ffffffffff\n");
 	put_file(in_tree("sys/module/kvm/parameters/halt_poll_ns"), "200000\n");
@@ -155,10 +164,139 @@ static void test_memory(void **state)
 	assert_true(silent_about("hugepages"));
 	assert_int_equal(examine(NULL, 1ull << 30), 1);
 	assert_int_equal(about("hugepages")->verdict, BYPASS_WARN);
-	/* What is in use stays in use: 6 of 10, and 512 for the guest. */
-	assert_string_equal(about("hugepages")->mend, "sysctl -w vm.nr_hugepages=518");
+	/*
+	 * What is in use stays in use: 6 of 10, and 512 for the guest. The host's huge pages of
+	 * 1 GiB are none that a guest could use.
+	 */
+	assert_non_null(strstr(about("hugepages")->mend, "echo 518 >"));
+	assert_non_null(strstr(about("hugepages")->mend, HUGE_POOL "/nr_hugepages"));
 	assert_int_equal(examine(NULL, 6ull << 30), 2);
 	assert_int_equal(about("memory")->verdict, BYPASS_FAIL);
+}
+
+static void test_cgroup(void **state)
+{
+	(void)state;
+	put_host();
+	put_file(in_tree("proc/self/cgroup"), "0::/user/shell\n");
+	put_file(in_tree(CGROUP "memory.max"), "max\n");
+	put_file(in_tree("sys/fs/cgroup/user/memory.max"), "536870912\n");
+	put_file(in_tree("sys/fs/cgroup/user/memory.current"), "134217728\n");
+	put_file(in_tree("sys/fs/cgroup/user/memory.stat"), "anon 67108864\ninactive_file "
+							    "33554432\nactive_file 33554432\n");
+	assert_int_equal(examine(NULL, 256ull << 20), 1);
+	assert_int_equal(about("memory")->verdict, BYPASS_OK);
+	assert_int_equal(examine(NULL, 512ull << 20), 2);
+	assert_int_equal(about("memory")->verdict, BYPASS_FAIL);
+	assert_non_null(strstr(about("memory")->text, "leaves it 448 MiB"));
+	assert_non_null(strstr(about("memory")->text, "user/memory.max says 512"));
+	/* The guest's 512 MiB, 34 beside them, and what the group uses besides: 64. */
+	assert_non_null(strstr(about("memory")->mend, "echo 639631360 >"));
+	/* The tightest one counts, wherever it stands. */
+	put_file(in_tree(CGROUP "memory.max"), "134217728\n");
+	assert_int_equal(examine(NULL, 256ull << 20), 2);
+	assert_non_null(strstr(about("memory")->text, "shell/memory.max says 128"));
+	/* A name that is no word for a shell stands in no command. */
+	put_file(in_tree("proc/self/cgroup"), "0::/a;reboot\n");
+	put_file(in_tree("sys/fs/cgroup/a;reboot/memory.max"), "134217728\n");
+	assert_int_equal(examine(NULL, 256ull << 20), 2);
+	assert_string_equal(about("memory")->mend, "");
+}
+
+static void test_cgroup_v1(void **state)
+{
+	(void)state;
+	put_host();
+	put_file(in_tree("proc/self/cgroup"), "5:cpu,cpuacct:/x\n4:memory:/user/shell\n0::/\n");
+	put_file(in_tree("sys/fs/cgroup/memory/memory.limit_in_bytes"), "9223372036854771712\n");
+	put_file(in_tree("sys/fs/cgroup/memory/user/shell/memory.limit_in_bytes"), "268435456\n");
+	put_file(in_tree("sys/fs/cgroup/memory/user/shell/memory.usage_in_bytes"), "1048576\n");
+	put_file(in_tree("sys/fs/cgroup/memory/user/shell/memory.stat"), "cache "
+									 "1048576\ntotal_inactive_"
+									 "file "
+									 "524288\ntotal_active_"
+									 "file 524288\n");
+	assert_int_equal(examine(NULL, 128ull << 20), 1);
+	assert_int_equal(examine(NULL, 512ull << 20), 2);
+	assert_non_null(strstr(about("memory")->text, "leaves it 256 MiB"));
+}
+
+static void test_no_container(void **state)
+{
+	(void)state;
+	put_host();
+	unlink(in_tree("dev/vfio/vfio"));
+	assert_int_equal(ailments(), 1);
+	assert_int_equal(about("vfio")->verdict, BYPASS_FAIL);
+	assert_non_null(strstr(about("vfio")->mend, "mknod -m 0666"));
+	put_file(in_tree("dev/vfio/vfio"), "");
+	/* iommufd is no help to a program that speaks type1. */
+	assert_int_equal(remove_all(in_tree("sys/module/vfio_iommu_type1")), 0);
+	put_file(in_tree("dev/iommu"), "");
+	assert_int_equal(ailments(), 1);
+	assert_string_equal(about("vfio")->mend, "modprobe vfio_iommu_type1");
+}
+
+static void test_noiommu(void **state)
+{
+	(void)state;
+	put_host();
+	put_file(in_tree("sys/module/vfio/parameters/enable_unsafe_noiommu_mode"), "Y\n");
+	assert_int_equal(ailments(), 0);
+	assert_int_equal(about("iommu")->verdict, BYPASS_OK);
+	assert_int_equal(about("no-iommu-mode")->verdict, BYPASS_WARN);
+	put_file(in_tree(GROUP "name"), "vfio-noiommu\n");
+	assert_int_equal(ailments(), 1);
+	assert_int_equal(about("iommu")->verdict, BYPASS_FAIL);
+}
+
+static void test_reserved_memory(void **state)
+{
+	(void)state;
+	put_host();
+	put_file(in_tree(GROUP "reserved_regions"), "0x00000000000a0000 0x00000000000bffff "
+						    "direct-relaxable\n"
+						    "0x00000000fee00000 0x00000000feefffff msi\n"
+						    "0x000000fd00000000 0x000000ffffffffff "
+						    "reserved\n");
+	assert_int_equal(ailments(), 0);
+	assert_true(silent_about("reserved-memory"));
+	examine(PF, 1024ull << 30);
+	assert_int_equal(about("reserved-memory")->verdict, BYPASS_WARN);
+	put_file(in_tree(GROUP "reserved_regions"), "0x000000007f000000 0x000000007f7fffff "
+						    "direct\n");
+	assert_int_equal(ailments(), 1);
+	assert_int_equal(about("reserved-memory")->verdict, BYPASS_FAIL);
+	assert_non_null(strstr(about("reserved-memory")->text, "[0x7f000000, 0x7f7fffff]"));
+}
+
+static void test_virtio(void **state)
+{
+	(void)state;
+	put_host();
+	put_file(device_path(PF, "vendor"), "0x1af4");
+	put_file(device_path(PF, "device"), "0x1041");
+	assert_int_equal(ailments(), 0);
+	assert_int_equal(about("virtio-dma")->verdict, BYPASS_WARN);
+	put_file(device_path(PF, "virtio3/features"), "11111111111111111111111111111111100000000000"
+						      "00000000000000000000\n");
+	assert_int_equal(ailments(), 1);
+	assert_int_equal(about("virtio-dma")->verdict, BYPASS_FAIL);
+	put_file(device_path(PF, "virtio3/features"), "00000000000000000000000000000000010000000000"
+						      "00000000000000000000\n");
+	assert_int_equal(ailments(), 0);
+	assert_int_equal(about("virtio-dma")->verdict, BYPASS_OK);
+}
+
+static void test_small_bar(void **state)
+{
+	(void)state;
+	put_host();
+	put_file(device_path(PF, "resource"), "0x00000000fe000000 0x00000000fe0000ff "
+					      "0x0000000000040200\n");
+	assert_int_equal(ailments(), 0);
+	assert_int_equal(about("bar-pages")->verdict, BYPASS_WARN);
+	assert_non_null(strstr(about("bar-pages")->text, "BAR 0 of " PF " has 256 bytes"));
 }
 
 static void test_memlock(void **state)
@@ -214,6 +352,10 @@ static void test_vfs(void **state)
 	put_file(device_path(PF, "sriov_numvfs"), "8\n");
 	assert_int_equal(ailments(), 1);
 	assert_int_equal(about("sr-iov")->verdict, BYPASS_FAIL);
+	/* Nobody carved them, so there is nothing to release. */
+	assert_null(strstr(about("sr-iov")->mend, "bypass release"));
+	assert_non_null(strstr(about("sr-iov")->mend, "echo 0 >"));
+	assert_non_null(strstr(about("sr-iov")->mend, PF "/sriov_numvfs"));
 	put_file(device_path(PF, "ari_enabled"), "0\n");
 	assert_int_equal(ailments(), 1);
 	assert_int_equal(about("ari")->verdict, BYPASS_WARN);
@@ -338,14 +480,29 @@ static void test_acs_unseen(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		in_host_tree(test_healthy),  in_host_tree(test_no_such_function),
-		in_host_tree(test_no_iommu), in_host_tree(test_no_interrupt_remapping),
-		in_host_tree(test_no_vfio),  in_host_tree(test_memory),
-		in_host_tree(test_memlock),  in_host_tree(test_slow_kernel),
-		in_host_tree(test_vfs),	     in_host_tree(test_bar_space),
-		in_host_tree(test_group),    in_host_tree(test_link),
-		in_host_tree(test_in_use),   in_host_tree(test_acs),
-		in_host_tree(test_no_acs),   in_host_tree(test_acs_unseen),
+		in_host_tree(test_healthy),
+		in_host_tree(test_no_such_function),
+		in_host_tree(test_no_iommu),
+		in_host_tree(test_no_interrupt_remapping),
+		in_host_tree(test_no_vfio),
+		in_host_tree(test_memory),
+		in_host_tree(test_memlock),
+		in_host_tree(test_slow_kernel),
+		in_host_tree(test_vfs),
+		in_host_tree(test_bar_space),
+		in_host_tree(test_group),
+		in_host_tree(test_link),
+		in_host_tree(test_in_use),
+		in_host_tree(test_acs),
+		in_host_tree(test_no_acs),
+		in_host_tree(test_acs_unseen),
+		in_host_tree(test_cgroup),
+		in_host_tree(test_cgroup_v1),
+		in_host_tree(test_no_container),
+		in_host_tree(test_noiommu),
+		in_host_tree(test_reserved_memory),
+		in_host_tree(test_virtio),
+		in_host_tree(test_small_bar),
 	};
 
 	return cmocka_run_group_tests_name("host doctor", tests, NULL, NULL);

@@ -57,6 +57,82 @@ static void test_functions(void **state)
 	bypass_functions_free(list);
 }
 
+/* A memory BAR smaller than a page is one that the VMM answers; an I/O BAR is none of memory. */
+static void test_small_bars(void **state)
+{
+	struct bypass_function function;
+
+	(void)state;
+	put_function("0000:02:00.0", "0x1b36:0x000d", "0x0c0330", NULL, 7);
+	put_file(device_path("0000:02:00.0", "resource"),
+		 "0x00000000fe000000 0x00000000fe0000ff 0x0000000000040200\n"
+		 "0x000000000000c000 0x000000000000c01f 0x0000000000040101\n"
+		 "0x00000000fe001000 0x00000000fe001fff 0x0000000000040200\n"
+		 "0x00000000fe002800 0x00000000fe002fff 0x0000000000140204\n"
+		 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+		 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n"
+		 "0x0000000000000000 0x0000000000000000 0x0000000000000000\n");
+	assert_int_equal(bypass_function("02:00.0", &function), 0);
+	assert_int_equal(function.bar_size[0], 256);
+	assert_int_equal(function.bar_size[1], 32);
+	assert_int_equal(function.bar_traps, 1 << 0 | 1 << 3);
+}
+
+/* libpci gives up on a pci.ids that makes no sense. Names are then numbers, and nothing else fails. */
+static void test_bad_pci_ids(void **state)
+{
+	struct bypass_function **list;
+	char path[128];
+
+	(void)state;
+	put_function("0000:02:00.0", "0x8086:0x10c9", "0x020000", "igb", 7);
+	put_function("0000:03:00.0", "0x8086:0x10c9", "0x020000", "igb", 8);
+	put_file(in_tree("pci.ids"), "8086  Intel\n\t10c9  Net\033[31mwork\nnonsense\n");
+	snprintf(path, sizeof(path), "%s", in_tree("pci.ids"));
+	host_paths.pci_ids = path;
+	assert_int_equal(bypass_functions(&list), 2);
+	assert_int_equal(list[1]->device_id, 0x10c9);
+	assert_string_equal(list[1]->driver, "igb");
+	assert_null(strchr(list[1]->device, '\033'));
+	assert_non_null(strstr(list[1]->class_name, "0200"));
+	bypass_functions_free(list);
+	host_paths.pci_ids = NULL;
+}
+
+static void test_noiommu(void **state)
+{
+	struct bypass_holder holder;
+	struct bypass_function function;
+
+	(void)state;
+	put_function("0000:03:01.0", "0x8086:0x10c9", "0x020000", "vfio-pci", 9);
+	assert_int_equal(bypass_iommu_check(), 0);
+	put_file(in_tree("sys/kernel/iommu_groups/9/name"), "vfio-noiommu\n");
+	assert_int_equal(bypass_iommu_check(), -ENOTSUP);
+	assert_int_equal(bypass_function_check("0000:03:01.0"), -ENOTSUP);
+	assert_says("no IOMMU in use");
+	assert_int_equal(bypass_function("0000:03:01.0", &function), 0);
+	assert_int_equal(function.iommu_group, -1);
+	put_link(in_tree("proc/12/fd/5"), in_tree("dev/vfio/noiommu-9"));
+	assert_int_equal(bypass_function_holder("0000:03:01.0", &holder), 1);
+	/* One without a group of its own, where others have theirs. */
+	put_function("0000:04:00.0", "0x8086:0x10c9", "0x020000", "igb", 10);
+	assert_int_equal(bypass_function_check("0000:03:01.0"), -ENOTSUP);
+	assert_says("unlike others");
+}
+
+/* Of bridges, only one between PCI buses may keep its driver. */
+static void test_isa_bridge(void **state)
+{
+	(void)state;
+	put_function("0000:00:1f.0", "0x8086:0x2918", "0x060100", "lpc_ich", 9);
+	put_function("0000:00:1f.2", "0x8086:0x2922", "0x010601", "vfio-pci", 9);
+	assert_int_equal(bypass_group_check("0000:00:1f.2"), -EPERM);
+	assert_says("lpc_ich");
+	unlink(device_path("0000:00:1f.0", "driver"));
+	assert_int_equal(bypass_group_check("0000:00:1f.2"), 0);
+}
+
 static void test_vf_names_its_pf(void **state)
 {
 	struct bypass_function vf;
@@ -305,6 +381,10 @@ int main(void)
 		in_host_tree(test_open_node_behind_bridge),
 		in_host_tree(test_hidden_interface),
 		in_host_tree(test_held_function),
+		in_host_tree(test_small_bars),
+		in_host_tree(test_bad_pci_ids),
+		in_host_tree(test_noiommu),
+		in_host_tree(test_isa_bridge),
 	};
 
 	return cmocka_run_group_tests_name("host functions", tests, NULL, NULL);

@@ -30,7 +30,7 @@ extern "C" {
  * @driver: driver that it is bound to; empty when there is none
  * @driver_override: the only driver that may bind it; empty when any may
  * @numa_node: NUMA node that it is closest to; -1 when the platform does not say
- * @iommu_group: IOMMU group; -1 when there is none, which means no IOMMU in use
+ * @iommu_group: IOMMU group; -1 when there is none: no IOMMU confines it
  * @group_size: functions in that group, itself included; 0 without a group
  * @vfs_total: VFs that it could have (TotalVFs of its SR-IOV capability); 0 when it is no PF
  * @vfs: VFs that it has now
@@ -39,6 +39,7 @@ extern "C" {
  * @reset_methods: how the kernel can reset it, its favourite first, separated by blanks;
  *                 empty when it cannot
  * @bar_size: size of each BAR in bytes, 0 for one that is not there
+ * @bar_traps: bit N: BAR N is memory and smaller than a page, so a guest's accesses are exits
  * @rom_size: size of the expansion ROM in bytes, or 0
  * @is_bridge: a bridge (header type 1 or 2, or base class 06h): nothing that a guest could have
  *
@@ -64,6 +65,7 @@ struct bypass_function {
 	unsigned int vf_index;
 	char reset_methods[64];
 	uint64_t bar_size[6];
+	uint8_t bar_traps;
 	uint64_t rom_size;
 	bool is_bridge;
 };
@@ -115,11 +117,21 @@ int bypass_function(const char *address, struct bypass_function *function);
 int bypass_group_members(int group, char (**members)[BYPASS_ADDRESS_SIZE]);
 
 /**
+ * bypass_iommu_check() - does this host have an IOMMU in use?
+ *
+ * VFIO's mode without an IOMMU (enable_unsafe_noiommu_mode) makes groups too. They do not count, as
+ * nothing confines their members.
+ *
+ * Return: 0; -ENOTSUP when it has none.
+ */
+int bypass_iommu_check(void);
+
+/**
  * bypass_group_check() - can the IOMMU group of a function be given to a guest?
  * @address: as bypass_address() takes it
  *
  * The kernel hands out a group only when no driver of the host can do DMA from inside it:
- * each member is bound to a VFIO driver or to none, or is a bridge.
+ * each member is bound to a VFIO driver or to none, or is a bridge between PCI buses.
  *
  * Return: 0; -ENODEV when there is no such function; -ENOTSUP when it has no group because no
  * IOMMU is in use; -EPERM when a member is in the way: bypass_error() names it, its driver, and

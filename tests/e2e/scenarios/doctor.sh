@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Six broken hosts, one after the other: bypass doctor names what is wrong, and what it says to
+# Broken hosts, one after the other: bypass doctor names what is wrong, and what it says to
 # do about it, done as it is printed, works. Two more are in doctor-no-*.sh.
 
 . "${0%/*}/../lib/checks.sh"
@@ -15,12 +15,52 @@ ails kvm "no /dev/kvm"
 mends kvm
 ails vfio "vfio-pci, .* is not loaded"
 mends vfio
+rm /dev/vfio/vfio
+ails vfio "there is no /dev/vfio/vfio"
+mends vfio
 
 bridged=$(bypass list --json | jq -r --argjson edu $((0x11e8)) \
 	'.functions[] | select(.device_id == $edu and .group_size > 1).address')
 ails group "shares IOMMU group .* which the host's driver virtio-pci has" "$bridged"
 mends group "$bridged"
 check "and given back" bypass release --all
+
+# A virtio device that takes addresses as physical ones. (It has a driver again.)
+virtio=$(bypass list --json | jq -r '[.functions[] |
+	select(.vendor_id == 6900 and .driver == "virtio-pci" and .group_size > 1).address][0]')
+ails virtio-dma "does not offer VIRTIO_F_ACCESS_PLATFORM" "$virtio"
+
+# An ISA bridge is no bridge between PCI buses: with a driver it does DMA like any device.
+isa=$(bypass list --all --json | jq -r '[.functions[] |
+	select((.class_code / 256 | floor) == 1537 and .group_size > 1 and .driver != null).address][0]')
+if [ "$isa" != null ]; then
+	ails group "shares IOMMU group .* with $isa, which the host's driver" "${isa%.*}.2"
+fi
+
+# The limit of a control group counts, of whichever group above.
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+mkdir -p /sys/fs/cgroup/small
+echo +memory >/sys/fs/cgroup/small/cgroup.subtree_control
+mkdir -p /sys/fs/cgroup/small/inner
+echo 256M >/sys/fs/cgroup/small/memory.max
+# shellcheck disable=SC2016 # for that shell
+grouped() { sh -c 'echo $$ >/sys/fs/cgroup/small/inner/cgroup.procs; exec "$@"' - "$@"; }
+check_error "memory: a control group's limit" "leaves it 2.. MiB .*small/memory.max says 256" \
+	grouped bypass doctor --mem 512M
+command=$(grouped bypass doctor --mem 512M --json | jq -r '.findings[] | select(.about == "memory").command')
+bash -c "$command"
+check "memory: mended by '$command'" grouped bypass doctor --mem 512M
+rmdir /sys/fs/cgroup/small/inner /sys/fs/cgroup/small
+echo -memory >/sys/fs/cgroup/cgroup.subtree_control
+
+# Names that make no sense are no names; the rest is as ever.
+cp /usr/share/misc/pci.ids good.ids
+printf '8086  Intel\nnonsense\n' >bad.ids
+mount --bind bad.ids /usr/share/misc/pci.ids
+at_exit "umount -q /usr/share/misc/pci.ids || true"
+nameless() { bypass list | grep "^$igb .* igb "; }
+check "a pci.ids that makes no sense" nameless
+umount /usr/share/misc/pci.ids
 
 # Root may lock what it likes; who may not is told.
 poor="setpriv --inh-caps -ipc_lock --bounding-set -ipc_lock"
@@ -54,6 +94,12 @@ check "given back" bypass release "$edu"
 
 check "all VFs of an NVMe controller" bypass carve "$nvme" --vfs 4
 ails sr-iov "all 4 VFs of $nvme are made" "$nvme"
+mends sr-iov "$nvme"
+
+echo 4 >"/sys/bus/pci/devices/$nvme/sriov_numvfs"
+ails sr-iov "all 4 VFs of $nvme are made" "$nvme"
+foreign() { remedy sr-iov "$nvme" | grep -x "echo 0 >/sys/bus/pci/devices/$nvme/sriov_numvfs"; }
+check "sr-iov: VFs that bypass did not make are not for it to release" foreign
 mends sr-iov "$nvme"
 
 healthy() { bypass doctor --mem 1G "$igb"; }
