@@ -3,7 +3,6 @@
  * The type1 (v2) back end: a VFIO container, and the IOMMU groups whose devices
  * have joined it (linux/vfio.h; Documentation/driver-api/vfio.rst).
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vfio.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include <bypass/error.h>
+#include <bypass/pci.h>
 
 #include "capability.h"
 #include "type1.h"
@@ -86,29 +86,13 @@ static int ranges_read(const struct type1 *t, struct iommu_ranges *ranges)
 	return 0;
 }
 
-static bool iommu_in_use(void)
-{
-	DIR *dir = opendir("/sys/kernel/iommu_groups");
-	struct dirent *entry;
-	bool found = false;
-
-	if (!dir)
-		return false;
-	while (!found && (entry = readdir(dir)))
-		found = entry->d_name[0] != '.';
-	closedir(dir);
-	return found;
-}
-
 static int container_open(struct type1 *t)
 {
 	int fd, err;
 
-	if (!iommu_in_use())
-		return bypass_fail(ENODEV, "this host has no IOMMU in use, so nothing would "
-					   "confine a device's DMA to its guest: switch on VT-d or "
-					   "AMD-Vi in the firmware and, on Intel, boot the kernel "
-					   "with intel_iommu=on");
+	err = bypass_iommu_check();
+	if (err)
+		return err;
 	fd = open("/dev/vfio/vfio", O_RDWR | O_CLOEXEC);
 	if (fd < 0)
 		return type1_fail_container(errno);
@@ -137,7 +121,7 @@ static int group_number(const char *address)
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/iommu_group", address);
 	length = readlink(path, target, sizeof(target) - 1);
 	if (length < 0)
-		return bypass_fail(ENODEV, "%s is in no IOMMU group, so no IOMMU confines it",
+		return bypass_fail(ENOTSUP, "%s is in no IOMMU group, so no IOMMU confines it",
 				   address);
 	target[length] = '\0';
 	return atoi(strrchr(target, '/') ? strrchr(target, '/') + 1 : target);

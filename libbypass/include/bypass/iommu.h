@@ -41,8 +41,8 @@ enum bypass_dma_prot {
  * The kernel's type1 (v2) interface is used. It takes effect when the first
  * device joins: mappings made earlier are kept here and applied then.
  *
- * Return: 0; -ENODEV (no IOMMU, or vfio not loaded: the text says which and what
- * to do); -EACCES (no permission on /dev/vfio/vfio).
+ * Return: 0; -ENOTSUP (no IOMMU in use, see bypass_iommu_check()); -ENODEV (VFIO is
+ * not loaded); -EACCES (no permission on /dev/vfio/vfio).
  */
 int bypass_iommu_new(struct bypass_iommu **iommu);
 
