@@ -133,16 +133,20 @@ static const struct sample *find(const struct samples *samples, const struct sam
 	return NULL;
 }
 
-/* A counter and how fast it grew; a slice that is new has no rate yet. */
+/*
+ * A counter and how fast it grew; a slice that is new has no rate yet. Counters begin at 0 again when
+ * a slice is plugged once more or a guest's reset takes the interrupt lines away.
+ */
 static void add_rate(struct json_object *row, const char *key, uint64_t now, const uint64_t *before,
 		     double seconds)
 {
+	uint64_t grown = before && now >= *before ? now - *before : now;
 	char rate[64];
 
 	add_number(row, key, now);
 	snprintf(rate, sizeof(rate), "%s_per_second", key);
-	json_object_object_add(
-		row, rate, before ? json_object_new_int64((now - *before) / seconds + 0.5) : NULL);
+	json_object_object_add(row, rate,
+			       before ? json_object_new_int64(grown / seconds + 0.5) : NULL);
 }
 
 static struct json_object *row_of(const struct sample *now, const struct sample *then,
@@ -150,6 +154,7 @@ static struct json_object *row_of(const struct sample *now, const struct sample 
 {
 	const struct bypass_slice_stats *stats = &now->stats, *old = then ? &then->stats : NULL;
 	struct json_object *row = json_object_new_object();
+	double cpu = now->host_seconds - (then ? then->host_seconds : 0);
 	uint64_t before;
 
 	add_text(row, "slice", now->name);
@@ -165,11 +170,10 @@ static struct json_object *row_of(const struct sample *now, const struct sample 
 		 seconds);
 	add_rate(row, "pio_exits", stats->pio, old ? &old->pio : NULL, seconds);
 	json_object_object_add(row, "host_cpu_seconds", json_object_new_double(now->host_seconds));
-	json_object_object_add(
-		row, "host_cpu_percent",
-		then ? json_object_new_double(100 * (now->host_seconds - then->host_seconds) /
-					      seconds)
-		     : NULL);
+	/* Another process may have got the ID of one that ended: no time runs backwards. */
+	json_object_object_add(row, "host_cpu_percent",
+			       then && cpu >= 0 ? json_object_new_double(100 * cpu / seconds)
+						: NULL);
 	return row;
 }
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * busy_vmm ADDRESS: a VMM without a guest that has a slice, publishes what it costs, and
- * answers a hundred config and fifty MMIO accesses a second, until it is ended.
+ * answers a hundred config and fifty MMIO accesses a second, until it is ended. On SIGUSR1 it
+ * unplugs the slice and plugs it again: the slice's counters begin anew.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/ioctl.h>
 #include <time.h>
@@ -27,6 +29,37 @@
 #define MEMORY	    0x2
 #define MSI_CONTROL 0x42 /* any register of config space */
 
+static struct bypass_iommu *iommu;
+static struct bypass_slice *slice;
+static volatile sig_atomic_t asked;
+
+static void replug_asked(int signal)
+{
+	(void)signal;
+	asked = 1;
+}
+
+static int plug(const char *address, struct bypass_vm *vm)
+{
+	uint16_t command = MEMORY;
+	int err;
+
+	err = bypass_function_open(iommu, address, NULL, &slice);
+	if (!err)
+		err = bypass_vm_plug(vm, slice, DEVFN, GSI);
+	if (!err)
+		bypass_vm_pci(vm, DEVFN, COMMAND, &command, sizeof(command), true);
+	return err;
+}
+
+static int replug(const char *address, struct bypass_vm *vm)
+{
+	asked = 0;
+	bypass_vm_unplug(vm, slice);
+	bypass_slice_close(slice);
+	return plug(address, vm);
+}
+
 static int set_up(const char *address, struct bypass_vm **vm)
 {
 	struct bypass_vm_config config = {
@@ -36,9 +69,6 @@ static int set_up(const char *address, struct bypass_vm **vm)
 	};
 	struct bypass_memory *mem = bypass_memory_new();
 	const struct bypass_memory_range *range;
-	struct bypass_slice *slice;
-	struct bypass_iommu *iommu;
-	uint16_t command = MEMORY;
 	unsigned int n;
 	int vm_fd, err;
 
@@ -55,13 +85,7 @@ static int set_up(const char *address, struct bypass_vm **vm)
 		err = bypass_vm_publish(*vm, NULL);
 	if (!err)
 		err = bypass_iommu_new(&iommu);
-	if (!err)
-		err = bypass_function_open(iommu, address, NULL, &slice);
-	if (!err)
-		err = bypass_vm_plug(*vm, slice, DEVFN, GSI);
-	if (!err)
-		bypass_vm_pci(*vm, DEVFN, COMMAND, &command, sizeof(command), true);
-	return err;
+	return err ? err : plug(address, *vm);
 }
 
 int main(int argc, char **argv)
@@ -72,6 +96,7 @@ int main(int argc, char **argv)
 
 	if (argc != 2)
 		return 2;
+	signal(SIGUSR1, replug_asked);
 	if (set_up(argv[1], &vm)) {
 		fprintf(stderr, "busy_vmm: %s\n", bypass_error());
 		return 1;
@@ -79,6 +104,10 @@ int main(int argc, char **argv)
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
+		if (asked && replug(argv[1], vm)) {
+			fprintf(stderr, "busy_vmm: %s\n", bypass_error());
+			return 1;
+		}
 		bypass_vm_pci(vm, DEVFN, 0, &data, sizeof(data), false);
 		bypass_vm_pci(vm, DEVFN, MSI_CONTROL, &data, 2, false);
 		/* Whatever lies there, a trap or a window, an access that comes to us counts. */

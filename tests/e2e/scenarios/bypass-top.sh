@@ -14,7 +14,7 @@ check "a function" bypass carve "$edu"
 at_exit "bypass release --all >/dev/null"
 busy_vmm "$edu" >out &
 vmm=$!
-at_exit "kill $vmm 2>/dev/null || true; wait"
+at_exit "kill $vmm 2>/dev/null || true"
 wait_for 20 grep -qs ready out || fail "the VMM does not start"
 
 facts() {
@@ -36,7 +36,41 @@ check "it fits 80 columns" narrow
 live() { timeout 5 script -qc "bypass top --interval 0.5" /dev/null | grep -c busy_vmm; }
 views=$(live || true)
 check "live on a terminal: one view after another" test "$views" -gt 2
+# Counters that begin anew are no counters that ran past their end.
+replugged() {
+	bypass top --json --interval 4 >top.json &
+	local top=$!
+	sleep 2
+	kill -USR1 $vmm
+	wait $top
+	jq -e '.slices[0] | .config_exits_per_second >= 0 and .config_exits_per_second <= 110 and
+		.mmio_exits_per_second >= 0 and .mmio_exits_per_second <= 60' top.json ||
+		{ cat top.json; return 1; }
+}
+check "a slice that is plugged again" replugged
+
+# A name that a program chose is no way to a terminal or into JSON.
+cp "$(command -v sleep)" "$(printf 'sl\033[31m\377ep')"
+group=$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
 kill -KILL $vmm
 wait $vmm || true
+"./$(printf 'sl\033[31m\377ep')" 1000 9<>"/dev/vfio/$group" &
+sleeper=$!
+at_exit "kill $sleeper 2>/dev/null || true"
+check "a program of a strange name" wait_for 10 grep -qs '^sl.*ep' "/proc/$sleeper/comm"
+harmless() {
+	bypass list >list.txt
+	bypass list --json >list.json
+	bypass release "$edu" 2>release.txt && return 1
+	bypass doctor "$edu" >doctor.txt || true
+	grep -F 'sl?[31m?ep' list.txt
+	grep -F 'sl?[31m?ep' release.txt
+	grep -F 'sl?[31m?ep' doctor.txt
+	jq -e '.functions[] | select(.holder != null).holder.name == "sl?[31m?ep"' list.json
+	! grep -l $'\033' list.txt list.json release.txt doctor.txt
+}
+check "its name is printed without what a terminal would obey" harmless
+kill $sleeper
+wait $sleeper || true
 check "a dead VMM is not shown" nobody
 rm -f /run/bypass/vmm/*
