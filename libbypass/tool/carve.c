@@ -124,6 +124,7 @@ static enum exit_code carve(struct arguments *arguments)
 	struct bypass_vf_settings *settings;
 	struct bypass_carving *carving;
 	enum exit_code code;
+	sigset_t held;
 	int err;
 
 	settings = calloc(arguments->carve.vfs + 1, sizeof(*settings));
@@ -134,7 +135,7 @@ static enum exit_code carve(struct arguments *arguments)
 		code = EXIT_FAILED;
 	if (code == EXIT_DONE) {
 		arguments->carve.settings = settings;
-		hold_signals();
+		hold_signals(&held);
 		err = bypass_carve(&arguments->carve, &carving);
 		if (err) {
 			code = failed();

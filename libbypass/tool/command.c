@@ -61,15 +61,28 @@ enum exit_code failed(void)
 	return EXIT_FAILED;
 }
 
-void hold_signals(void)
+void hold_signals(sigset_t *held)
 {
-	sigset_t signals;
+	static const int others[] = {
+		/* faults of the program itself: their default action must remain */
+		SIGSEGV,
+		SIGBUS,
+		SIGFPE,
+		SIGILL,
+		SIGTRAP,
+		SIGABRT,
+		SIGSYS,
+		/* job control */
+		SIGTSTP,
+		SIGTTIN,
+		SIGTTOU,
+		SIGCONT,
+	};
 
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
+	sigfillset(held);
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		sigdelset(held, others[i]);
+	sigprocmask(SIG_BLOCK, held, NULL);
 }
 
 bool confirmed(const char *question)

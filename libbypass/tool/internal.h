@@ -6,6 +6,7 @@
 #ifndef BYPASS_TOOL_INTERNAL_H
 #define BYPASS_TOOL_INTERNAL_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -66,9 +67,12 @@ enum exit_code wrong_usage(const struct command *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 /* Prints bypass_error(); EXIT_FAILED. */
 enum exit_code failed(void);
-/* From now on the signals that a user sends to end a program wait until it has ended by itself:
- * what is begun is finished. */
-void hold_signals(void);
+/*
+ * Blocks every signal that would end the process, but for those of its own faults: what is begun is
+ * finished. A closed pipe, a full disk or a dying terminal must not stop a step half way. @held
+ * receives the signals that are blocked.
+ */
+void hold_signals(sigset_t *held);
 /* Asks on the terminal. False when the answer is not yes, or nobody can be asked. */
 bool confirmed(const char *question);
 

@@ -60,6 +60,7 @@ static enum exit_code run_release(int argc, char **argv)
 		COMMON_OPTIONS,
 	};
 	enum exit_code code = EXIT_DONE;
+	sigset_t held;
 	bool all = false;
 	int option;
 
@@ -73,7 +74,7 @@ static enum exit_code run_release(int argc, char **argv)
 		return wrong_usage(&command_release,
 				   all ? "--all takes no names" : "say what to release, or --all");
 	released = json_object_new_array();
-	hold_signals();
+	hold_signals(&held);
 	if (all)
 		code = release_all();
 	for (; optind < argc; optind++)

@@ -132,7 +132,7 @@ static char *fill_in(const char *argument, const char *slices)
 }
 
 static void __attribute__((noreturn))
-become(char **command, const struct session *session, const sigset_t *signals, pid_t parent)
+become(char **command, const struct session *session, const sigset_t *held, pid_t parent)
 {
 	char *slices = list_slices(session);
 
@@ -143,25 +143,49 @@ become(char **command, const struct session *session, const sigset_t *signals, p
 		setenv("BYPASS_SLICES", slices, 1);
 	for (size_t i = 0; slices && command[i]; i++)
 		command[i] = fill_in(command[i], slices);
-	sigprocmask(SIG_UNBLOCK, signals, NULL);
+	sigprocmask(SIG_UNBLOCK, held, NULL);
 	execvp(command[0], command);
 	fprintf(stderr, "bypass run: cannot run %s: %s\n", command[0], strerror(errno));
 	_exit(NOT_RUN);
 }
 
-/* Hands on the signals that are sent to us alone, until the command ends. */
-static int await(pid_t child, const sigset_t *signals)
+/* What this process brought on itself, such as SIGPIPE, is no message to the command. */
+static void pass_on(pid_t child, const siginfo_t *info)
+{
+	if (info->si_code != SI_USER || info->si_pid != getpid())
+		kill(child, info->si_signo);
+}
+
+/*
+ * Passes on what came before the command was there. A signal from the terminal that came later has
+ * reached the command too, and now reaches it twice, before it does anything.
+ */
+static void pass_on_early(pid_t child, const sigset_t *held)
+{
+	const struct timespec now = {0};
+	sigset_t signals = *held;
+	siginfo_t info;
+
+	sigdelset(&signals, SIGCHLD);
+	while (sigtimedwait(&signals, &info, &now) > 0)
+		pass_on(child, &info);
+}
+
+/*
+ * Passes on signals until the command ends. What is typed at a terminal, the kernel sends to the
+ * command as well. When the terminal goes away, the kernel tells the leader of the session alone.
+ */
+static int await(pid_t child, const sigset_t *held)
 {
 	siginfo_t info;
 	int status;
 
 	for (;;) {
-		if (sigwaitinfo(signals, &info) < 0)
+		if (sigwaitinfo(held, &info) < 0)
 			continue;
 		if (info.si_signo != SIGCHLD) {
-			/* What is typed at a terminal reaches the command by itself. */
-			if (info.si_code != SI_KERNEL)
-				kill(child, info.si_signo);
+			if (info.si_code != SI_KERNEL || info.si_signo == SIGHUP)
+				pass_on(child, &info);
 			continue;
 		}
 		if (waitpid(child, &status, WNOHANG) != child)
@@ -170,7 +194,7 @@ static int await(pid_t child, const sigset_t *signals)
 	}
 }
 
-static int run_command(char **command, const struct session *session, const sigset_t *signals)
+static int run_command(char **command, const struct session *session, const sigset_t *held)
 {
 	pid_t parent = getpid(), child;
 
@@ -181,28 +205,41 @@ static int run_command(char **command, const struct session *session, const sigs
 		return failed();
 	}
 	if (!child)
-		become(command, session, signals, parent);
-	return await(child, signals);
+		become(command, session, held, parent);
+	pass_on_early(child, held);
+	return await(child, held);
+}
+
+/* The signal by which the user has asked to end, or 0. */
+static int asked_to_end(void)
+{
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
+	sigset_t pending;
+
+	sigpending(&pending);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
+		if (sigismember(&pending, ends[i]))
+			return ends[i];
+	return 0;
 }
 
 static int carve_and_run(struct session *session, char **functions, char **command)
 {
-	sigset_t signals;
-	int status = 0;
+	int status = 0, end = 0;
+	sigset_t held;
 
-	/* From now on a signal waits until the command is there to get it. */
-	sigemptyset(&signals);
-	sigaddset(&signals, SIGCHLD);
-	sigaddset(&signals, SIGINT);
-	sigaddset(&signals, SIGTERM);
-	sigaddset(&signals, SIGHUP);
-	sigaddset(&signals, SIGQUIT);
-	sigprocmask(SIG_BLOCK, &signals, NULL);
-	for (; !status && *functions; functions++)
+	/* Who ignores SIGCHLD never learns that a child has ended, and may have inherited that. */
+	signal(SIGCHLD, SIG_DFL);
+	hold_signals(&held);
+	for (; !status && !end && *functions; functions++) {
 		if (carve_one(session, *functions))
 			status = failed();
+		end = asked_to_end();
+	}
+	if (!status && end)
+		status = 128 + end;
 	if (!status)
-		status = run_command(command, session, &signals);
+		status = run_command(command, session, &held);
 	if (!release_all(session) && !status)
 		status = EXIT_FAILED;
 	return status;

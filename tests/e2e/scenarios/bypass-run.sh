@@ -54,6 +54,78 @@ for signal in TERM INT HUP; do
 	check "the host is as it was" host_restored
 done
 
+# In a session of its own, on a terminal that goes away: the kernel tells the session's leader only.
+cat >on_terminal <<-'END'
+	#!/usr/bin/python3
+	# on_terminal WHEN TYPE COMMAND...: runs COMMAND as the leader of a session on a terminal; when
+	# the shell command WHEN succeeds, types TYPE, or if empty, takes the terminal away. Status: of
+	# COMMAND; 99 when COMMAND does not end.
+	import os, pty, subprocess, sys, time
+	when, keys, command = sys.argv[1], sys.argv[2], sys.argv[3:]
+	pid, terminal = pty.fork()
+	if not pid:
+	    os.execvp(command[0], command)
+	while subprocess.call(when, shell=True, stderr=subprocess.DEVNULL):
+	    time.sleep(0.02)
+	if keys:
+	    os.write(terminal, keys.encode())
+	else:
+	    os.close(terminal)
+	for i in range(400):
+	    ended, status = os.waitpid(pid, os.WNOHANG)
+	    if ended:
+	        sys.exit(os.waitstatus_to_exitcode(status) % 256)
+	    time.sleep(0.05)
+	sys.exit(99)
+END
+chmod +x on_terminal
+on_terminal() { # STATUS WHEN TYPE COMMAND...
+	local wanted=$1 status=0
+	shift
+	./on_terminal "$@" || status=$?
+	[ $status = "$wanted" ] || fail "status $status, not $wanted"
+	host_restored
+}
+rm -f pid
+# shellcheck disable=SC2016 # for that shell
+check "a terminal that goes away ends the command" on_terminal 129 'test -s pid' '' \
+	bypass run "$nvme=1" -- sh -c 'echo $$ >pid; exec sleep 1000'
+rm -f pid
+# shellcheck disable=SC2016
+check "Control-C reaches the command" on_terminal 130 'test -s pid' $'\003' \
+	bypass run "$nvme=1" -- sh -c 'echo $$ >pid; exec sleep 1000'
+begun="grep -qv '^0' /sys/bus/pci/devices/$nvme/sriov_numvfs"
+check "Control-C while carving ends it" on_terminal 130 "$begun" $'\003' \
+	bypass run "$nvme=4" "$igb=4" -- sh -c 'touch started; exec sleep 1000'
+check "and the command does not start" test ! -e started
+
+# Who starts us may have been told to ignore what we need, and it is inherited.
+ignored() { timeout 60 env --ignore-signal=CHLD bypass run "$nvme=1" -- sh -c 'exit 7'; }
+status=0
+ignored || status=$?
+check "SIGCHLD is ignored by whoever starts us" test $status = 7
+check "the host is as it was" host_restored
+
+# Nobody reads what carving says: it goes on to its end all the same.
+piped() {
+	bypass carve "$nvme" --vfs 2 --verbose 2>&1 >/dev/null | true
+	[ "$(bypass status --json | jq -r '.carvings[].state')" = carved ]
+	bypass release "$nvme" --verbose 2>&1 >/dev/null | true
+	host_restored
+}
+check "SIGPIPE ends neither carve nor release" piped
+quit() {
+	# What a shell runs in the background ignores SIGQUIT.
+	env --default-signal=QUIT bypass carve "$nvme" --vfs 4 >/dev/null &
+	wait_for 20 sh -c "$begun"
+	kill -QUIT $!
+	wait $!
+	[ "$(bypass status --json | jq -r '.carvings[].state')" = carved ]
+	bypass release "$nvme"
+	host_restored
+}
+check "SIGQUIT does not end it half way" quit
+
 start
 kill -KILL $run
 wait $run || true
