@@ -71,12 +71,12 @@ static void check_kvm(struct doctor *doctor)
 	snprintf(path, sizeof(path), "%s/kvm", host_paths.dev);
 	fd = open(path, O_RDWR | O_CLOEXEC);
 	if (fd < 0 && errno == ENOENT) {
-		mend_by_command(doctor, "modprobe %s", amd ? "kvm-amd" : "kvm-intel");
+		fix_by_command(doctor, "modprobe %s", amd ? "kvm-amd" : "kvm-intel");
 		finding(doctor, BYPASS_FAIL, "kvm", "there is no %s: KVM is not loaded", path);
 		return;
 	}
 	if (fd < 0) {
-		mend_by_command(doctor, "chmod g+rw %s && chgrp kvm %s", path, path);
+		fix_by_command(doctor, "chmod g+rw %s && chgrp kvm %s", path, path);
 		finding(doctor, BYPASS_FAIL, "kvm", "cannot open %s: %s", path, strerror(errno));
 		return;
 	}
@@ -94,7 +94,7 @@ static bool check_iommu(struct doctor *doctor)
 		finding(doctor, BYPASS_OK, "iommu", "an IOMMU confines what devices can reach");
 		return true;
 	}
-	mend_by_setting(doctor, "firmware: switch on %s; kernel command line: %s",
+	fix_by_setting(doctor, "firmware: switch on %s; kernel command line: %s",
 			intel ? "VT-d" : "AMD-Vi (IOMMU)",
 			intel ? "intel_iommu=on" : "no amd_iommu=off or iommu=off");
 	finding(doctor, BYPASS_FAIL, "iommu",
@@ -111,7 +111,7 @@ static void check_noiommu(struct doctor *doctor)
 
 	if (read_below(host_paths.sys, parameter, on, sizeof(on)) <= 0 || on[0] != 'Y')
 		return;
-	mend_by_command(doctor, "echo N >%s/%s", host_paths.sys, parameter);
+	fix_by_command(doctor, "echo N >%s/%s", host_paths.sys, parameter);
 	finding(doctor, BYPASS_WARN, "no-iommu-mode",
 		"VFIO was told to hand out devices that no IOMMU confines. bypass does not use "
 		"them, but any program with the right to may, and its device reaches all memory");
@@ -135,7 +135,7 @@ static void check_interrupt_remapping(struct doctor *doctor)
 			"any interrupt to the host. For guests that are trusted only");
 		return;
 	}
-	mend_by_command(doctor,
+	fix_by_command(doctor,
 			"modprobe vfio_iommu_type1 && echo Y > "
 			"%s/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
 			host_paths.sys);
@@ -175,13 +175,13 @@ static void check_vfio(struct doctor *doctor)
 
 	snprintf(container, sizeof(container), "%s/vfio/vfio", host_paths.dev);
 	if (!below_sys("bus/pci/drivers/vfio-pci")) {
-		mend_by_command(doctor, "modprobe vfio-pci");
+		fix_by_command(doctor, "modprobe vfio-pci");
 		finding(doctor, BYPASS_FAIL, "vfio",
 			"the driver vfio-pci, through which guests get devices, is not loaded");
 		return;
 	}
 	if (access(container, F_OK)) {
-		mend_by_command(doctor, "mkdir -p %s/vfio && mknod -m 0666 %s c %d %d",
+		fix_by_command(doctor, "mkdir -p %s/vfio && mknod -m 0666 %s c %d %d",
 				host_paths.dev, container, MISC_MAJOR, VFIO_MINOR);
 		finding(doctor, BYPASS_FAIL, "vfio",
 			"vfio-pci is loaded, but there is no %s, through which VMMs reach it",
@@ -189,13 +189,13 @@ static void check_vfio(struct doctor *doctor)
 		return;
 	}
 	if (access(container, R_OK | W_OK)) {
-		mend_by_command(doctor, "chmod 0666 %s", container);
+		fix_by_command(doctor, "chmod 0666 %s", container);
 		finding(doctor, BYPASS_FAIL, "vfio", "this user may not open %s: %s", container,
 			strerror(errno));
 		return;
 	}
 	if (!has_type1(container)) {
-		mend_by_command(doctor, "modprobe vfio_iommu_type1");
+		fix_by_command(doctor, "modprobe vfio_iommu_type1");
 		finding(doctor, BYPASS_FAIL, "vfio",
 			"vfio-pci is loaded, but not type1, which maps a guest's memory for it");
 		return;
@@ -216,7 +216,7 @@ static void check_halt_polling(struct doctor *doctor)
 			strtoul(text, NULL, 10));
 		return;
 	}
-	mend_by_command(doctor, "echo 200000 > %s/module/kvm/parameters/halt_poll_ns",
+	fix_by_command(doctor, "echo 200000 > %s/module/kvm/parameters/halt_poll_ns",
 			host_paths.sys);
 	finding(doctor, BYPASS_WARN, "halt-polling",
 		"it is off: a vCPU that waits for an interrupt is put to sleep at once, and each "
@@ -249,7 +249,7 @@ static void check_idle_states(struct doctor *doctor)
 		finding(doctor, BYPASS_OK, "idle-states", "CPUs wake within %lu µs", slowest);
 		return;
 	}
-	mend_by_command(doctor, "cpupower idle-set -D %d", SLOW_EXIT_MICROS);
+	fix_by_command(doctor, "cpupower idle-set -D %d", SLOW_EXIT_MICROS);
 	finding(doctor, BYPASS_WARN, "idle-states",
 		"an idle CPU may take %lu µs to wake, which adds to each interrupt", slowest);
 }
@@ -274,7 +274,7 @@ static void check_strict(struct doctor *doctor)
 	if (dir)
 		closedir(dir);
 	if (strict)
-		mend_by_setting(doctor, "kernel command line: iommu.strict=0");
+		fix_by_setting(doctor, "kernel command line: iommu.strict=0");
 	finding(doctor, strict ? BYPASS_WARN : BYPASS_OK, "iommu-mode",
 		strict ? "strict: the host's own drivers wait for the IOMMU each time they give a "
 			 "buffer back. Guests do not, but PFs and what the host does itself gets "

@@ -13,10 +13,10 @@ struct doctor {
 	int fails;
 };
 
-/* Set the mend of the next finding; without one of them it has none. */
-void mend_by_command(struct doctor *doctor, const char *fmt, ...)
+/* Set the fix of the next finding; without one of them it has none. */
+void fix_by_command(struct doctor *doctor, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-void mend_by_setting(struct doctor *doctor, const char *fmt, ...)
+void fix_by_setting(struct doctor *doctor, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 void finding(struct doctor *doctor, enum bypass_verdict verdict, const char *about, const char *fmt,
 	     ...) __attribute__((format(printf, 4, 5)));

@@ -35,7 +35,7 @@ static void check_driver(struct doctor *doctor, const struct bypass_function *fu
 	struct bypass_holder holder;
 
 	if (bypass_function_holder(function->address, &holder) > 0) {
-		mend_by_command(doctor, "kill %d", holder.pid);
+		fix_by_command(doctor, "kill %d", holder.pid);
 		finding(doctor, BYPASS_FAIL, "driver", "%s is in use by process %d (%s)",
 			function->address, holder.pid, holder.name);
 	} else if (driver_is_vfio(function->driver)) {
@@ -46,7 +46,7 @@ static void check_driver(struct doctor *doctor, const struct bypass_function *fu
 			"%s is bound to %s; its VFs can be carved when a driver has it",
 			function->address, function->driver[0] ? function->driver : "no driver");
 	} else {
-		mend_by_command(doctor, "bypass carve %s", function->address);
+		fix_by_command(doctor, "bypass carve %s", function->address);
 		finding(doctor, BYPASS_WARN, "driver",
 			"%s is bound to %s, which carving takes it from", function->address,
 			function->driver[0] ? function->driver : "no driver");
@@ -65,7 +65,7 @@ static void check_group(struct doctor *doctor, const struct bypass_function *fun
 		return;
 	}
 	if (group_in_the_way(function->address, member, driver)) {
-		mend_by_command(doctor, "bypass carve %s", member);
+		fix_by_command(doctor, "bypass carve %s", member);
 		finding(doctor, BYPASS_FAIL, "group",
 			"%s shares IOMMU group %d with %s, which the host's driver %s has: no "
 			"guest gets one of them while the host has the other",
@@ -100,7 +100,7 @@ static void check_reserved(struct doctor *doctor, const struct bypass_function *
 		if (sscanf(line, "%llx %llx %31s", &first, &last, type) != 3)
 			continue;
 		if (!strcmp(type, "direct")) {
-			mend_by_setting(doctor, "firmware: switch off what shares memory with the "
+			fix_by_setting(doctor, "firmware: switch off what shares memory with the "
 						"device (RMRR; often remote management)");
 			finding(doctor, BYPASS_FAIL, "reserved-memory",
 				"the firmware has %s use memory [0x%llx, 0x%llx]: the kernel gives "
@@ -202,12 +202,12 @@ static bool has_carved(const char *pf)
 }
 
 /* VFs that somebody else made are not for bypass to release. */
-static void mend_vfs(struct doctor *doctor, const char *pf)
+static void fix_vfs(struct doctor *doctor, const char *pf)
 {
 	if (has_carved(pf))
-		mend_by_command(doctor, "bypass release %s", pf);
+		fix_by_command(doctor, "bypass release %s", pf);
 	else
-		mend_by_command(doctor, "echo 0 >%s/bus/pci/devices/%s/sriov_numvfs",
+		fix_by_command(doctor, "echo 0 >%s/bus/pci/devices/%s/sriov_numvfs",
 				host_paths.sys, pf);
 }
 
@@ -222,11 +222,11 @@ static void check_sriov(struct doctor *doctor, const struct bypass_function *pf)
 		return;
 	}
 	if (pf->vfs >= pf->vfs_total) {
-		mend_vfs(doctor, pf->address);
+		fix_vfs(doctor, pf->address);
 		finding(doctor, BYPASS_FAIL, "sr-iov", "all %u VFs of %s are made already",
 			pf->vfs_total, pf->address);
 	} else if (pf->vfs) {
-		mend_vfs(doctor, pf->address);
+		fix_vfs(doctor, pf->address);
 		finding(doctor, BYPASS_WARN, "sr-iov",
 			"%u of %u VFs of %s are made; the kernel changes their number only by way "
 			"of none",
@@ -263,7 +263,7 @@ static void check_bar_space(struct doctor *doctor, const struct bypass_function 
 		if (!flags || start)
 			continue;
 		fclose(file);
-		mend_by_setting(doctor, "kernel command line: pci=realloc; firmware: above 4G "
+		fix_by_setting(doctor, "kernel command line: pci=realloc; firmware: above 4G "
 					"decoding");
 		finding(doctor, BYPASS_FAIL, "bar-space",
 			"the firmware left no room for BAR %d of the VFs of %s",
@@ -326,7 +326,7 @@ static void check_virtio(struct doctor *doctor, const struct bypass_function *fu
 		finding(doctor, BYPASS_OK, "virtio-dma", "its DMA goes through the IOMMU");
 		return;
 	}
-	mend_by_setting(doctor, "where a VMM makes the device: its option for that (QEMU: "
+	fix_by_setting(doctor, "where a VMM makes the device: its option for that (QEMU: "
 				"iommu_platform=on)");
 	finding(doctor, BYPASS_FAIL, "virtio-dma",
 		"it does not offer VIRTIO_F_ACCESS_PLATFORM, so its DMA may pass the IOMMU by: a "
@@ -374,7 +374,7 @@ static void check_link(struct doctor *doctor, const struct bypass_function *func
 		return;
 	if (!(strtoul(text, NULL, 0) & 1)) {
 		if (is_plain_word(interface))
-			mend_by_command(doctor, "ip link set %s up", interface);
+			fix_by_command(doctor, "ip link set %s up", interface);
 		finding(doctor, BYPASS_FAIL, "link",
 			"%s, the interface of %s, is down, and with it the links of all its VFs",
 			interface, pf);

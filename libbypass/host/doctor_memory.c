@@ -64,7 +64,7 @@ static void check_memlock(struct doctor *doctor)
 	}
 	if (!need)
 		need = 1ull << 30;
-	mend_by_command(doctor, "prlimit --pid $$ --memlock=%llu:%llu", (unsigned long long)need,
+	fix_by_command(doctor, "prlimit --pid $$ --memlock=%llu:%llu", (unsigned long long)need,
 			(unsigned long long)need);
 	finding(doctor, doctor->ask->guest_memory ? BYPASS_FAIL : BYPASS_WARN, "memlock",
 		"this user may lock %llu KiB of memory, and all memory of a guest with a function "
@@ -90,7 +90,7 @@ static bool check_cgroup(struct doctor *doctor)
 	if (!cgroup_memory(&limit) || limit.left >= need)
 		return true;
 	if (is_plain_word(limit.file))
-		mend_by_command(doctor, "echo %llu >%s",
+		fix_by_command(doctor, "echo %llu >%s",
 				(unsigned long long)(limit.limit + need - limit.left), limit.file);
 	finding(doctor, BYPASS_FAIL, "memory",
 		"the control group of this process leaves it %llu MiB (%s says %llu): a VMM with a "
@@ -108,7 +108,7 @@ static void check_hugepages(struct doctor *doctor, uint64_t free_pages)
 	snprintf(path, sizeof(path), "%s/" HUGE_POOL, host_paths.sys);
 	if (access(path, F_OK))
 		return; /* the CPU or the kernel has none of this size */
-	mend_by_command(doctor, "echo %llu >%s/nr_hugepages",
+	fix_by_command(doctor, "echo %llu >%s/nr_hugepages",
 			(unsigned long long)(all - free_pages + pages), path);
 	finding(doctor, BYPASS_WARN, "hugepages",
 		"%llu huge pages of 2 MiB are free, a guest of this size would use %llu: with "
@@ -154,7 +154,7 @@ static void check_map_count(struct doctor *doctor)
 			(unsigned long long)count);
 		return;
 	}
-	mend_by_command(doctor, "sysctl -w vm.max_map_count=%d", MAX_MAP_COUNT);
+	fix_by_command(doctor, "sysctl -w vm.max_map_count=%d", MAX_MAP_COUNT);
 	finding(doctor, BYPASS_WARN, "map-count",
 		"a process may have %llu mappings; a guest that registers scattered memory for "
 		"RDMA takes one for each run of pages, and is refused past that",

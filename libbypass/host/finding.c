@@ -29,22 +29,22 @@ void finding(struct doctor *doctor, enum bypass_verdict verdict, const char *abo
 	memset(next, 0, sizeof(*next));
 }
 
-void mend_by_command(struct doctor *doctor, const char *fmt, ...)
+void fix_by_command(struct doctor *doctor, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(doctor->next.mend, sizeof(doctor->next.mend), fmt, ap);
+	vsnprintf(doctor->next.fix, sizeof(doctor->next.fix), fmt, ap);
 	va_end(ap);
 	doctor->next.is_command = true;
 }
 
-void mend_by_setting(struct doctor *doctor, const char *fmt, ...)
+void fix_by_setting(struct doctor *doctor, const char *fmt, ...)
 {
 	va_list ap;
 
 	va_start(ap, fmt);
-	vsnprintf(doctor->next.mend, sizeof(doctor->next.mend), fmt, ap);
+	vsnprintf(doctor->next.fix, sizeof(doctor->next.fix), fmt, ap);
 	va_end(ap);
 	doctor->next.is_command = false;
 }

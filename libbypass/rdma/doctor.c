@@ -52,7 +52,7 @@ static struct bypass_finding examine_link(const struct bypass_rdma_hca *hca)
 	    hca->netdev[0] ? ", with the network device " : "", hca->netdev);
 	if (hca->active || !hca->netdev[0])
 		return finding;
-	snprintf(finding.mend, sizeof(finding.mend), "ip link set %s up", hca->netdev);
+	snprintf(finding.fix, sizeof(finding.fix), "ip link set %s up", hca->netdev);
 	finding.is_command = true;
 	return finding;
 }
@@ -94,7 +94,7 @@ static struct bypass_finding examine_memory(const struct bypass_rdma_hca *hca)
 	    "register with %s only buffers that are not scattered over parts of huge pages, others "
 	    "fail with EINVAL",
 	    pages, hca->name);
-	strcpy(finding.mend, "back the RAM of guests with context slices by ordinary memory "
+	strcpy(finding.fix, "back the RAM of guests with context slices by ordinary memory "
 			     "(memfd, "
 			     "with transparent huge pages)");
 	return finding;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass doctor: what stands in the way of the data path, and what mends it.
+ * bypass doctor: what stands in the way of the data path, and what fixes it.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -29,7 +29,7 @@ static void collect(void *opaque, const struct bypass_finding *finding)
 	add_text(object, "verdict", verdict_names[finding->verdict]);
 	add_text(object, "about", finding->about);
 	add_text(object, "text", finding->text);
-	add_text_or_null(object, finding->is_command ? "command" : "setting", finding->mend);
+	add_text_or_null(object, finding->is_command ? "command" : "setting", finding->fix);
 	json_object_object_add(object, finding->is_command ? "setting" : "command", NULL);
 	json_object_array_add(findings, object);
 }
@@ -88,7 +88,7 @@ static void report(int fails)
 	for (size_t i = 0; i < count; i++)
 		print_finding(json_object_array_get_idx(findings, i));
 	if (fails)
-		printf("\n%d of these must be mended first.\n", fails);
+		printf("\n%d of these must be fixed first.\n", fails);
 	else
 		printf("\nAll that was asked can work.\n");
 	json_object_put(document);
@@ -139,12 +139,12 @@ static enum exit_code run_doctor(int argc, char **argv)
 
 const struct command command_doctor = {
 	.name = "doctor",
-	.summary = "what stands in the way, and what mends it",
+	.summary = "what stands in the way, and what fixes it",
 	.usage = "bypass doctor [--mem SIZE] [ADDRESS|RDMA-DEVICE]\n"
 		 "Looks at every precondition of the data path on this host, its RDMA devices\n"
 		 "among them, and if asked of one PCI function or RDMA device. Changes\n"
 		 "nothing. Each line is ok, warn or fail, with the command ($) or setting that\n"
-		 "mends it. Status 0 when all that was asked can work, 1 when not.\n\n"
+		 "fixes it. Status 0 when all that was asked can work, 1 when not.\n\n"
 		 "  --mem SIZE  the guest's memory: 512M, 4G\n"
 		 "  --json      the findings as JSON\n"
 		 "  -h, --help  this text\n\n"

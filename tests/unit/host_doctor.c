@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The doctor on hosts made of files: each ailment is found, named and given its mend, and a
+ * The doctor on hosts made of files: each fault is found, named and given its fix, and a
  * healthy host is left in peace.
  */
 #include <endian.h>
@@ -85,7 +85,7 @@ static void put_host(void)
 }
 
 /* Here no /dev/kvm is a device: that one finding fails on every host made of files. */
-static int ailments(void)
+static int examine_pf(void)
 {
 	int fails = examine(PF, 0);
 
@@ -97,7 +97,7 @@ static void test_healthy(void **state)
 {
 	(void)state;
 	put_host();
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("cpu")->verdict, BYPASS_OK);
 	assert_int_equal(about("iommu")->verdict, BYPASS_OK);
 	assert_int_equal(about("interrupt-remapping")->verdict, BYPASS_OK);
@@ -124,9 +124,9 @@ static void test_no_iommu(void **state)
 	put_host();
 	assert_int_equal(remove_all(in_tree("sys/kernel/iommu_groups/7")), 0);
 	unlink(device_path(PF, "iommu_group"));
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("iommu")->verdict, BYPASS_FAIL);
-	assert_non_null(strstr(about("iommu")->mend, "intel_iommu=on"));
+	assert_non_null(strstr(about("iommu")->fix, "intel_iommu=on"));
 	assert_false(about("iommu")->is_command);
 	/* What follows from it is not said once more. */
 	assert_true(silent_about("interrupt-remapping"));
@@ -138,10 +138,10 @@ static void test_no_interrupt_remapping(void **state)
 	(void)state;
 	put_host();
 	put_file(in_tree("proc/interrupts"), "  1:  7  IO-APIC  1-edge  i8042\n");
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("interrupt-remapping")->verdict, BYPASS_FAIL);
 	put_file(in_tree("sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"), "Y\n");
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("interrupt-remapping")->verdict, BYPASS_WARN);
 }
 
@@ -150,8 +150,8 @@ static void test_no_vfio(void **state)
 	(void)state;
 	put_host();
 	rmdir(in_tree("sys/bus/pci/drivers/vfio-pci"));
-	assert_int_equal(ailments(), 1);
-	assert_string_equal(about("vfio")->mend, "modprobe vfio-pci");
+	assert_int_equal(examine_pf(), 1);
+	assert_string_equal(about("vfio")->fix, "modprobe vfio-pci");
 	assert_true(about("vfio")->is_command);
 }
 
@@ -168,8 +168,8 @@ static void test_memory(void **state)
 	 * What is in use stays in use: 6 of 10, and 512 for the guest. The host's huge pages of
 	 * 1 GiB are none that a guest could use.
 	 */
-	assert_non_null(strstr(about("hugepages")->mend, "echo 518 >"));
-	assert_non_null(strstr(about("hugepages")->mend, HUGE_POOL "/nr_hugepages"));
+	assert_non_null(strstr(about("hugepages")->fix, "echo 518 >"));
+	assert_non_null(strstr(about("hugepages")->fix, HUGE_POOL "/nr_hugepages"));
 	assert_int_equal(examine(NULL, 6ull << 30), 2);
 	assert_int_equal(about("memory")->verdict, BYPASS_FAIL);
 }
@@ -191,7 +191,7 @@ static void test_cgroup(void **state)
 	assert_non_null(strstr(about("memory")->text, "leaves it 448 MiB"));
 	assert_non_null(strstr(about("memory")->text, "user/memory.max says 512"));
 	/* The guest's 512 MiB, 34 beside them, and what the group uses besides: 64. */
-	assert_non_null(strstr(about("memory")->mend, "echo 639631360 >"));
+	assert_non_null(strstr(about("memory")->fix, "echo 639631360 >"));
 	/* The tightest one counts, wherever it stands. */
 	put_file(in_tree(CGROUP "memory.max"), "134217728\n");
 	assert_int_equal(examine(NULL, 256ull << 20), 2);
@@ -200,7 +200,7 @@ static void test_cgroup(void **state)
 	put_file(in_tree("proc/self/cgroup"), "0::/a;reboot\n");
 	put_file(in_tree("sys/fs/cgroup/a;reboot/memory.max"), "134217728\n");
 	assert_int_equal(examine(NULL, 256ull << 20), 2);
-	assert_string_equal(about("memory")->mend, "");
+	assert_string_equal(about("memory")->fix, "");
 }
 
 static void test_cgroup_v1(void **state)
@@ -226,15 +226,15 @@ static void test_no_container(void **state)
 	(void)state;
 	put_host();
 	unlink(in_tree("dev/vfio/vfio"));
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("vfio")->verdict, BYPASS_FAIL);
-	assert_non_null(strstr(about("vfio")->mend, "mknod -m 0666"));
+	assert_non_null(strstr(about("vfio")->fix, "mknod -m 0666"));
 	put_file(in_tree("dev/vfio/vfio"), "");
 	/* iommufd is no help to a program that speaks type1. */
 	assert_int_equal(remove_all(in_tree("sys/module/vfio_iommu_type1")), 0);
 	put_file(in_tree("dev/iommu"), "");
-	assert_int_equal(ailments(), 1);
-	assert_string_equal(about("vfio")->mend, "modprobe vfio_iommu_type1");
+	assert_int_equal(examine_pf(), 1);
+	assert_string_equal(about("vfio")->fix, "modprobe vfio_iommu_type1");
 }
 
 static void test_noiommu(void **state)
@@ -242,11 +242,11 @@ static void test_noiommu(void **state)
 	(void)state;
 	put_host();
 	put_file(in_tree("sys/module/vfio/parameters/enable_unsafe_noiommu_mode"), "Y\n");
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("iommu")->verdict, BYPASS_OK);
 	assert_int_equal(about("no-iommu-mode")->verdict, BYPASS_WARN);
 	put_file(in_tree(GROUP "name"), "vfio-noiommu\n");
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("iommu")->verdict, BYPASS_FAIL);
 }
 
@@ -259,13 +259,13 @@ static void test_reserved_memory(void **state)
 						    "0x00000000fee00000 0x00000000feefffff msi\n"
 						    "0x000000fd00000000 0x000000ffffffffff "
 						    "reserved\n");
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_true(silent_about("reserved-memory"));
 	examine(PF, 1024ull << 30);
 	assert_int_equal(about("reserved-memory")->verdict, BYPASS_WARN);
 	put_file(in_tree(GROUP "reserved_regions"), "0x000000007f000000 0x000000007f7fffff "
 						    "direct\n");
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("reserved-memory")->verdict, BYPASS_FAIL);
 	assert_non_null(strstr(about("reserved-memory")->text, "[0x7f000000, 0x7f7fffff]"));
 }
@@ -276,15 +276,15 @@ static void test_virtio(void **state)
 	put_host();
 	put_file(device_path(PF, "vendor"), "0x1af4");
 	put_file(device_path(PF, "device"), "0x1041");
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("virtio-dma")->verdict, BYPASS_WARN);
 	put_file(device_path(PF, "virtio3/features"), "11111111111111111111111111111111100000000000"
 						      "00000000000000000000\n");
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("virtio-dma")->verdict, BYPASS_FAIL);
 	put_file(device_path(PF, "virtio3/features"), "00000000000000000000000000000000010000000000"
 						      "00000000000000000000\n");
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("virtio-dma")->verdict, BYPASS_OK);
 }
 
@@ -294,7 +294,7 @@ static void test_small_bar(void **state)
 	put_host();
 	put_file(device_path(PF, "resource"), "0x00000000fe000000 0x00000000fe0000ff "
 					      "0x0000000000040200\n");
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("bar-pages")->verdict, BYPASS_WARN);
 	assert_non_null(strstr(about("bar-pages")->text, "BAR 0 of " PF " has 256 bytes"));
 }
@@ -310,7 +310,7 @@ static void test_memlock(void **state)
 	low.rlim_max = old.rlim_max;
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
 	assert_int_equal(examine(NULL, 1ull << 30), 2);
-	assert_string_equal(about("memlock")->mend, "prlimit --pid $$ "
+	assert_string_equal(about("memlock")->fix, "prlimit --pid $$ "
 						    "--memlock=1073741824:1073741824");
 	assert_int_equal(examine(NULL, 65536), 1);
 	assert_int_equal(about("memlock")->verdict, BYPASS_OK);
@@ -331,14 +331,14 @@ static void test_slow_kernel(void **state)
 	put_file(in_tree("sys/devices/system/cpu/cpu0/cpuidle/state0/latency"), "2\n");
 	put_file(in_tree("sys/devices/system/cpu/cpu0/cpuidle/state1/disable"), "0\n");
 	put_file(in_tree("sys/devices/system/cpu/cpu0/cpuidle/state1/latency"), "133\n");
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("cpu")->verdict, BYPASS_WARN);
 	assert_int_equal(about("map-count")->verdict, BYPASS_WARN);
 	assert_int_equal(about("halt-polling")->verdict, BYPASS_WARN);
 	assert_int_equal(about("iommu-mode")->verdict, BYPASS_WARN);
 	assert_int_equal(about("idle-states")->verdict, BYPASS_WARN);
 	put_file(in_tree("sys/devices/system/cpu/cpu0/cpuidle/state1/disable"), "1\n");
-	ailments();
+	examine_pf();
 	assert_int_equal(about("idle-states")->verdict, BYPASS_OK);
 }
 
@@ -347,17 +347,17 @@ static void test_vfs(void **state)
 	(void)state;
 	put_host();
 	put_file(device_path(PF, "sriov_numvfs"), "3\n");
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("sr-iov")->verdict, BYPASS_WARN);
 	put_file(device_path(PF, "sriov_numvfs"), "8\n");
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("sr-iov")->verdict, BYPASS_FAIL);
 	/* Nobody carved them, so there is nothing to release. */
-	assert_null(strstr(about("sr-iov")->mend, "bypass release"));
-	assert_non_null(strstr(about("sr-iov")->mend, "echo 0 >"));
-	assert_non_null(strstr(about("sr-iov")->mend, PF "/sriov_numvfs"));
+	assert_null(strstr(about("sr-iov")->fix, "bypass release"));
+	assert_non_null(strstr(about("sr-iov")->fix, "echo 0 >"));
+	assert_non_null(strstr(about("sr-iov")->fix, PF "/sriov_numvfs"));
 	put_file(device_path(PF, "ari_enabled"), "0\n");
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("ari")->verdict, BYPASS_WARN);
 }
 
@@ -372,12 +372,12 @@ static void test_bar_space(void **state)
 		strcat(text, empty);
 	strcat(text, "0x00000000fea40000 0x00000000fea43fff 0x000000000014220c\n");
 	put_file(device_path(PF, "resource"), text);
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	strcat(text, empty);
 	strcat(text, empty);
 	strcat(text, "0x0000000000000000 0x0000000000003fff 0x000000000014220c\n");
 	put_file(device_path(PF, "resource"), text);
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("bar-space")->verdict, BYPASS_FAIL);
 	assert_non_null(strstr(about("bar-space")->text, "BAR 3"));
 }
@@ -387,11 +387,11 @@ static void test_group(void **state)
 	(void)state;
 	put_host();
 	put_function("0000:02:00.1", "0x8086:0x10c9", "0x020000", NULL, 7);
-	assert_int_equal(ailments(), 0);
+	assert_int_equal(examine_pf(), 0);
 	assert_int_equal(about("group")->verdict, BYPASS_WARN);
 	put_link(device_path("0000:02:00.1", "driver"), in_tree("sys/bus/pci/drivers/e1000"));
-	assert_int_equal(ailments(), 1);
-	assert_string_equal(about("group")->mend, "bypass carve 0000:02:00.1");
+	assert_int_equal(examine_pf(), 1);
+	assert_string_equal(about("group")->fix, "bypass carve 0000:02:00.1");
 }
 
 static void test_link(void **state)
@@ -399,12 +399,12 @@ static void test_link(void **state)
 	(void)state;
 	put_host();
 	put_file(device_path(PF, "net/eth7/carrier"), "0\n");
-	assert_int_equal(ailments(), 1);
+	assert_int_equal(examine_pf(), 1);
 	assert_int_equal(about("link")->verdict, BYPASS_FAIL);
-	assert_string_equal(about("link")->mend, "");
+	assert_string_equal(about("link")->fix, "");
 	put_file(device_path(PF, "net/eth7/flags"), "0x1002\n");
-	assert_int_equal(ailments(), 1);
-	assert_string_equal(about("link")->mend, "ip link set eth7 up");
+	assert_int_equal(examine_pf(), 1);
+	assert_string_equal(about("link")->fix, "ip link set eth7 up");
 }
 
 static void test_in_use(void **state)
@@ -414,8 +414,8 @@ static void test_in_use(void **state)
 	put_link(device_path(PF, "driver"), in_tree("sys/bus/pci/drivers/vfio-pci"));
 	put_file(in_tree("proc/321/comm"), "vmm\n");
 	put_link(in_tree("proc/321/fd/7"), in_tree("dev/vfio/7"));
-	assert_int_equal(ailments(), 1);
-	assert_string_equal(about("driver")->mend, "kill 321");
+	assert_int_equal(examine_pf(), 1);
+	assert_string_equal(about("driver")->fix, "kill 321");
 }
 
 /* The function below a port whose config space is as given. */
@@ -446,7 +446,7 @@ static void test_acs(void **state)
 	*(uint16_t *)(config + 0x148 + PCI_ACS_CTRL) =
 		htole16(PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF);
 	put_port(config, sizeof(config));
-	ailments();
+	examine_pf();
 	assert_int_equal(about("acs")->verdict, BYPASS_OK);
 	assert_non_null(strstr(about("acs")->text, "ports above"));
 }
@@ -460,7 +460,7 @@ static void test_no_acs(void **state)
 	/* A list that is a ring: it ends all the same. */
 	*(uint32_t *)(config + 0x100) = htole32(PCI_EXT_CAP_ID_ERR | 1 << 16 | 0x100 << 20);
 	put_port(config, sizeof(config));
-	ailments();
+	examine_pf();
 	assert_int_equal(about("acs")->verdict, BYPASS_WARN);
 	assert_non_null(strstr(about("acs")->text, PORT));
 }
@@ -472,7 +472,7 @@ static void test_acs_unseen(void **state)
 	(void)state;
 	put_host();
 	put_port(config, sizeof(config)); /* what all but root get */
-	ailments();
+	examine_pf();
 	assert_int_equal(about("acs")->verdict, BYPASS_WARN);
 	assert_non_null(strstr(about("acs")->text, "root only"));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Every precondition of the data path, looked at on the live host: what holds, what costs,
- * what is missing, and the command or setting that mends it.
+ * what is missing, and the command or setting that fixes it.
  */
 #ifndef BYPASS_DOCTOR_H
 #define BYPASS_DOCTOR_H
@@ -30,15 +30,15 @@ enum bypass_verdict {
  * @verdict: how bad it is
  * @about: what was looked at, a word that stays the same: "iommu", "memlock", …
  * @text: what was found and why it matters
- * @mend: empty when there is nothing to do; a command to be run by root as it stands when
+ * @fix: empty when there is nothing to do; a command to be run by root as it stands when
  *        @is_command, else what to set and where
- * @is_command: see @mend
+ * @is_command: see @fix
  */
 struct bypass_finding {
 	enum bypass_verdict verdict;
 	char about[24];
 	char text[512];
-	char mend[256];
+	char fix[256];
 	bool is_command;
 };
 

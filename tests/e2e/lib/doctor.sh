@@ -19,8 +19,8 @@ remedy() { # ABOUT DOCTOR-ARGUMENT...
 		jq -r --arg about "$about" '.findings[] | select(.about == $about).command // empty'
 }
 
-# Fails, says why, and its mend, run as it is printed, works.
-ails() { # ABOUT PATTERN DOCTOR-ARGUMENT...
+# Fails, says why, and its fix, run as it is printed, works.
+finds() { # ABOUT PATTERN DOCTOR-ARGUMENT...
 	local about=$1 pattern=$2
 	shift 2
 	check_error "$about: doctor names it" "$pattern" bypass doctor "$@"
@@ -28,14 +28,14 @@ ails() { # ABOUT PATTERN DOCTOR-ARGUMENT...
 }
 
 # Links take a moment to come up, processes to go.
-mended() { [ "$(verdict "$@")" != fail ]; }
+fixed() { [ "$(verdict "$@")" != fail ]; }
 
-mends() { # ABOUT DOCTOR-ARGUMENT...
+fixes() { # ABOUT DOCTOR-ARGUMENT...
 	local about=$1 command
 	shift
 	command=$(remedy "$about" "$@")
 	[ -n "$command" ] || fail "$about: no command"
 	bash -c "$command" >/dev/null || fail "$about: '$command' fails"
-	wait_for 20 mended "$about" "$@" || fail "$about: '$command' does not mend it"
-	echo "ok: $about: mended by '$command'"
+	wait_for 20 fixed "$about" "$@" || fail "$about: '$command' does not fix it"
+	echo "ok: $about: fixed by '$command'"
 }

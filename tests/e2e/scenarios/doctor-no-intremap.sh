@@ -7,8 +7,8 @@
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/doctor.sh"
 
-ails interrupt-remapping "VFIO hands out no devices"
-mends interrupt-remapping
+finds interrupt-remapping "VFIO hands out no devices"
+fixes interrupt-remapping
 [ "$(verdict interrupt-remapping)" = warn ] || fail "it is not safe now, only allowed"
 echo "ok: it goes on warning"
 echo N >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts

@@ -9,7 +9,7 @@
 . "${0%/*}/../lib/doctor.sh"
 
 modprobe vfio-pci
-ails iommu "no IOMMU is in use"
+finds iommu "no IOMMU is in use"
 setting() { bypass doctor --json | jq -r '.findings[] | select(.about == "iommu").setting'; }
 [[ $(setting || true) == *"kernel command line"* ]] || fail "it does not say what to set"
 before=$(host_state)
@@ -24,7 +24,7 @@ modprobe vfio-pci
 echo vfio-pci >"/sys/bus/pci/devices/$edu/driver_override"
 echo "$edu" >/sys/bus/pci/drivers/vfio-pci/bind
 check "VFIO has made a group" test -e "/sys/bus/pci/devices/$edu/iommu_group"
-ails iommu "no IOMMU is in use" "$edu"
+finds iommu "no IOMMU is in use" "$edu"
 [ "$(verdict no-iommu-mode)" = warn ] || fail "doctor says nothing of the mode"
 listed() { bypass list --json | jq -e --arg edu "$edu" '.functions[] |
 	select(.address == $edu) | .iommu_group == -1 and .state == "blocked"'; }

@@ -11,30 +11,30 @@
 interface=$(ls "/sys/bus/pci/devices/$igb/net")
 
 modprobe -r vfio-pci vfio_iommu_type1 kvm-amd 2>/dev/null || true
-ails kvm "no /dev/kvm"
-mends kvm
-ails vfio "vfio-pci, .* is not loaded"
-mends vfio
+finds kvm "no /dev/kvm"
+fixes kvm
+finds vfio "vfio-pci, .* is not loaded"
+fixes vfio
 rm /dev/vfio/vfio
-ails vfio "there is no /dev/vfio/vfio"
-mends vfio
+finds vfio "there is no /dev/vfio/vfio"
+fixes vfio
 
 bridged=$(bypass list --json | jq -r --argjson edu $((0x11e8)) \
 	'.functions[] | select(.device_id == $edu and .group_size > 1).address')
-ails group "shares IOMMU group .* which the host's driver virtio-pci has" "$bridged"
-mends group "$bridged"
+finds group "shares IOMMU group .* which the host's driver virtio-pci has" "$bridged"
+fixes group "$bridged"
 check "and given back" bypass release --all
 
 # A virtio device that takes addresses as physical ones. (It has a driver again.)
 virtio=$(bypass list --json | jq -r '[.functions[] |
 	select(.vendor_id == 6900 and .driver == "virtio-pci" and .group_size > 1).address][0]')
-ails virtio-dma "does not offer VIRTIO_F_ACCESS_PLATFORM" "$virtio"
+finds virtio-dma "does not offer VIRTIO_F_ACCESS_PLATFORM" "$virtio"
 
 # An ISA bridge is no bridge between PCI buses: with a driver it does DMA like any device.
 isa=$(bypass list --all --json | jq -r '[.functions[] |
 	select((.class_code / 256 | floor) == 1537 and .group_size > 1 and .driver != null).address][0]')
 if [ "$isa" != null ]; then
-	ails group "shares IOMMU group .* with $isa, which the host's driver" "${isa%.*}.2"
+	finds group "shares IOMMU group .* with $isa, which the host's driver" "${isa%.*}.2"
 fi
 
 # The limit of a control group counts, of whichever group above.
@@ -49,7 +49,7 @@ check_error "memory: a control group's limit" "leaves it 2.. MiB .*small/memory.
 	grouped bypass doctor --mem 512M
 command=$(grouped bypass doctor --mem 512M --json | jq -r '.findings[] | select(.about == "memory").command')
 bash -c "$command"
-check "memory: mended by '$command'" grouped bypass doctor --mem 512M
+check "memory: fixed by '$command'" grouped bypass doctor --mem 512M
 rmdir /sys/fs/cgroup/small/inner /sys/fs/cgroup/small
 echo -memory >/sys/fs/cgroup/cgroup.subtree_control
 
@@ -74,33 +74,33 @@ memlock() {
 	[ "$(jq -r '.findings[] | select(.about == "memlock").verdict' before.json)" = fail ]
 	[ "$(jq -r '.findings[] | select(.about == "memlock").verdict' after.json)" = ok ]
 }
-check "memlock: named and mended" memlock
+check "memlock: named and fixed" memlock
 [ "$(verdict memlock --mem 1G)" = ok ] || fail "memlock: root may lock what it likes"
 
 ip link set "$interface" down
-ails link "$interface, the interface of $igb, is down" "$igb"
-mends link "$igb"
+finds link "$interface, the interface of $igb, is down" "$igb"
+fixes link "$igb"
 
 check "a function for a guest" bypass carve "$edu"
 group=$(basename "$(readlink "/sys/bus/pci/devices/$edu/iommu_group")")
 sleep 1000 9<>"/dev/vfio/$group" &
 check "a process has it open" wait_for 10 grep -qsx sleep "/proc/$!/comm"
-ails driver "in use by process $! \(sleep\)" "$edu"
+finds driver "in use by process $! \(sleep\)" "$edu"
 listed() { bypass list | grep "$edu is in use by sleep ($!)"; }
 check "list says so too" listed
 check_error "and release" "in use by process $! \(sleep\)" bypass release "$edu"
-mends driver "$edu"
+fixes driver "$edu"
 check "given back" bypass release "$edu"
 
 check "all VFs of an NVMe controller" bypass carve "$nvme" --vfs 4
-ails sr-iov "all 4 VFs of $nvme are made" "$nvme"
-mends sr-iov "$nvme"
+finds sr-iov "all 4 VFs of $nvme are made" "$nvme"
+fixes sr-iov "$nvme"
 
 echo 4 >"/sys/bus/pci/devices/$nvme/sriov_numvfs"
-ails sr-iov "all 4 VFs of $nvme are made" "$nvme"
+finds sr-iov "all 4 VFs of $nvme are made" "$nvme"
 foreign() { remedy sr-iov "$nvme" | grep -x "echo 0 >/sys/bus/pci/devices/$nvme/sriov_numvfs"; }
 check "sr-iov: VFs that bypass did not make are not for it to release" foreign
-mends sr-iov "$nvme"
+fixes sr-iov "$nvme"
 
 healthy() { bypass doctor --mem 1G "$igb"; }
 check "nothing is left that stands in the way" healthy

@@ -14,9 +14,9 @@ at_exit "bypass release $edu"
 bypass carve "$edu"
 check_error "the neighbour and its driver are named" "$neighbour, bound to .* driver virtio-pci" \
 	slice "$edu"
-mend=$({ slice "$edu" 2>&1 || true; } | grep -o "'bypass carve [^']*'" | tr -d "'")
-check "it says what to do" test "$mend" = "bypass carve $neighbour"
+fix=$({ slice "$edu" 2>&1 || true; } | grep -o "'bypass carve [^']*'" | tr -d "'")
+check "it says what to do" test "$fix" = "bypass carve $neighbour"
 at_exit "bypass release $neighbour"
-check "doing it" sh -c "$mend"
+check "doing it" sh -c "$fix"
 check "it works now" slice "$edu"
 check "both are reset together" hot_reset "$edu" "$neighbour"

@@ -16,8 +16,8 @@ check "carve" bypass carve "$edu"
 echo 10 >$pool/nr_hugepages
 check_error "what there is, what is missing" \
 	"needs 32 huge pages .* 10 of the pool's 10 are free: 22 are missing" pin "$edu" 64 hugepages
-mend=$({ pin "$edu" 64 hugepages 2>&1 || true; } | grep -o "'echo [^']*'" | tr -d "'")
-check "it gives a command" test "$mend" = "echo 32 > $pool/nr_hugepages"
-eval "$mend"
-check "which mends it" pin "$edu" 64 hugepages
+fix=$({ pin "$edu" 64 hugepages 2>&1 || true; } | grep -o "'echo [^']*'" | tr -d "'")
+check "it gives a command" test "$fix" = "echo 32 > $pool/nr_hugepages"
+eval "$fix"
+check "which fixes it" pin "$edu" 64 hugepages
 check "all are given back" grep -qx 32 $pool/free_hugepages

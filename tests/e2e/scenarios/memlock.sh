@@ -19,8 +19,8 @@ ulimit -l 8192
 check "less than the limit" "${as_user[@]}" 4
 check_error "the limit, what is needed, what is taken" \
 	"it is 8192 KiB, of which 0 KiB are taken, and 65536 KiB are needed" "${as_user[@]}" 64
-mend=$({ "${as_user[@]}" 64 2>&1 || true; } | grep -o "'sudo prlimit [^']*'" | tr -d "'")
-check "it gives a command" test -n "$mend"
-eval "${mend#sudo }"
-check "which mends it" "${as_user[@]}" 64
+fix=$({ "${as_user[@]}" 64 2>&1 || true; } | grep -o "'sudo prlimit [^']*'" | tr -d "'")
+check "it gives a command" test -n "$fix"
+eval "${fix#sudo }"
+check "which fixes it" "${as_user[@]}" 64
 check "and for root there is no limit" pin "$edu" 128

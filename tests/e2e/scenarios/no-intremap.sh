@@ -13,7 +13,7 @@ edu=$(lspci -Dmmn -d 1234:11e8 | awk 'NR == 1 { print $1 }')
 at_exit "bypass release $edu; echo N >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
 check "carve" bypass carve "$edu"
 check_error "no interrupt remapping" "no interrupt remapping" slice "$edu"
-mend=$({ slice "$edu" 2>&1 || true; } | grep -o "'echo Y > [^']*'" | tr -d "'")
-check "it says how to accept it" test -n "$mend"
-eval "$mend"
+fix=$({ slice "$edu" 2>&1 || true; } | grep -o "'echo Y > [^']*'" | tr -d "'")
+check "it says how to accept it" test -n "$fix"
+eval "$fix"
 check "it works then" edu "$edu"

@@ -10,8 +10,8 @@ edu=$(lspci -Dmmn -d 1234:11e8 | awk 'NR == 1 { print $1 }')
 igb=$(lspci -Dmmn -d 8086:10c9 | awk '{ print $1 }')
 
 check_error "no vfio" "'modprobe vfio-pci'" slice "$edu"
-mend=$({ slice "$edu" 2>&1 || true; } | grep -o "'modprobe [^']*'" | tr -d "'")
-$mend
+fix=$({ slice "$edu" 2>&1 || true; } | grep -o "'modprobe [^']*'" | tr -d "'")
+$fix
 
 check_error "no address" "'nonsense' is not a PCI address.*'bypass list'" slice nonsense
 check_error "nobody there" "no PCI function 0000:7f:1f.7 .*'bypass list" slice 7f:1f.7
