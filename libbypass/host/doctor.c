@@ -24,7 +24,7 @@
 #define VFIO_MINOR	 196 /* as the kernel's admin-guide/devices.txt has it */
 #define SLOW_EXIT_MICROS 50  /* leaving such an idle state costs more than an interrupt */
 
-/* Is there a line of @name below /proc that has @word in it? Whole files: they can be long. */
+/* Does a line of /proc/@name begin with @start and contain @word? The file may be long. */
 static bool proc_has(const char *name, const char *start, const char *word)
 {
 	char path[256], *line = NULL;
@@ -49,7 +49,7 @@ static void check_cpu(struct doctor *doctor)
 	     amd = proc_has("cpuinfo", "flags", " svm");
 
 	if (!proc_has("cpuinfo", "flags", " "))
-		return; /* not x86: KVM alone tells */
+		return; /* not x86: check_kvm() decides alone */
 	if (!intel && !amd)
 		finding(doctor, BYPASS_WARN, "cpu",
 			"the CPU offers neither VT-x nor AMD-V; the firmware may have them off");
@@ -95,15 +95,15 @@ static bool check_iommu(struct doctor *doctor)
 		return true;
 	}
 	fix_by_setting(doctor, "firmware: switch on %s; kernel command line: %s",
-			intel ? "VT-d" : "AMD-Vi (IOMMU)",
-			intel ? "intel_iommu=on" : "no amd_iommu=off or iommu=off");
+		       intel ? "VT-d" : "AMD-Vi (IOMMU)",
+		       intel ? "intel_iommu=on" : "no amd_iommu=off or iommu=off");
 	finding(doctor, BYPASS_FAIL, "iommu",
 		"no IOMMU is in use: a guest's device could reach all memory, so no guest gets "
 		"one");
 	return false;
 }
 
-/* A mode of VFIO for hosts that trust every guest. bypass takes no part in it. */
+/* VFIO has a mode for hosts that trust every guest. bypass does not use this mode. */
 static void check_noiommu(struct doctor *doctor)
 {
 	static const char parameter[] = "module/vfio/parameters/enable_unsafe_noiommu_mode";
@@ -117,7 +117,7 @@ static void check_noiommu(struct doctor *doctor)
 		"them, but any program with the right to may, and its device reaches all memory");
 }
 
-/* The kernel names the chips of remapped interrupts with "IR-" in front. */
+/* The kernel puts "IR-" before the name of an interrupt chip whose interrupts are remapped. */
 static void check_interrupt_remapping(struct doctor *doctor)
 {
 	char unsafe[4];
@@ -136,9 +136,9 @@ static void check_interrupt_remapping(struct doctor *doctor)
 		return;
 	}
 	fix_by_command(doctor,
-			"modprobe vfio_iommu_type1 && echo Y > "
-			"%s/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
-			host_paths.sys);
+		       "modprobe vfio_iommu_type1 && echo Y > "
+		       "%s/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts",
+		       host_paths.sys);
 	finding(doctor, BYPASS_FAIL, "interrupt-remapping",
 		"there is none, so VFIO hands out no devices: a guest could send any interrupt to "
 		"the host. Switch it on in the firmware (it goes with VT-d and AMD-Vi, often as "
@@ -153,7 +153,7 @@ static bool below_sys(const char *name)
 	return access(path, F_OK) == 0;
 }
 
-/* Does VFIO map memory with type1, the interface that bypass speaks? Others can take its part. */
+/* Does VFIO offer the type1 interface, which bypass uses? iommufd can offer it too. */
 static bool has_type1(const char *container)
 {
 	bool has = below_sys("module/vfio_iommu_type1");
@@ -182,7 +182,7 @@ static void check_vfio(struct doctor *doctor)
 	}
 	if (access(container, F_OK)) {
 		fix_by_command(doctor, "mkdir -p %s/vfio && mknod -m 0666 %s c %d %d",
-				host_paths.dev, container, MISC_MAJOR, VFIO_MINOR);
+			       host_paths.dev, container, MISC_MAJOR, VFIO_MINOR);
 		finding(doctor, BYPASS_FAIL, "vfio",
 			"vfio-pci is loaded, but there is no %s, through which VMMs reach it",
 			container);
@@ -217,7 +217,7 @@ static void check_halt_polling(struct doctor *doctor)
 		return;
 	}
 	fix_by_command(doctor, "echo 200000 > %s/module/kvm/parameters/halt_poll_ns",
-			host_paths.sys);
+		       host_paths.sys);
 	finding(doctor, BYPASS_WARN, "halt-polling",
 		"it is off: a vCPU that waits for an interrupt is put to sleep at once, and each "
 		"completion then pays for waking it");
@@ -254,7 +254,7 @@ static void check_idle_states(struct doctor *doctor)
 		"an idle CPU may take %lu µs to wake, which adds to each interrupt", slowest);
 }
 
-/* How the host's own drivers give mappings back; a PF's driver pays for it, not the guest. */
+/* Strict mode slows the host's drivers, such as a PF's. It does not slow guests. */
 static void check_strict(struct doctor *doctor)
 {
 	char text[32], path[128];

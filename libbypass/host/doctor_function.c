@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the data path needs of one function: a group of its own, a driver that lets go,
- * VFs to be had, room for their BARs, a reset, a link.
+ * What the data path needs of one function: an IOMMU group of its own, no user on the host, VFs,
+ * room for their BARs, a reset, a link.
  */
 #include <dirent.h>
 #include <endian.h>
@@ -20,7 +20,7 @@
 #include "doctor.h"
 #include "internal.h"
 
-/* What a port needs so that functions behind it cannot reach each other but through the IOMMU. */
+/* With these ACS bits set in a port, functions behind it reach each other through the IOMMU only. */
 #define ACS_ISOLATION (PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
 
 #define VIRTIO_VENDOR		 0x1af4
@@ -58,7 +58,7 @@ static void check_group(struct doctor *doctor, const struct bypass_function *fun
 	char member[BYPASS_ADDRESS_SIZE], driver[32];
 
 	if (function->iommu_group < 0) {
-		if (!bypass_iommu_check()) /* else all that is to be said was said of the host */
+		if (!bypass_iommu_check()) /* else the finding about the host says enough */
 			finding(doctor, BYPASS_FAIL, "group",
 				"%s is in no IOMMU group, unlike others: no IOMMU covers its slot",
 				function->address);
@@ -101,7 +101,7 @@ static void check_reserved(struct doctor *doctor, const struct bypass_function *
 			continue;
 		if (!strcmp(type, "direct")) {
 			fix_by_setting(doctor, "firmware: switch off what shares memory with the "
-						"device (RMRR; often remote management)");
+					       "device (RMRR; often remote management)");
 			finding(doctor, BYPASS_FAIL, "reserved-memory",
 				"the firmware has %s use memory [0x%llx, 0x%llx]: the kernel gives "
 				"such a device to no guest",
@@ -116,12 +116,12 @@ static void check_reserved(struct doctor *doctor, const struct bypass_function *
 	fclose(file);
 }
 
-/* Extended capability @id in a config space of which @length bytes were read; 0: not there. */
+/* Offset of extended capability @id in @length bytes of config space; 0: not there. */
 static int extended_capability(const uint8_t *config, ssize_t length, unsigned int id)
 {
 	int offset = PCI_CFG_SPACE_SIZE;
 
-	/* At most as many as there is room for: the list may be a ring. */
+	/* The list may be circular: visit no more capabilities than config space can hold. */
 	for (int i = 0; i < 480 && offset >= PCI_CFG_SPACE_SIZE && offset + 8 <= length; i++) {
 		uint32_t header = le32toh(*(const uint32_t *)(config + offset));
 
@@ -132,7 +132,7 @@ static int extended_capability(const uint8_t *config, ssize_t length, unsigned i
 	return 0;
 }
 
-/* 1: the port isolates what is behind it; 0: it does not; -1: cannot be seen. */
+/* Does the port isolate the functions behind it? 1: yes; 0: no; -1: config space is not readable. */
 static int port_isolates(const char *port)
 {
 	_Alignas(uint32_t) uint8_t config[4096];
@@ -155,7 +155,7 @@ static int port_isolates(const char *port)
 	       ACS_ISOLATION;
 }
 
-/* The ports between the function and the root, as its path in sysfs names them. */
+/* The function's path in sysfs names the ports between the function and the root. */
 static void check_acs(struct doctor *doctor, const char *address)
 {
 	char path[PATH_MAX], real[PATH_MAX], port[BYPASS_ADDRESS_SIZE], *part, *rest = real;
@@ -167,7 +167,7 @@ static void check_acs(struct doctor *doctor, const char *address)
 	while ((part = strsep(&rest, "/"))) {
 		int isolates;
 
-		/* Most parts of the path are no addresses, and that is no failure. */
+		/* Parts of the path that are no addresses are skipped. */
 		if (strlen(part) < 12 || strncmp(part, "pci", 3) == 0 ||
 		    bypass_address(part, port) || !strcmp(port, address))
 			continue;
@@ -187,7 +187,7 @@ static void check_acs(struct doctor *doctor, const char *address)
 		      : "it sits on the root complex itself");
 }
 
-/* Did bypass make the VFs? Who may not read the ledgers cannot know. */
+/* Did bypass create the VFs? False also when the caller may not read the ledgers. */
 static bool has_carved(const char *pf)
 {
 	struct bypass_carving **list;
@@ -201,14 +201,14 @@ static bool has_carved(const char *pf)
 	return found;
 }
 
-/* VFs that somebody else made are not for bypass to release. */
+/* bypass releases only VFs that it created. */
 static void fix_vfs(struct doctor *doctor, const char *pf)
 {
 	if (has_carved(pf))
 		fix_by_command(doctor, "bypass release %s", pf);
 	else
-		fix_by_command(doctor, "echo 0 >%s/bus/pci/devices/%s/sriov_numvfs",
-				host_paths.sys, pf);
+		fix_by_command(doctor, "echo 0 >%s/bus/pci/devices/%s/sriov_numvfs", host_paths.sys,
+			       pf);
 }
 
 static void check_sriov(struct doctor *doctor, const struct bypass_function *pf)
@@ -244,7 +244,7 @@ static void check_sriov(struct doctor *doctor, const struct bypass_function *pf)
 			      "the firmware may not have left");
 }
 
-/* The kernel refuses VFs when the firmware left no room for their BARs. */
+/* The kernel creates no VFs when the firmware assigned no addresses for their BARs. */
 static void check_bar_space(struct doctor *doctor, const struct bypass_function *pf)
 {
 	unsigned long long start, end, flags;
@@ -264,7 +264,7 @@ static void check_bar_space(struct doctor *doctor, const struct bypass_function 
 			continue;
 		fclose(file);
 		fix_by_setting(doctor, "kernel command line: pci=realloc; firmware: above 4G "
-					"decoding");
+				       "decoding");
 		finding(doctor, BYPASS_FAIL, "bar-space",
 			"the firmware left no room for BAR %d of the VFs of %s",
 			number - 1 - FIRST_VF_BAR_LINE, pf->address);
@@ -274,7 +274,7 @@ static void check_bar_space(struct doctor *doctor, const struct bypass_function 
 	finding(doctor, BYPASS_OK, "bar-space", "there is room for the BARs of all VFs");
 }
 
-/* A BAR smaller than a page shares the page with others, so it is not mapped into a guest. */
+/* A BAR smaller than a page shares the page with other BARs, so it cannot be mapped into a guest. */
 static void check_bar_pages(struct doctor *doctor, const struct bypass_function *function)
 {
 	for (int i = 0; i < 6; i++)
@@ -327,7 +327,7 @@ static void check_virtio(struct doctor *doctor, const struct bypass_function *fu
 		return;
 	}
 	fix_by_setting(doctor, "where a VMM makes the device: its option for that (QEMU: "
-				"iommu_platform=on)");
+			       "iommu_platform=on)");
 	finding(doctor, BYPASS_FAIL, "virtio-dma",
 		"it does not offer VIRTIO_F_ACCESS_PLATFORM, so its DMA may pass the IOMMU by: a "
 		"guest that has it could reach all memory of the host");
@@ -350,7 +350,7 @@ static void check_numa(struct doctor *doctor, const struct bypass_function *func
 
 	snprintf(path, sizeof(path), "%s/devices/system/node/node1", host_paths.sys);
 	if (access(path, F_OK))
-		return; /* one node: all is near */
+		return; /* one node: every distance is the same */
 	if (function->numa_node < 0)
 		finding(doctor, BYPASS_WARN, "numa",
 			"the firmware does not say which NUMA node it is near to");
@@ -361,7 +361,7 @@ static void check_numa(struct doctor *doctor, const struct bypass_function *func
 			function->numa_node, function->numa_node, function->numa_node);
 }
 
-/* The PF's link is that of its VFs too. A function that a guest has shows none. */
+/* VFs share the link of their PF. A function that is bound to VFIO has no interface to look at. */
 static void check_link(struct doctor *doctor, const struct bypass_function *function)
 {
 	const char *pf = function->pf[0] ? function->pf : function->address;

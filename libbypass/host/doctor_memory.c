@@ -65,7 +65,7 @@ static void check_memlock(struct doctor *doctor)
 	if (!need)
 		need = 1ull << 30;
 	fix_by_command(doctor, "prlimit --pid $$ --memlock=%llu:%llu", (unsigned long long)need,
-			(unsigned long long)need);
+		       (unsigned long long)need);
 	finding(doctor, doctor->ask->guest_memory ? BYPASS_FAIL : BYPASS_WARN, "memlock",
 		"this user may lock %llu KiB of memory, and all memory of a guest with a function "
 		"slice gets locked (%llu MiB%s). For all sessions: a line 'memlock' in "
@@ -91,7 +91,7 @@ static bool check_cgroup(struct doctor *doctor)
 		return true;
 	if (is_plain_word(limit.file))
 		fix_by_command(doctor, "echo %llu >%s",
-				(unsigned long long)(limit.limit + need - limit.left), limit.file);
+			       (unsigned long long)(limit.limit + need - limit.left), limit.file);
 	finding(doctor, BYPASS_FAIL, "memory",
 		"the control group of this process leaves it %llu MiB (%s says %llu): a VMM with a "
 		"guest of this size takes %llu, and the kernel would kill it",
@@ -109,7 +109,7 @@ static void check_hugepages(struct doctor *doctor, uint64_t free_pages)
 	if (access(path, F_OK))
 		return; /* the CPU or the kernel has none of this size */
 	fix_by_command(doctor, "echo %llu >%s/nr_hugepages",
-			(unsigned long long)(all - free_pages + pages), path);
+		       (unsigned long long)(all - free_pages + pages), path);
 	finding(doctor, BYPASS_WARN, "hugepages",
 		"%llu huge pages of 2 MiB are free, a guest of this size would use %llu: with "
 		"them, mapping its memory is faster and the CPU's and the IOMMU's TLBs reach "

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Discovery: libpci for what stands in config space and pci.ids, sysfs for what only the
- * kernel knows. A function that vanishes in between is no error, it is just not there.
+ * Discovery of PCI functions. libpci reads config space and pci.ids, sysfs has what only the
+ * kernel knows. A function that vanishes meanwhile is left out, which is no error.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -84,7 +84,7 @@ static void look_up_names(struct pci_access *access, struct bypass_function *fun
 			PCI_LOOKUP_CLASS, class);
 }
 
-/* A pci.ids that makes no sense costs names only: libpci reads it once, and then goes without. */
+/* A malformed pci.ids costs names only: libpci reads the file once, and then shows numbers. */
 static void read_names(struct pci_access *access, struct bypass_function *function)
 {
 	if (setjmp(libpci_failed))
@@ -215,7 +215,7 @@ void bypass_functions_free(struct bypass_function **list)
 	free(list);
 }
 
-/* Adds what is at @address, unless it has gone away since the directory was read. */
+/* Adds the function at @address, unless it vanished after the directory was read. */
 static int collect(struct pci_access *access, const char *address, struct bypass_function ***list,
 		   size_t *count)
 {
@@ -258,7 +258,7 @@ int bypass_functions(struct bypass_function ***result)
 				   "there a PCI bus, and is sysfs mounted on %s?",
 				   path, host_paths.sys);
 	}
-	/* Not pci_scan_bus(): it gives up when one function goes away in the meantime. */
+	/* pci_scan_bus() would fail as a whole when one function vanishes meanwhile. */
 	access = access_new();
 	while (!err && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.' && !bypass_address(entry->d_name, address))

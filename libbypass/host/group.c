@@ -33,7 +33,7 @@ int bypass_group_members(int group, char (**members)[BYPASS_ADDRESS_SIZE])
 	if (!dir)
 		return bypass_fail(ENODEV, "there is no IOMMU group %d on this host", group);
 	while ((entry = readdir(dir))) {
-		/* Others than PCI functions have names of other kinds; they count all the same. */
+		/* A member that is no PCI function counts too. Its name has another form. */
 		if (entry->d_name[0] == '.')
 			continue;
 		more = realloc(list, (count + 1) * sizeof(*list));

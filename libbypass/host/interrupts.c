@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * How many interrupts a device has raised: the kernel's own count of its lines
- * (Documentation/ABI/testing/sysfs-kernel-irq; what /proc/interrupts shows, and
- * there also while nobody handles the line). Which lines are its own, its
- * directory in sysfs says.
+ * How many interrupts a function has raised. The kernel counts each interrupt line
+ * (Documentation/ABI/testing/sysfs-kernel-irq), also a line that nobody handles, which
+ * /proc/interrupts does not show. The function's directory in sysfs lists its lines.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -12,7 +11,7 @@
 
 #include "internal.h"
 
-/* What all CPUs have counted on one line: "17,0,3,0". */
+/* The sum over all CPUs for one line. The file has a number a CPU: "17,0,3,0". */
 static uint64_t line_count(unsigned long line)
 {
 	unsigned long long value;
@@ -33,7 +32,7 @@ static uint64_t line_count(unsigned long line)
 	return sum;
 }
 
-/* INTx has one line. It outlives whoever used it, and may have counted before. */
+/* INTx has one line. The line stays when a driver leaves, so its count starts at the boot. */
 static uint64_t count_intx(const char *address)
 {
 	unsigned int line;
@@ -41,7 +40,7 @@ static uint64_t count_intx(const char *address)
 	return host_read_uint(address, "irq", &line) ? 0 : line_count(line);
 }
 
-/* MSI and MSI-X have a line a vector, which are there as long as the type is on. */
+/* MSI and MSI-X have one line a vector. The lines exist while the interrupt type is enabled. */
 static uint64_t count_msi(const char *address)
 {
 	struct dirent *entry;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Attributes of PCI functions in sysfs: read, write, follow a link; with errors that
- * tell a function that is gone from an attribute that it never had.
+ * Attributes of PCI functions in sysfs: read, write, follow a link. The errors distinguish a
+ * function that is gone from a function without the attribute.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -29,7 +29,7 @@ int pci_address(const char *text, char address[BYPASS_ADDRESS_SIZE])
 	unsigned int domain = 0, bus, device, function;
 	int end = -1;
 
-	/* %x takes blanks and signs: only the characters of an address may stand here. */
+	/* sscanf accepts blanks and signs for %x, so check the characters first. */
 	if (strspn(text, "0123456789abcdefABCDEF:.") != strlen(text))
 		return -EINVAL;
 	sscanf(text, "%8x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &end);
@@ -126,7 +126,7 @@ int host_file_write(const char *path, const char *value)
 	fd = open(path, O_WRONLY | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	/* An empty write never reaches the kernel's code: the newline stands for "nothing". */
+	/* The kernel ignores an empty write. A newline alone writes an empty value. */
 	length = snprintf(line, sizeof(line), "%s\n", value);
 	if (write(fd, line, length) != length)
 		err = -errno;
@@ -199,7 +199,7 @@ int host_child(const char *function, const char *directory, char *value, size_t 
 	while ((entry = readdir(dir))) {
 		if (entry->d_name[0] == '.')
 			continue;
-		/* An NVMe controller has hwmon and ng entries beside its own name. */
+		/* Take the first name in alphabetical order: readdir() has no order. */
 		if (!value[0] || strcmp(entry->d_name, value) < 0)
 			snprintf(value, size, "%s", entry->d_name);
 	}
@@ -208,8 +208,8 @@ int host_child(const char *function, const char *directory, char *value, size_t 
 }
 
 /*
- * vfio-pci and its variants (mlx5_vfio_pci, nvgrace_gpu_vfio_pci, …): the kernel names no
- * common trait that older versions show in sysfs, but each has it in its name.
+ * Is the driver vfio-pci or one of its variants (mlx5_vfio_pci, nvgrace_gpu_vfio_pci, …)? sysfs of
+ * older kernels shows nothing that they share except for this part of their names.
  */
 bool driver_is_vfio(const char *driver)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass bench: what each way of doing I/O costs on this machine. The measuring is done
- * by a program of its own, bypass-bench, that is installed beside this one.
+ * bypass bench: what each way of doing I/O costs on this machine. Runs the program bypass-bench,
+ * which is installed beside this one.
  */
 #include <errno.h>
 #include <stdio.h>

@@ -34,7 +34,7 @@ static void collect(void *opaque, const struct bypass_finding *finding)
 	json_object_array_add(findings, object);
 }
 
-/* Prints @text from column LABEL_WIDTH on, broken at blanks. */
+/* Prints @text from column LABEL_WIDTH on, and breaks lines at blanks. */
 static void print_wrapped(const char *text, size_t width)
 {
 	size_t column = LABEL_WIDTH;
@@ -65,7 +65,7 @@ static void print_finding(struct json_object *finding)
 	printf("%s%-4s%s  %-19s  ", colour ? colour : "", verdict, colour ? "\033[0m" : "",
 	       get_text(finding, "about"));
 	print_wrapped(get_text(finding, "text"), width);
-	/* A command stands on one line, to be copied. */
+	/* A command stays on one line, so that it can be copied. */
 	if (!is_null(finding, "command"))
 		printf("%*s$ %s\n", LABEL_WIDTH, "", get_text(finding, "command"));
 	if (!is_null(finding, "setting")) {
@@ -94,7 +94,7 @@ static void report(int fails)
 	json_object_put(document);
 }
 
-/* The host, and a function of it or its HCAs: all that are there, unless one is named. */
+/* Examines the host and either the named function, the named HCA, or all HCAs. */
 static enum exit_code doctor(struct bypass_doctor *ask, const char *target)
 {
 	char address[BYPASS_ADDRESS_SIZE];

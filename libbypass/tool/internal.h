@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Inside the `bypass` command: what every sub-command shares. A sub-command is one file that
- * defines a struct command, and one line in the table of main.c.
+ * Inside the `bypass` command: what the sub-commands share. Each sub-command is a file that
+ * defines a struct command, and a line in the table of main.c.
  */
 #ifndef BYPASS_TOOL_INTERNAL_H
 #define BYPASS_TOOL_INTERNAL_H
@@ -42,7 +42,7 @@ extern const struct command command_top;
 
 /* command.c */
 
-/* Options that every sub-command takes; values beyond a character. */
+/* Options that every sub-command has. Values above 255 are no characters. */
 enum {
 	OPTION_HELP = 'h',
 	OPTION_VERBOSE = 'v',
@@ -57,28 +57,28 @@ enum {
 		NULL, 0, NULL, 0                                                                   \
 	}
 
-/* For what is no option of the sub-command's own. True: leave with @code. */
+/* Handles an option that is not the sub-command's own. True: the sub-command returns @code. */
 bool common_option(const struct command *command, int option, enum exit_code *code);
 /* Was --json given? Was --verbose? */
 bool wants_json(void);
 bool wants_verbose(void);
-/* "bypass carve: …" with a pointer to --help; EXIT_USAGE. */
+/* Prints what is wrong and how to get help. Returns EXIT_USAGE. */
 enum exit_code wrong_usage(const struct command *command, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
-/* Prints bypass_error(); EXIT_FAILED. */
+/* Prints bypass_error(). Returns EXIT_FAILED. */
 enum exit_code failed(void);
 /*
- * Blocks every signal that would end the process, but for those of its own faults: what is begun is
- * finished. A closed pipe, a full disk or a dying terminal must not stop a step half way. @held
+ * Blocks every signal that would end the process, except for signals of its own faults. A closed
+ * pipe, a full disk or a closed terminal must not end the process in the middle of a step. @held
  * receives the signals that are blocked.
  */
 void hold_signals(sigset_t *held);
-/* Asks on the terminal. False when the answer is not yes, or nobody can be asked. */
+/* Asks on the terminal. False when the answer is not yes, or when there is no terminal. */
 bool confirmed(const char *question);
 
-/* output.c: what is shown is built as JSON first, so that table and JSON hold the same facts */
+/* output.c: all output is built as JSON first, so that the table and --json show the same facts */
 
-/* How a row, a JSON object, shows in one column. */
+/* A column of a table. @cell writes the text for one row, which is a JSON object. */
 struct column {
 	const char *title;
 	void (*cell)(struct json_object *row, char *text, size_t size);
@@ -87,38 +87,38 @@ struct column {
 };
 
 void print_table(struct json_object *rows, const struct column *columns, size_t count);
-/* Prints and gives up @document. */
+/* Prints @document and frees it. */
 void print_json(struct json_object *document);
-/* Columns of the terminal; 0 when there is none and so no limit. */
+/* Columns of the terminal; 0 without a terminal: there is no limit. */
 size_t terminal_width(void);
 /* Columns that the first @bytes of UTF-8 text take. */
 size_t width_of_first(const char *text, size_t bytes);
-/* Is colour welcome on standard output? */
+/* May standard output have colours? */
 bool colourful(void);
-/* "512M", "4G"; bytes without a unit. False when it is none, or nothing. */
+/* Parses "512M", "4G", or bytes without a unit. False when @text is no size, or the size is 0. */
 bool parse_size(const char *text, uint64_t *bytes);
-/* Colour of a whole cell that says something good, doubtful or bad; NULL for none. */
+/* The colour of a cell with this text; NULL for none. */
 const char *colour_of(const char *text);
 
-/* Shorthands for building and reading rows. */
+/* Build and read rows. Strings are cleaned as bypass_text_clean() does. */
 void add_text(struct json_object *object, const char *key, const char *text);
-/* NULL in JSON when @text is empty. */
+/* Adds null when @text is empty. */
 void add_text_or_null(struct json_object *object, const char *key, const char *text);
 void add_number(struct json_object *object, const char *key, int64_t number);
 const char *get_text(struct json_object *object, const char *key);
 int64_t get_number(struct json_object *object, const char *key);
 bool is_null(struct json_object *object, const char *key);
 
-/* list_rdma.c: adds the HCAs to @devices; negative, with an explanation, when it cannot */
+/* list_rdma.c: adds the HCAs to @devices. Negative, with bypass_error(), on failure. */
 int list_rdma(struct json_object *devices);
 void print_rdma(struct json_object *devices);
 
-/* slices.c: what status and carve show of a carving */
+/* slices.c: a carving as bypass status and bypass carve show it */
 struct json_object *carving_json(const struct bypass_carving *carving);
 void print_carvings(struct json_object *carvings);
 /* {"pid": …, "name": …} of the process that has a function open, or NULL. */
 struct json_object *holder_json(const char *address);
-/* The same of any process. */
+/* {"pid": …, "name": …} of this process. */
 struct json_object *process_json(pid_t pid);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass list: the functions of the host that a guest could have, and how each stands.
+ * bypass list: the functions of the host that a guest could have, and the state of each.
  */
 #include <getopt.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 
 #define CLASS_NVME 0x0108
 
-/* Name of the slice that @address is; empty when it is none. */
+/* Name of the slice at @address; empty when the function is no slice. */
 static const char *slice_name(struct bypass_carving **carvings, const char *address)
 {
 	for (size_t i = 0; carvings && carvings[i]; i++)
@@ -93,7 +93,7 @@ static void cell_name(struct json_object *row, char *text, size_t size)
 	snprintf(text, size, "%s", get_text(row, "device"));
 }
 
-/* Few columns for what pci.ids says at length. */
+/* Shortens the names of classes in pci.ids. */
 static void cell_class(struct json_object *row, char *text, size_t size)
 {
 	bool nvme = get_number(row, "class_code") >> 8 == CLASS_NVME;
@@ -195,7 +195,7 @@ static int list_functions(struct json_object *array, bool all)
 
 	if (bypass_functions(&functions) < 0)
 		return -1;
-	/* Who is not root sees all but which of them were carved. */
+	/* Only root may read the ledgers. Others see every function, but not which are carved. */
 	if (bypass_carvings(&carvings) < 0)
 		carvings = NULL;
 	for (size_t i = 0; functions[i]; i++)
@@ -208,7 +208,7 @@ static int list_functions(struct json_object *array, bool all)
 	return 0;
 }
 
-/* Functions, or HCAs, or with both both. */
+/* Lists functions, HCAs, or with both options both. */
 static enum exit_code list(bool all, bool rdma)
 {
 	struct json_object *document = json_object_new_object();

@@ -36,7 +36,7 @@ static void print_usage(FILE *out)
 		     "bypass'.\n");
 }
 
-/* Warnings always; the steps when asked for, or when it takes long enough to wonder. */
+/* Shows warnings always, and steps with --verbose or when the work takes more than a second. */
 static void show_remark(void *opaque, enum bypass_log_level level, const char *text)
 {
 	struct timespec now;

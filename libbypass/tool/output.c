@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Output: tables drawn from JSON rows, fitted to the terminal, coloured only there; and the
- * JSON itself.
+ * Output: JSON, and tables of the same JSON rows. A table fits the terminal's width, and has
+ * colours on a terminal only.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,7 +17,7 @@
 #define MIN_WIDTH  8
 #define SEPARATION 2
 
-/* Characters of UTF-8 text, each taken to be one column wide. */
+/* Counts the characters of UTF-8 text. Each counts as one column. */
 size_t width_of_first(const char *text, size_t bytes)
 {
 	size_t width = 0;
@@ -69,7 +69,7 @@ const char *colour_of(const char *text)
 	return NULL;
 }
 
-/* Takes the excess from the widest columns that may shrink. */
+/* Makes the widest columns that may shrink narrower, until the row fits @limit. */
 static void fit(size_t *widths, const struct column *columns, size_t count, size_t limit)
 {
 	for (;;) {
@@ -169,7 +169,7 @@ void print_json(struct json_object *document)
 	json_object_put(document);
 }
 
-/* A string of whatever origin, safe to print and valid in JSON. */
+/* A JSON string that is safe to print, whatever @text contains. */
 static struct json_object *clean_string(const char *text)
 {
 	struct json_object *string;

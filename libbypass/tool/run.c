@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass run: carves, runs a command with the slices, and releases, however the command
- * ends. When this process itself is killed, the kernel ends the command, and the ledger
- * keeps what is to be undone.
+ * bypass run: carves, runs a command with the slices, and releases when the command ends in
+ * whatever way. When this process itself is killed, the kernel ends the command, and the ledger
+ * keeps the steps to undo.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,7 +20,7 @@
 #include "internal.h"
 
 #define MOST_FUNCTIONS 64
-#define NOT_RUN	       127 /* as shells say that a command was not found */
+#define NOT_RUN	       127 /* the status with which shells report that no command was found */
 
 struct session {
 	struct bypass_carving *carving[MOST_FUNCTIONS];
@@ -49,7 +49,7 @@ static int carve_one(struct session *session, const char *text)
 	return err;
 }
 
-/* Processes that the command left behind may take a moment to let go of the slices. */
+/* Processes that the command left behind may need a moment to close the slices. */
 static int release_one(const char *function)
 {
 	const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
@@ -98,7 +98,7 @@ static char *list_slices(const struct session *session)
 	return list;
 }
 
-/* The address of slice @number in the list, and its length; NULL when there are not so many. */
+/* The address of slice @number in the list, and the address's length; NULL past the last slice. */
 static const char *find_slice(const char *slices, unsigned long number, size_t *length)
 {
 	while (number-- && slices)
@@ -107,7 +107,7 @@ static const char *find_slice(const char *slices, unsigned long number, size_t *
 	return slices;
 }
 
-/* Each "{N}" in an argument becomes the address of slice N; what is no such number stays. */
+/* Replaces each "{N}" by the address of slice N. Without such a slice the text stays. */
 static char *fill_in(const char *argument, const char *slices)
 {
 	char *filled = NULL, *end;
@@ -149,7 +149,7 @@ become(char **command, const struct session *session, const sigset_t *held, pid_
 	_exit(NOT_RUN);
 }
 
-/* What this process brought on itself, such as SIGPIPE, is no message to the command. */
+/* A signal that this process caused itself, such as SIGPIPE, is not for the command. */
 static void pass_on(pid_t child, const siginfo_t *info)
 {
 	if (info->si_code != SI_USER || info->si_pid != getpid())
@@ -157,8 +157,8 @@ static void pass_on(pid_t child, const siginfo_t *info)
 }
 
 /*
- * Passes on what came before the command was there. A signal from the terminal that came later has
- * reached the command too, and now reaches it twice, before it does anything.
+ * Passes on signals that came before fork(). The command cannot have received these. A signal from
+ * the terminal after fork() reaches the command twice, which does no harm at its start.
  */
 static void pass_on_early(pid_t child, const sigset_t *held)
 {
@@ -172,8 +172,9 @@ static void pass_on_early(pid_t child, const sigset_t *held)
 }
 
 /*
- * Passes on signals until the command ends. What is typed at a terminal, the kernel sends to the
- * command as well. When the terminal goes away, the kernel tells the leader of the session alone.
+ * Passes on signals until the command ends. The kernel sends the signals of keys, such as Control-C,
+ * to the command as well. When the terminal is closed, the kernel sends SIGHUP to the leader of the
+ * session only, and this process may be that leader.
  */
 static int await(pid_t child, const sigset_t *held)
 {
@@ -228,7 +229,7 @@ static int carve_and_run(struct session *session, char **functions, char **comma
 	int status = 0, end = 0;
 	sigset_t held;
 
-	/* Who ignores SIGCHLD never learns that a child has ended, and may have inherited that. */
+	/* A process that ignores SIGCHLD cannot wait for a child. Its parent may have set this. */
 	signal(SIGCHLD, SIG_DFL);
 	hold_signals(&held);
 	for (; !status && !end && *functions; functions++) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * How carvings and their slices are shown, by status after the fact and by carve right away.
+ * Carvings and their slices as JSON and as a table, for bypass status and bypass carve.
  */
 #include <stdio.h>
 #include <string.h>
@@ -107,7 +107,7 @@ static void cell_state(struct json_object *row, char *text, size_t size)
 		snprintf(text, size, "%s", get_text(row, "state"));
 }
 
-/* One row a slice; a carving that has none shows in a row of its own. */
+/* Adds the row of a slice. @slice is NULL for a carving that has none. */
 static void add_row(struct json_object *rows, struct json_object *carving,
 		    struct json_object *slice)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass status: what is carved, who uses it, and what was left half done.
+ * bypass status: the slices of this host, their users, and carvings that are not complete.
  */
 #include <getopt.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass top: what the slices of running VMMs cost, one line a slice. Reads what VMMs
- * publish through vmm-glue, and what the kernel knows of them; asks nothing of them.
+ * bypass top: what the slices of running VMMs cost, one line a slice. Reads what VMMs publish
+ * through vmm-glue and what the kernel counts. Sends nothing to a VMM.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,7 +19,7 @@
 
 #define HOME_AND_CLEAR "\033[H\033[J"
 
-/* One slice at one time. */
+/* The counters of one slice at one time. */
 struct sample {
 	char name[64];
 	uint32_t pid;
@@ -34,8 +34,8 @@ struct samples {
 };
 
 /*
- * User and system time less what the guest itself ran: fields 14, 15 and 43 of /proc/PID/stat,
- * see proc_pid_stat(5). Field 2 may hold blanks; the count begins after its bracket.
+ * User and system time without the guest's own: fields 14, 15 and 43 of /proc/PID/stat, see
+ * proc_pid_stat(5). Field 2 ends in a bracket and may contain blanks, so counting starts there.
  */
 static double host_seconds(uint32_t pid)
 {
@@ -65,7 +65,7 @@ static double host_seconds(uint32_t pid)
 	return (double)(user + system - guest) / sysconf(_SC_CLK_TCK);
 }
 
-/* A VMM publishes the count of when it last looked; of a function, the kernel has today's. */
+/* A VMM publishes the count when it reads the count. For a function the kernel has a newer one. */
 static uint64_t interrupts_now(const struct bypass_published_slice *slice)
 {
 	uint64_t count = bypass_function_interrupts(slice->name, false);
@@ -79,7 +79,7 @@ static int add_vmm(struct samples *samples, const char *path)
 	struct sample *more;
 	bool alive;
 
-	/* Gone, dead or of another version: nothing to show. */
+	/* The VMM has ended, or uses another version: there is nothing to show. */
 	if (bypass_published_read(path, &published, &alive) || !alive)
 		return 0;
 	for (size_t i = 0; i < BYPASS_PUBLISHED_SLICES; i++) {
@@ -124,18 +124,18 @@ static int take(struct samples *samples)
 	return err;
 }
 
-static const struct sample *find(const struct samples *samples, const struct sample *like)
+static const struct sample *find(const struct samples *samples, const struct sample *wanted)
 {
 	for (size_t i = 0; i < samples->count; i++)
-		if (samples->sample[i].pid == like->pid &&
-		    !strcmp(samples->sample[i].name, like->name))
+		if (samples->sample[i].pid == wanted->pid &&
+		    !strcmp(samples->sample[i].name, wanted->name))
 			return &samples->sample[i];
 	return NULL;
 }
 
 /*
- * A counter and how fast it grew; a slice that is new has no rate yet. Counters begin at 0 again when
- * a slice is plugged once more or a guest's reset takes the interrupt lines away.
+ * Adds a counter and its rate. A new slice has no rate yet. A counter that is lower than before has
+ * restarted at 0: the slice was plugged again, or a reset removed the interrupt lines.
  */
 static void add_rate(struct json_object *row, const char *key, uint64_t now, const uint64_t *before,
 		     double seconds)
@@ -170,7 +170,7 @@ static struct json_object *row_of(const struct sample *now, const struct sample 
 		 seconds);
 	add_rate(row, "pio_exits", stats->pio, old ? &old->pio : NULL, seconds);
 	json_object_object_add(row, "host_cpu_seconds", json_object_new_double(now->host_seconds));
-	/* Another process may have got the ID of one that ended: no time runs backwards. */
+	/* CPU time that is lower than before belongs to another process with the same ID. */
 	json_object_object_add(row, "host_cpu_percent",
 			       then && cpu >= 0 ? json_object_new_double(100 * cpu / seconds)
 						: NULL);
@@ -281,7 +281,7 @@ static void print_slices(struct json_object *rows)
 		puts("No VMM publishes statistics of slices.");
 }
 
-/* One table, or one JSON document. */
+/* Prints one table or one JSON document. */
 static void show(struct json_object *rows, double interval, bool live)
 {
 	struct json_object *document = json_object_new_object();
@@ -299,7 +299,7 @@ static void show(struct json_object *rows, double interval, bool live)
 	fflush(stdout);
 }
 
-/* Looks twice for one view, since what matters is how fast things grow; then on and on if live. */
+/* A view shows rates, so it needs two samples. With @live, each further sample is another view. */
 static enum exit_code top(double interval, bool live)
 {
 	struct timespec pause = {.tv_sec = interval, .tv_nsec = (interval - (long)interval) * 1e9};

@@ -311,7 +311,7 @@ static void test_memlock(void **state)
 	assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &low), 0);
 	assert_int_equal(examine(NULL, 1ull << 30), 2);
 	assert_string_equal(about("memlock")->fix, "prlimit --pid $$ "
-						    "--memlock=1073741824:1073741824");
+						   "--memlock=1073741824:1073741824");
 	assert_int_equal(examine(NULL, 65536), 1);
 	assert_int_equal(about("memlock")->verdict, BYPASS_OK);
 	assert_int_equal(examine(NULL, 0), 1);
