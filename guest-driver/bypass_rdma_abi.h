@@ -52,8 +52,8 @@
  * host's core resolves the address when the module passes on a modify to RTR or an
  * address handle. get_link_layer still reports what bypass_rdma_port.link_layer says
  * (Ethernet for RoCE), because perftest, UCX and the pingpongs decide by it that
- * a GRH and a GID index are needed. GID and P_Key indices are the host's, so that
- * sgid_index passes through unchanged; query_gid and query_pkey answer from a table
+ * a GRH and a GID index are needed. GID and P_Key indices count in the tables of
+ * the slice, which have what the slice may use; the device translates them. query_gid and query_pkey answer from a table
  * that the module fetches whole (QUERY_GIDS, QUERY_PKEYS) at probe and anew upon a
  * BYPASS_RDMA_EVENT_GID_CHANGE or _PKEY_CHANGE. There is no rdma_cm in such a guest.
  *

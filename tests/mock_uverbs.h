@@ -48,6 +48,7 @@ static struct {
 	uint64_t user_handle[MOCK_OBJECTS];
 	uint8_t state[MOCK_OBJECTS];			   /* of queue pairs, enum ibv_qp_state */
 	struct ib_uverbs_modify_qp modified;		   /* the last MODIFY_QP … */
+	uint8_t sgid_index;				   /* of the last address handle */
 	unsigned int modifies;				   /* … of so many */
 	struct ib_uverbs_attach_mcast mcasts[MOCK_MCASTS]; /* without a queue pair: free */
 	int stuck;					   /* errno of the next detachment, or 0 */
@@ -442,6 +443,7 @@ static inline int mock_create(uint32_t command, const struct mock_call *c)
 		return 0;
 	case IB_USER_VERBS_CMD_CREATE_AH:
 		mock_need(((const struct ib_uverbs_create_ah *)c->in)->pd_handle, MOCK_PD);
+		mock.sgid_index = ((const struct ib_uverbs_create_ah *)c->in)->attr.grh.sgid_index;
 		out[0] = mock_new(MOCK_AH, 0);
 		memcpy(c->out, out, 4);
 		return 0;
@@ -528,23 +530,35 @@ int ibv_query_port(struct ibv_context *context, uint8_t port, struct _compat_ibv
 				    .active_mtu = IBV_MTU_2048,
 				    .link_layer = IBV_LINK_LAYER_ETHERNET};
 	a->gid_tbl_len = 1024;
-	a->pkey_tbl_len = port;
+	a->pkey_tbl_len = 8;
+	(void)port;
 	return 0;
 }
 
 ssize_t _ibv_query_gid_table(struct ibv_context *context, struct ibv_gid_entry *entries,
 			     size_t max_entries, uint32_t flags, size_t entry_size)
 {
+	/* Two RoCE versions of a link-local address and of two others. */
+	static const struct {
+		uint32_t index;
+		uint8_t first, last;
+	} gids[] = {{0, 0xfe, 1}, {1, 0xfe, 1}, {3, 0, 9}, {5, 0, 10}, {6, 0, 9}};
+
 	(void)context, (void)max_entries, (void)flags, (void)entry_size;
-	entries[0] = (struct ibv_gid_entry){.gid_index = 3, .port_num = 1, .gid_type = 2};
-	entries[0].gid.raw[15] = 9;
-	return 1;
+	for (size_t i = 0; i < sizeof(gids) / sizeof(gids[0]); i++) {
+		entries[i] = (struct ibv_gid_entry){
+			.gid_index = gids[i].index, .port_num = 1, .gid_type = 2};
+		entries[i].gid.raw[0] = gids[i].first;
+		entries[i].gid.raw[1] = gids[i].first ? 0x80 : 0;
+		entries[i].gid.raw[15] = gids[i].last;
+	}
+	return sizeof(gids) / sizeof(gids[0]);
 }
 
 int ibv_query_pkey(struct ibv_context *context, uint8_t port_num, int index, __be16 *pkey)
 {
-	(void)context, (void)port_num, (void)index;
-	*pkey = 0xffff;
+	(void)context, (void)port_num;
+	*pkey = htobe16(0x8000 + index);
 	return 0;
 }
 

@@ -22,10 +22,9 @@ int rdma_create_ah(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!pd)
 		return -EBADF;
-	err = rdma_av_check(s, &body->attr);
+	err = rdma_av_to_dest(s, &body->attr, &dest);
 	if (err)
 		return err;
-	rdma_av_to_dest(&body->attr, &dest);
 	in.attr = (struct ib_uverbs_ah_attr){
 		.grh =
 			{

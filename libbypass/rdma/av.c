@@ -24,7 +24,7 @@ static bool rate_exists(uint8_t rate)
 	return rate != 1 && rate <= STATIC_RATE_MAX;
 }
 
-int rdma_av_check(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av)
+static int check(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av)
 {
 	struct bypass_rdma_port port;
 	int err;
@@ -51,14 +51,16 @@ int rdma_av_check(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av)
 	if (le32toh(av->flow_label) > FLOW_LABEL_MAX)
 		return bypass_fail(EINVAL, "an address vector has flow label %#x of 20 bits",
 				   le32toh(av->flow_label));
-	if (av->sgid_index >= le32toh(port.gid_tbl_len))
-		return bypass_fail(EINVAL, "an address vector names GID %u of %u", av->sgid_index,
-				   le32toh(port.gid_tbl_len));
 	return 0;
 }
 
-void rdma_av_to_dest(const struct bypass_rdma_ah_attr *av, struct ib_uverbs_qp_dest *dest)
+int rdma_av_to_dest(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av,
+		    struct ib_uverbs_qp_dest *dest)
 {
+	int err = check(s, av);
+
+	if (err)
+		return err;
 	*dest = (struct ib_uverbs_qp_dest){
 		.dlid = le16toh(av->dlid),
 		.sl = av->sl,
@@ -67,21 +69,21 @@ void rdma_av_to_dest(const struct bypass_rdma_ah_attr *av, struct ib_uverbs_qp_d
 		.port_num = av->port,
 	};
 	if (!av->is_global)
-		return;
+		return 0;
 	dest->is_global = 1;
 	memcpy(dest->dgid, av->dgid, sizeof(dest->dgid));
 	dest->flow_label = le32toh(av->flow_label);
-	dest->sgid_index = av->sgid_index;
 	dest->hop_limit = av->hop_limit;
 	dest->traffic_class = av->traffic_class;
+	return rdma_scope_gid_to_host(s, av->port, av->sgid_index, &dest->sgid_index);
 }
 
-void rdma_av_from_dest(const struct ib_uverbs_qp_dest *dest, struct bypass_rdma_ah_attr *av)
+void rdma_av_from_dest(struct rdma_slice *s, const struct ib_uverbs_qp_dest *dest,
+		       struct bypass_rdma_ah_attr *av)
 {
 	*av = (struct bypass_rdma_ah_attr){
 		.flow_label = htole32(dest->flow_label),
 		.dlid = htole16(dest->dlid),
-		.sgid_index = dest->sgid_index,
 		.hop_limit = dest->hop_limit,
 		.traffic_class = dest->traffic_class,
 		.sl = dest->sl,
@@ -91,4 +93,6 @@ void rdma_av_from_dest(const struct ib_uverbs_qp_dest *dest, struct bypass_rdma_
 		.port = dest->port_num,
 	};
 	memcpy(av->dgid, dest->dgid, sizeof(av->dgid));
+	if (dest->is_global && dest->port_num && dest->port_num <= s->hca.ports)
+		av->sgid_index = rdma_scope_gid_from_host(s, dest->port_num, dest->sgid_index);
 }

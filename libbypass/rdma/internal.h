@@ -300,11 +300,35 @@ void rdma_objects_destroy(struct rdma_slice *s, uint32_t ucontext);
 
 struct ib_uverbs_qp_dest;
 
-/* Is each field of an address vector in its range? 0 or -EINVAL. */
-int rdma_av_check(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av);
-/* To and from the form of uverbs. */
-void rdma_av_to_dest(const struct bypass_rdma_ah_attr *av, struct ib_uverbs_qp_dest *dest);
-void rdma_av_from_dest(const struct ib_uverbs_qp_dest *dest, struct bypass_rdma_ah_attr *av);
+/*
+ * Check each field of an address vector, and bring the vector into the form of uverbs, with the
+ * host's index of its GID. 0 or -EINVAL.
+ */
+int rdma_av_to_dest(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av,
+		    struct ib_uverbs_qp_dest *dest);
+/* The way back. A GID that the guest has no longer becomes index 0. */
+void rdma_av_from_dest(struct rdma_slice *s, const struct ib_uverbs_qp_dest *dest,
+		       struct bypass_rdma_ah_attr *av);
+
+/* ------------------------------------------------------------------- scope.c */
+
+/* Entries of the guest's tables, of any port. */
+uint32_t rdma_scope_gids(const struct rdma_slice *s);
+uint32_t rdma_scope_pkeys(const struct rdma_slice *s);
+/* The guest's tables of a port that exists. */
+int rdma_scope_query_gids(struct rdma_slice *s, uint32_t port, struct bypass_rdma_gids *out);
+int rdma_scope_query_pkeys(struct rdma_slice *s, uint32_t port, struct bypass_rdma_pkeys *out);
+/* From an index of the guest to one of the host, and back. -EINVAL: the GID is not the guest's. */
+int rdma_scope_gid_to_host(struct rdma_slice *s, uint32_t port, uint8_t guest, uint8_t *host);
+uint8_t rdma_scope_gid_from_host(struct rdma_slice *s, uint32_t port, uint8_t host);
+/* @guest is below rdma_scope_pkeys(). */
+uint16_t rdma_scope_pkey_to_host(const struct rdma_slice *s, uint16_t guest);
+uint16_t rdma_scope_pkey_from_host(const struct rdma_slice *s, uint16_t host);
+
+/* ----------------------------------------------------------------- options.c */
+
+/* Defaults for what is 0, and the limits of all: 0 or -EINVAL. */
+int rdma_options_complete(struct bypass_rdma_options *options);
 
 /* ------------------------------------------------------- qp_state.c, qp_attr.c */
 

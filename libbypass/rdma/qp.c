@@ -183,6 +183,22 @@ static int check_modify(struct rdma_slice *s, struct rdma_object *qp,
 	return rdma_qp_check_attributes(s, qp, attr, mask);
 }
 
+/* What the guest names by indices of its own tables. Nothing is known of fields outside the mask. */
+static int translate_paths(struct rdma_slice *s, const struct bypass_rdma_qp_attr *attr,
+			   uint32_t mask, struct ib_uverbs_modify_qp *in)
+{
+	int err = 0;
+
+	if (mask & IBV_QP_PKEY_INDEX)
+		in->pkey_index = rdma_scope_pkey_to_host(s, le16toh(attr->pkey_index));
+	if (mask & IBV_QP_AV)
+		err = rdma_av_to_dest(s, &attr->ah, &in->dest);
+	if (err || !(mask & IBV_QP_ALT_PATH))
+		return err;
+	in->alt_pkey_index = rdma_scope_pkey_to_host(s, le16toh(attr->alt_pkey_index));
+	return rdma_av_to_dest(s, &attr->alt_ah, &in->alt_dest);
+}
+
 int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_modify_qp *body = c->body;
@@ -198,8 +214,6 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 		.sq_psn = le32toh(attr->sq_psn),
 		.dest_qp_num = le32toh(attr->dest_qpn),
 		.qp_access_flags = le32toh(attr->access),
-		.pkey_index = le16toh(attr->pkey_index),
-		.alt_pkey_index = le16toh(attr->alt_pkey_index),
 		.qp_state = attr->qp_state,
 		.path_mtu = attr->path_mtu,
 		.path_mig_state = attr->path_mig_state,
@@ -222,11 +236,11 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 		return -EBADF;
 	err = check_modify(s, qp, attr, mask);
 	if (!err)
+		err = translate_paths(s, attr, mask, &in);
+	if (!err)
 		err = rdma_blob_in(s, c, &blob);
 	if (err)
 		return err;
-	rdma_av_to_dest(&attr->ah, &in.dest);
-	rdma_av_to_dest(&attr->alt_ah, &in.alt_dest);
 	in.qp_handle = qp->host;
 	/* Receives that were posted before must be there when the first message comes. */
 	if (s->guarded)
@@ -271,8 +285,8 @@ int rdma_query_qp(struct rdma_slice *s, struct rdma_command *c)
 		.sq_psn = htole32(out.sq_psn),
 		.dest_qpn = htole32(out.dest_qp_num),
 		.access = htole32(out.qp_access_flags),
-		.pkey_index = htole16(out.pkey_index),
-		.alt_pkey_index = htole16(out.alt_pkey_index),
+		.pkey_index = htole16(rdma_scope_pkey_from_host(s, out.pkey_index)),
+		.alt_pkey_index = htole16(rdma_scope_pkey_from_host(s, out.alt_pkey_index)),
 		.sq_draining = out.sq_draining,
 		.max_rd_atomic = out.max_rd_atomic,
 		.max_dest_rd_atomic = out.max_dest_rd_atomic,
@@ -284,8 +298,8 @@ int rdma_query_qp(struct rdma_slice *s, struct rdma_command *c)
 		.alt_port = out.alt_port_num,
 		.alt_timeout = out.alt_timeout,
 	};
-	rdma_av_from_dest(&out.dest, &reply->attr.ah);
-	rdma_av_from_dest(&out.alt_dest, &reply->attr.alt_ah);
+	rdma_av_from_dest(s, &out.dest, &reply->attr.ah);
+	rdma_av_from_dest(s, &out.alt_dest, &reply->attr.alt_ah);
 	reply->init = (struct bypass_rdma_qp){
 		.handle = body->handle,
 		.max_send_wr = htole32(out.max_send_wr),

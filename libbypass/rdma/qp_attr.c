@@ -100,6 +100,14 @@ static int check_qkey(uint32_t qkey)
 	return 0;
 }
 
+static int check_pkey(const struct rdma_slice *s, __le16 index)
+{
+	if (le16toh(index) < rdma_scope_pkeys(s))
+		return 0;
+	return bypass_fail(EINVAL, "P_Key %u is none of the slice's %u (pkeys=)", le16toh(index),
+			   rdma_scope_pkeys(s));
+}
+
 /* What the port limits. @port: of the queue pair, once the attributes are set. */
 static int check_port_limits(struct rdma_slice *s, uint8_t port,
 			     const struct bypass_rdma_qp_attr *attr, uint32_t mask)
@@ -112,32 +120,22 @@ static int check_port_limits(struct rdma_slice *s, uint8_t port,
 		err = rdma_hca_query_port(&s->hca, port, &limits);
 	if (err)
 		return err;
-	if ((mask & IBV_QP_PKEY_INDEX) && le16toh(attr->pkey_index) >= le32toh(limits.pkey_tbl_len))
-		return bypass_fail(EINVAL, "the P_Key index of a queue pair is %u of %u",
-				   le16toh(attr->pkey_index), le32toh(limits.pkey_tbl_len));
 	if (!(mask & IBV_QP_PATH_MTU))
 		return 0;
 	return check_range("path MTU", attr->path_mtu, IBV_MTU_256, limits.active_mtu);
 }
 
-/* All parts of the alternate path. */
+/* The parts of the alternate path that are not its address vector. */
 static int check_alternate(struct rdma_slice *s, const struct bypass_rdma_qp_attr *attr)
 {
-	struct bypass_rdma_port limits;
-	int err;
+	int err = check_range("alternate port", attr->alt_port, 1, s->hca.ports);
 
-	err = check_range("alternate port", attr->alt_port, 1, s->hca.ports);
 	if (!err)
-		err = rdma_av_check(s, &attr->alt_ah);
+		err = check_pkey(s, attr->alt_pkey_index);
 	if (!err && attr->alt_ah.port != attr->alt_port)
 		err = bypass_fail(EINVAL,
 				  "the alternate path of a queue pair is at ports %u and %u",
 				  attr->alt_port, attr->alt_ah.port);
-	if (!err)
-		err = rdma_hca_query_port(&s->hca, attr->alt_port, &limits);
-	if (!err && le16toh(attr->alt_pkey_index) >= le32toh(limits.pkey_tbl_len))
-		err = bypass_fail(EINVAL, "the alternate P_Key index of a queue pair is %u of %u",
-				  le16toh(attr->alt_pkey_index), le32toh(limits.pkey_tbl_len));
 	return err;
 }
 
@@ -158,10 +156,10 @@ int rdma_qp_check_attributes(struct rdma_slice *s, const struct rdma_object *qp,
 	if (!err && (mask & IBV_QP_MAX_DEST_RD_ATOMIC))
 		err = check_range("responder resources", attr->max_dest_rd_atomic, 0,
 				  le32toh(s->limits.max_qp_rd_atom));
-	if (!err && (mask & (IBV_QP_PORT | IBV_QP_PATH_MTU | IBV_QP_PKEY_INDEX)))
+	if (!err && (mask & IBV_QP_PKEY_INDEX))
+		err = check_pkey(s, attr->pkey_index);
+	if (!err && (mask & (IBV_QP_PORT | IBV_QP_PATH_MTU)))
 		err = check_port_limits(s, port, attr, mask);
-	if (!err && (mask & IBV_QP_AV))
-		err = rdma_av_check(s, &attr->ah);
 	if (!err && (mask & IBV_QP_ALT_PATH))
 		err = check_alternate(s, attr);
 	return err;

@@ -34,7 +34,15 @@ int rdma_query_port(struct rdma_slice *s, struct rdma_command *c)
 	const struct bypass_rdma_port_query *body = c->body;
 	int err = check_port(s, body);
 
-	return err ? err : rdma_hca_query_port(&s->hca, le32toh(body->port), (void *)c->reply);
+	struct bypass_rdma_port *reply = (void *)c->reply;
+
+	if (!err)
+		err = rdma_hca_query_port(&s->hca, le32toh(body->port), reply);
+	if (err)
+		return err;
+	reply->gid_tbl_len = htole32(rdma_scope_gids(s));
+	reply->pkey_tbl_len = htole32(rdma_scope_pkeys(s));
+	return 0;
 }
 
 int rdma_query_gids(struct rdma_slice *s, struct rdma_command *c)
@@ -42,7 +50,7 @@ int rdma_query_gids(struct rdma_slice *s, struct rdma_command *c)
 	const struct bypass_rdma_port_query *body = c->body;
 	int err = check_port(s, body);
 
-	return err ? err : rdma_hca_query_gids(&s->hca, le32toh(body->port), (void *)c->reply);
+	return err ? err : rdma_scope_query_gids(s, le32toh(body->port), (void *)c->reply);
 }
 
 int rdma_query_pkeys(struct rdma_slice *s, struct rdma_command *c)
@@ -50,5 +58,5 @@ int rdma_query_pkeys(struct rdma_slice *s, struct rdma_command *c)
 	const struct bypass_rdma_port_query *body = c->body;
 	int err = check_port(s, body);
 
-	return err ? err : rdma_hca_query_pkeys(&s->hca, le32toh(body->port), (void *)c->reply);
+	return err ? err : rdma_scope_query_pkeys(s, le32toh(body->port), (void *)c->reply);
 }

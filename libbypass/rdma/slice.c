@@ -20,8 +20,6 @@
 #include "internal.h"
 
 #define VECTORS_DEFAULT	 4
-#define SHM_DEFAULT	 (256ull << 20)
-#define PINNED_DEFAULT	 (64ull << 30)
 #define DEVICE_DIRECTORY "/dev/infiniband"
 
 static uint32_t lesser(uint32_t a, uint32_t b)
@@ -29,44 +27,18 @@ static uint32_t lesser(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
-static void set_default(uint32_t *value, uint32_t wanted)
-{
-	if (!*value)
-		*value = wanted;
-}
-
 /* Fill in what was not said, and cut all to what the HCA has. */
 static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
 {
 	struct bypass_rdma_options *o = &s->options;
 	struct bypass_rdma_quota *q = &o->quota;
+	int err;
 
-	set_default(&q->ucontexts, 64);
-	set_default(&q->pds, 256);
-	set_default(&q->mrs, 4096);
-	set_default(&q->mws, 1024);
-	set_default(&q->cqs, 1024);
-	set_default(&q->srqs, 256);
-	set_default(&q->qps, 1024);
-	set_default(&q->ahs, 1024);
-	set_default(&q->mcasts, 128);
-	set_default(&q->depth, 16384);
-	if (!q->pinned_bytes)
-		q->pinned_bytes = PINNED_DEFAULT;
-	if (!q->shm_bytes)
-		q->shm_bytes = SHM_DEFAULT;
-	if (!o->virtio_id)
-		o->virtio_id = BYPASS_RDMA_VIRTIO_ID;
+	err = rdma_options_complete(o);
+	if (err)
+		return err;
 	if (!o->vectors)
 		o->vectors = lesser(VECTORS_DEFAULT, s->hca.vectors);
-	if (o->vectors > RDMA_VECTORS_MAX)
-		return bypass_fail(EINVAL, "%u completion vectors: at most %u", o->vectors,
-				   RDMA_VECTORS_MAX);
-	if (q->shm_bytes & (q->shm_bytes - 1) || q->shm_bytes < RDMA_PAGE)
-		return bypass_fail(EINVAL,
-				   "A shared memory region of %llu bytes: it must be a power of "
-				   "two",
-				   (unsigned long long)q->shm_bytes);
 	q->pds = lesser(q->pds, hca->max_pd);
 	q->mrs = lesser(q->mrs, hca->max_mr);
 	q->mws = lesser(q->mws, hca->max_mw);

@@ -38,6 +38,48 @@ static void test_options(void **state)
 	assert_int_equal(bypass_rdma_parse("a,,", &o), -EINVAL);
 }
 
+static void test_lists(void **state)
+{
+	struct bypass_rdma_options o;
+
+	(void)state;
+	assert_int_equal(bypass_rdma_parse("a,gids=3+0x10,pkeys=0", &o), 0);
+	assert_int_equal(o.n_gids, 2);
+	assert_int_equal(o.gids[0], 3);
+	assert_int_equal(o.gids[1], 16);
+	assert_int_equal(o.n_pkeys, 1);
+	assert_int_equal(bypass_rdma_parse("a,gids=", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,gids=1+", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,gids=1-2", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,gids=-1", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,gids=128", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,pkeys=x", &o), -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,gids=0+0+0+0+0+0+0+0+0+0+0+0+0+0+0+0+0", &o),
+			 -EINVAL);
+	assert_int_equal(bypass_rdma_parse("a,gidz=1", &o), -EINVAL);
+	assert_non_null(strstr(bypass_error(), "ucontexts=, pds="));
+}
+
+/* What the parser refuses, a caller of the library cannot have either; and the defaults. */
+static void test_limits(void **state)
+{
+	struct bypass_rdma_options o = {.quota.qps = (1 << 16) + 1};
+
+	(void)state;
+	assert_int_equal(rdma_options_complete(&o), -EINVAL);
+	o = (struct bypass_rdma_options){.virtio_id = 64};
+	assert_int_equal(rdma_options_complete(&o), -EINVAL);
+	o = (struct bypass_rdma_options){.vectors = 65};
+	assert_int_equal(rdma_options_complete(&o), -EINVAL);
+	o = (struct bypass_rdma_options){.n_gids = BYPASS_RDMA_GIDS + 1};
+	assert_int_equal(rdma_options_complete(&o), -EINVAL);
+	o = (struct bypass_rdma_options){0};
+	assert_int_equal(rdma_options_complete(&o), 0);
+	/* One process a rank, and two protection domains in each. */
+	assert_true(o.quota.ucontexts >= 1024 && o.quota.pds >= 2048);
+	assert_int_equal(o.virtio_id, 42);
+}
+
 static void test_shm_size(void **state)
 {
 	(void)state;
@@ -50,6 +92,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_options),
+		cmocka_unit_test(test_lists),
+		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_shm_size),
 	};
 

@@ -266,6 +266,96 @@ static void test_qkey(void **state)
 	assert_int_equal(modify(t, qp, IBV_QP_QKEY, attr), BYPASS_RDMA_E_PERMISSION);
 }
 
+static uint32_t create_ah(struct test *t, uint8_t gid)
+{
+	struct bypass_rdma_create_ah body = {.pd = t->pd, .attr = good.ah};
+	const struct rdma_guest_call call = {
+		.command = BYPASS_RDMA_CREATE_AH, .body = &body, .body_size = sizeof(body)};
+
+	body.attr.sgid_index = gid;
+	return rdma_guest_call(&t->g, &call);
+}
+
+/*
+ * The host's GIDs are 0 and 1 (link-local), 3 and 6 (the first address), 5 (another one). The guest
+ * counts its own four alone.
+ */
+static void test_scope(void **state)
+{
+	static const uint8_t host[] = {0, 1, 3, 6};
+	struct bypass_rdma_query_qp query = {0};
+	struct test *t = *state;
+	struct bypass_rdma_qp_state reply;
+	struct bypass_rdma_qp_attr attr = good;
+	uint32_t qp;
+
+	attr.qp_state = IBV_QPS_RTR;
+	for (uint8_t i = 0; i < 4; i++) {
+		qp = make_qp_in(t, IB_UVERBS_QPT_RC, IBV_QPS_INIT);
+		attr.ah.sgid_index = i;
+		assert_int_equal(modify(t, qp, RTR_RC, attr), 0);
+		assert_int_equal(mock.modified.dest.sgid_index, host[i]);
+		assert_int_equal(create_ah(t, i), 0);
+		assert_int_equal(mock.sgid_index, host[i]);
+		drop(t, qp);
+	}
+	qp = make_qp_in(t, IB_UVERBS_QPT_RC, IBV_QPS_INIT);
+	for (unsigned int i = 4; i < 256; i++) {
+		attr.ah.sgid_index = i;
+		assert_int_equal(modify(t, qp, RTR_RC, attr), BYPASS_RDMA_E_INVALID);
+		assert_int_equal(create_ah(t, i), BYPASS_RDMA_E_INVALID);
+	}
+	/* The host says GID 1, P_Key 0x101. */
+	query.handle = qp;
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, QUERY_QP, &query, &reply), 0);
+	assert_int_equal(reply.attr.ah.sgid_index, 1);
+	assert_int_equal(reply.attr.pkey_index, 0);
+}
+
+/* Lists of the user's, in the user's order; what is not there is no entry. */
+static void test_lists(void **state)
+{
+	struct bypass_virtio_device *dev = mock_open("mock0,trust-guest,qps=4,cqs=4,gids=5+0+4,"
+						     "pkeys=7+2,vectors=2");
+	const struct bypass_rdma_port_query query = {.port = 1};
+	struct test t = {0};
+	struct bypass_rdma_qp_attr attr = good;
+	static struct bypass_rdma_gids gids;
+	static struct bypass_rdma_pkeys pkeys;
+	struct bypass_rdma_port port;
+	uint32_t qp;
+
+	(void)state;
+	assert_non_null(dev);
+	guest_init(&t.g.guest, 4 << 20);
+	rdma_guest_start(&t.g, dev);
+	assert_int_equal(rdma_guest_set_doorbell(&t.g), 0);
+	assert_int_equal(rdma_guest_create(&t.g, BYPASS_RDMA_ALLOC_PD, &t.pd), 0);
+	assert_int_equal(RDMA_GUEST_CALL(&t.g, QUERY_PORT, &query, &port), 0);
+	assert_int_equal(port.gid_tbl_len, 3);
+	assert_int_equal(port.pkey_tbl_len, 2);
+	assert_int_equal(RDMA_GUEST_CALL(&t.g, QUERY_GIDS, &query, &gids), 0);
+	assert_int_equal(gids.count, 3);
+	assert_int_equal(gids.gid[0][15], 10);
+	assert_int_equal(gids.gid[1][0], 0xfe);
+	assert_int_equal(gids.gid[2][15], 0);
+	assert_int_equal(RDMA_GUEST_CALL(&t.g, QUERY_PKEYS, &query, &pkeys), 0);
+	assert_int_equal(pkeys.count, 2);
+	assert_int_equal(pkeys.pkey[0], 0x8007);
+	assert_int_equal(pkeys.pkey[1], 0x8002);
+	qp = make_qp(&t, IB_UVERBS_QPT_RC);
+	attr.qp_state = IBV_QPS_INIT;
+	attr.pkey_index = 2;
+	assert_int_equal(modify(&t, qp, INIT_RC, attr), BYPASS_RDMA_E_INVALID);
+	attr.pkey_index = 1;
+	assert_int_equal(modify(&t, qp, INIT_RC, attr), 0);
+	assert_int_equal(mock.modified.pkey_index, 2);
+	assert_int_equal(create_ah(&t, 0), 0);
+	assert_int_equal(mock.sgid_index, 5);
+	assert_int_equal(create_ah(&t, 2), BYPASS_RDMA_E_INVALID);
+	rdma_guest_stop(&t.g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -273,6 +363,7 @@ int main(void)
 		TEST(test_fixed_in_use), TEST(test_current_state),
 		TEST(test_transitions),	 TEST(test_send_queue_error),
 		TEST(test_masks),	 TEST(test_qkey),
+		TEST(test_scope),	 cmocka_unit_test(test_lists),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -105,6 +105,9 @@ struct bypass_rdma_quota {
 	uint64_t shm_bytes;
 };
 
+/** BYPASS_RDMA_GIDS - the most GIDs, and the most P_Keys, that one slice may have */
+#define BYPASS_RDMA_GIDS 16
+
 /**
  * struct bypass_rdma_options - what slice is wanted
  * @hca: name of the HCA, or of a network device of it
@@ -115,6 +118,10 @@ struct bypass_rdma_quota {
  *	address. For guests whose kernel is the only user
  * @virtio_id: device ID; 0 for the default (42)
  * @vectors: completion vectors, 1 to 64; 0 for the default
+ * @n_gids: entries of @gids; 0: the link-local GID of each port, and its first other address
+ * @gids: the GIDs that the guest has, by their indices in the port's table, in the guest's order
+ * @n_pkeys: entries of @pkeys; 0: the first one
+ * @pkeys: the P_Keys that the guest has, likewise
  * @quota: limits
  */
 struct bypass_rdma_options {
@@ -123,6 +130,10 @@ struct bypass_rdma_options {
 	bool all_ram;
 	uint16_t virtio_id;
 	unsigned int vectors;
+	unsigned int n_gids;
+	uint8_t gids[BYPASS_RDMA_GIDS];
+	unsigned int n_pkeys;
+	uint8_t pkeys[BYPASS_RDMA_GIDS];
 	struct bypass_rdma_quota quota;
 };
 
@@ -130,7 +141,8 @@ struct bypass_rdma_options {
  * bypass_rdma_parse() - read options as users write them
  * @text: "rxe0,trust-guest,qps=64,pinned=1G": the HCA, then flags (trust-guest,
  *	all-ram) and numbers (id, vectors, and the quotas: ucontexts, pds, mrs, mws, cqs,
- *	srqs, qps, ahs, mcasts, depth, pinned, shm). Numbers may end in K, M, G or T
+ *	srqs, qps, ahs, mcasts, depth, pinned, shm). Numbers may end in K, M, G or T. Lists
+ *	(gids, pkeys) have indices below 128, joined by +: "gids=0+3"
  * @options: filled; what the text does not name is 0
  *
  * Return: 0, -EINVAL with a text that points at the word and lists the known ones, or
