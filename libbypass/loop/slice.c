@@ -17,7 +17,7 @@
 #include "../base/memlock.h"
 #include "internal.h"
 
-/* After a reset, numbers of requests are so far ahead that no stale seq fits them. */
+/* After a reset, requests are numbered so far ahead that no stale seq matches. */
 #define START_STEP    (1u << 16)
 #define START_ENTRIES (1u << 14)
 
@@ -59,7 +59,7 @@ static int loop_config_read(struct bypass_slice *slice, uint32_t offset, void *d
 	return 0;
 }
 
-/* The command register and MSI-X control keep what is written; nothing depends on it. */
+/* The command register and MSI-X control keep what is written. Neither has an effect. */
 static int loop_config_write(struct bypass_slice *slice, uint32_t offset, const void *data,
 			     uint32_t size)
 {
@@ -97,7 +97,7 @@ static int loop_bar_write(struct bypass_slice *slice, unsigned int bar, uint64_t
 	return 0;
 }
 
-/* In one step, for the serving side may be raising at this moment. */
+/* One atomic step: the serving side may raise the vector at this moment. */
 static int connect_vector(struct loop *loop, int fd)
 {
 	atomic_store(&loop->connected, fd >= 0);
@@ -209,7 +209,7 @@ static uint64_t loop_dma_bytes(struct bypass_slice *slice)
 	return bytes;
 }
 
-/* Who serves may be another process: the flag lies in shared memory, the eventfd was inherited. */
+/* Another process may serve. The flag lies in shared memory, and the eventfd was inherited. */
 static int loop_event(struct bypass_slice *slice, struct bypass_event *event)
 {
 	struct loop *loop = to_loop(slice);

@@ -40,13 +40,13 @@ int bypass_virtqueue_start(struct bypass_virtqueue *vq, const struct bypass_memo
 
 	if (!size || (size & (size - 1)) || size > max)
 		return bypass_fail(EINVAL,
-				   "A virtqueue of %u entries: it must be a power of two, at most "
+				   "a virtqueue of %u entries: it must be a power of two, at most "
 				   "%u",
 				   size, max);
 	if (queue->desc % VRING_DESC_ALIGN_SIZE || queue->avail % VRING_AVAIL_ALIGN_SIZE ||
 	    queue->used % VRING_USED_ALIGN_SIZE)
 		return bypass_fail(EINVAL,
-				   "A virtqueue's ring is misaligned (descriptors %#llx, "
+				   "a virtqueue's ring is misaligned (descriptors %#llx, "
 				   "available %#llx, used %#llx)",
 				   (unsigned long long)queue->desc,
 				   (unsigned long long)queue->avail,
@@ -55,7 +55,7 @@ int bypass_virtqueue_start(struct bypass_virtqueue *vq, const struct bypass_memo
 	if (!used || !bypass_memory_find(mem, queue->avail, avail_bytes(size)) ||
 	    !bypass_memory_find(mem, queue->desc, sizeof(struct vring_desc) * (uint64_t)size))
 		return bypass_fail(EFAULT,
-				   "A virtqueue's ring is not in guest RAM (descriptors "
+				   "a virtqueue's ring is not in guest RAM (descriptors "
 				   "%#llx, available %#llx, used %#llx)",
 				   (unsigned long long)queue->desc,
 				   (unsigned long long)queue->avail,
@@ -78,7 +78,7 @@ uint16_t bypass_virtqueue_stop(struct bypass_virtqueue *vq)
 static int broken(struct bypass_virtqueue *vq, const char *why)
 {
 	vq->broken = true;
-	return bypass_fail(EPROTO, "The driver broke a virtqueue: %s", why);
+	return bypass_fail(EPROTO, "the driver broke a virtqueue: %s", why);
 }
 
 /* Copy between @data and guest RAM, which may go on in a range that lies next to the first. */
@@ -180,7 +180,7 @@ int bypass_virtqueue_pop(struct bypass_virtqueue *vq, const struct bypass_memory
 	uint16_t waiting;
 
 	if (vq->broken)
-		return bypass_fail(EPROTO, "The virtqueue is broken since an earlier error");
+		return bypass_fail(EPROTO, "the virtqueue is broken since an earlier error");
 	avail = bypass_memory_hva(mem, q->avail, avail_bytes(q->size));
 	if (!avail)
 		return broken(vq, "its available ring is no longer in RAM");
@@ -208,7 +208,7 @@ int bypass_virtqueue_push(struct bypass_virtqueue *vq, const struct bypass_memor
 	struct vring_used_elem *elem;
 
 	if (!used)
-		return bypass_fail(EFAULT, "A virtqueue's used ring is no longer in RAM");
+		return bypass_fail(EFAULT, "a virtqueue's used ring is no longer in RAM");
 	elem = &used->ring[vq->used & (vq->queue.size - 1)];
 	elem->id = htole32(chain->head);
 	elem->len = htole32(written);
@@ -247,14 +247,14 @@ static int copy_parts(const struct bypass_chain *chain, const struct bypass_memo
 		/* gpa + offset may wrap around: the result is then in no range, or it is RAM. */
 		if (!copy_ram(mem, chain->part[i].gpa + offset, data, n, to_guest))
 			return bypass_fail(
-				EFAULT, "A descriptor's buffer, %#llx + %#llx, is not RAM",
+				EFAULT, "a descriptor's buffer, %#llx + %#llx, is not RAM",
 				(unsigned long long)chain->part[i].gpa, (unsigned long long)part);
 		data += n;
 		size -= n;
 		offset = 0;
 	}
 	if (size)
-		return bypass_fail(EINVAL, "A descriptor chain is %zu bytes too short", size);
+		return bypass_fail(EINVAL, "a descriptor chain is %zu bytes too short", size);
 	return 0;
 }
 

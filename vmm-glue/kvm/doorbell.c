@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A store of the guest that only signals an eventfd: KVM serves it without
- * leaving the kernel.
+ * Doorbells: KVM serves a store of the guest by signalling an eventfd, inside the kernel.
  */
 #include <errno.h>
 #include <string.h>
@@ -25,7 +24,10 @@ static int ioeventfd(struct glue_machine *m, uint64_t address, uint32_t width, b
 	return ioctl(m->fd, KVM_IOEVENTFD, &kick) < 0 ? -errno : 0;
 }
 
-/* @width: in bytes; 0 for any. A KVM that cannot match any width is told all there are. */
+/*
+ * @width: in bytes; 0 for any. A KVM that cannot match any width gets an ioeventfd for each
+ * width.
+ */
 int glue_doorbell(struct glue_machine *m, uint64_t address, uint32_t width, bool pio, int fd,
 		  bool assign)
 {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * From an eventfd that a device signals to an interrupt in the guest, in the kernel.
+ * irqfds: KVM turns an eventfd that a device signals into an interrupt of the guest, inside
+ * the kernel.
  */
 #include <errno.h>
 #include <poll.h>
@@ -13,7 +14,7 @@
 
 #include "machine.h"
 
-/* @resample_fd: for a level-triggered GSI, signalled when the guest has acknowledged; or -1 */
+/* @resample_fd: KVM signals it when the guest has acknowledged a level-triggered GSI; or -1 */
 int glue_irqfd(struct glue_machine *m, int fd, uint32_t gsi, int resample_fd, bool assign)
 {
 	struct kvm_irqfd irqfd = {
@@ -51,7 +52,7 @@ int glue_vector_init(struct glue_machine *m, struct glue_vector *v)
 	return 0;
 }
 
-/* The route goes from our table only; KVM loses it with the next commit. */
+/* The route is dropped from our table. KVM drops the route with the next commit. */
 void glue_vector_fini(struct glue_machine *m, struct glue_vector *v)
 {
 	if (v->fd < 0)
@@ -64,8 +65,8 @@ void glue_vector_fini(struct glue_machine *m, struct glue_vector *v)
 }
 
 /*
- * KVM looks at the eventfd when it is connected: an interrupt that came while the
- * vector was shut is delivered now, as the PCI rules for masking want it.
+ * KVM reads the eventfd when it connects it. So an interrupt that came while the vector was
+ * shut is delivered now, as PCI demands of a vector that is unmasked.
  */
 int glue_vector_open(struct glue_machine *m, struct glue_vector *v)
 {

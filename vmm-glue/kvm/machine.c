@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What KVM must be able to do, and the numbers of slots and GSIs that are ours.
+ * The capabilities that KVM must have, and the numbers of slots and GSIs that vmm-glue may
+ * take.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -83,7 +84,7 @@ int glue_machine_open(struct glue_machine *m, int vm_fd, const struct bypass_vm_
 		.vfio_theirs = config->kvm_vfio_fd > 0,
 		.routes_max = n_gsis,
 		.any_width = ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_IOEVENTFD_ANY_LENGTH) > 0,
-		/* An IOAPIC in user space sees the EOIs itself: KVM refuses to resample then. */
+		/* With the IOAPIC in user space KVM sees no EOI, and refuses to resample. */
 		.resample = !config->split_irqchip &&
 			    ioctl(vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_IRQFD_RESAMPLE) > 0,
 	};

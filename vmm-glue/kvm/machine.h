@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The VM as KVM sees it: memory slots, interrupt messages, doorbells. Knows
- * nothing of PCI; vmm-glue/pci builds on it. Not locked: the caller is.
+ * The VM as KVM sees it: memory slots, interrupt messages, doorbells. This folder knows
+ * nothing of PCI. It takes no lock: its callers in vmm-glue/pci hold the VM's lock.
  */
 #ifndef GLUE_MACHINE_H
 #define GLUE_MACHINE_H
@@ -14,10 +14,10 @@
 #include <bypass/kvm.h>
 
 /**
- * struct glue_ids - numbers that are taken and given back
- * @first: the lowest
- * @count: how many there are
- * @taken: a bit each
+ * struct glue_ids - a range of numbers that are taken and given back
+ * @first: the lowest number
+ * @count: how many numbers there are
+ * @taken: one bit a number
  */
 struct glue_ids {
 	uint32_t first;
@@ -32,11 +32,11 @@ struct glue_ids {
  * @vfio_theirs: the VMM made it
  * @slots: memory slots
  * @gsis: for messages
- * @routes: what KVM shall have, the VMM's own entries first
+ * @routes: the table for KVM, with the VMM's own entries in front
  * @routes_room: entries that fit into @routes
  * @routes_max: entries that KVM takes
- * @fixed: the VMM's own entries
- * @routes_changed: KVM does not have it yet
+ * @fixed: how many entries are the VMM's own
+ * @routes_changed: KVM has an older table
  * @resample: level-triggered irqfds work
  * @any_width: an ioeventfd can match stores of every width
  */
@@ -59,7 +59,7 @@ struct glue_machine {
  * struct glue_vector - one way for a device to interrupt the guest
  * @fd: eventfd that the device signals; -1: not in use. While it does not reach
  *	the guest, its count is the pending bit
- * @gsi: where it goes in, with @fd
+ * @gsi: the GSI that @fd raises; valid while @fd is
  * @open: KVM listens to @fd
  */
 struct glue_vector {
@@ -80,7 +80,7 @@ void glue_slot_give(struct glue_machine *m, uint32_t slot);
 int glue_slot_map(struct glue_machine *m, uint32_t slot, uint64_t gpa, uint64_t size, void *hva);
 void glue_slot_unmap(struct glue_machine *m, uint32_t slot);
 
-/* route.c: entries are collected here, and KVM gets the whole table at the commit */
+/* route.c: the table is changed entry by entry; KVM gets the whole table at the commit */
 int glue_routes_open(struct glue_machine *m, const struct bypass_vm_config *config);
 void glue_routes_close(struct glue_machine *m);
 int glue_routes_fix(struct glue_machine *m, const struct kvm_irq_routing_entry *routes, uint32_t n);

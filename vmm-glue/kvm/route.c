@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The table that says what a GSI is: a pin of an irqchip, or a message. KVM takes
- * it whole, so the VMM's own entries stand in it too, always in front.
+ * The table of routes: what each GSI is, a pin of an interrupt controller or a message. KVM
+ * takes the table as a whole. So the VMM's own entries are in the table too, always in front.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -15,7 +15,7 @@
 #define IOAPIC_PINS 24
 #define PIC_PINS    8
 
-/* What KVM_CREATE_IRQCHIP sets up: each GSI is the IOAPIC's pin, the lower ones the PICs' too. */
+/* As KVM_CREATE_IRQCHIP sets up: a GSI is a pin of the IOAPIC; GSIs 0 to 15 also of a PIC. */
 static uint32_t default_routes(struct kvm_irq_routing_entry *e)
 {
 	uint32_t n = 0;
@@ -72,7 +72,7 @@ void glue_routes_close(struct glue_machine *m)
 	m->routes = NULL;
 }
 
-/* Put the VMM's own entries in front, in place of those there now. */
+/* Replace the VMM's own entries, which stand in front. */
 int glue_routes_fix(struct glue_machine *m, const struct kvm_irq_routing_entry *routes, uint32_t n)
 {
 	uint32_t messages = m->routes ? m->routes->nr - m->fixed : 0;
@@ -104,7 +104,7 @@ static struct kvm_irq_routing_entry *route_find(struct glue_machine *m, uint32_t
 	return NULL;
 }
 
-/* Let @gsi send this message. The caller has checked that it is one. */
+/* Let @gsi send this message. The caller has checked that the address is a local APIC's. */
 int glue_route_set(struct glue_machine *m, uint32_t gsi, uint64_t address, uint32_t data)
 {
 	struct kvm_irq_routing_entry *e = route_find(m, gsi);
@@ -114,7 +114,7 @@ int glue_route_set(struct glue_machine *m, uint32_t gsi, uint64_t address, uint3
 	    e->u.msi.data == data)
 		return 0;
 	if (!e) {
-		/* One too many, and KVM would refuse the table for all. */
+		/* With one entry too many KVM would refuse the table, for all vectors. */
 		if (m->routes->nr >= m->routes_max)
 			return bypass_fail(ENOSPC,
 					   "KVM takes %u interrupt routes, and %u of them are the "
@@ -134,7 +134,7 @@ int glue_route_set(struct glue_machine *m, uint32_t gsi, uint64_t address, uint3
 	return 0;
 }
 
-/* Is it one of the VMM's, of a pin that a device can hold up? */
+/* Does one of the VMM's routes lead @gsi to a pin of an interrupt controller? */
 bool glue_gsi_is_pin(const struct glue_machine *m, uint32_t gsi)
 {
 	for (uint32_t i = 0; i < m->fixed; i++)
@@ -165,7 +165,7 @@ int glue_routes_commit(struct glue_machine *m)
 	return 0;
 }
 
-/* As glue_routes_fix(), in KVM too; on failure the former entries are back. */
+/* glue_routes_fix() and commit. On failure the former entries are in force. */
 int glue_routes_change(struct glue_machine *m, const struct kvm_irq_routing_entry *routes,
 		       uint32_t n)
 {
@@ -179,7 +179,7 @@ int glue_routes_change(struct glue_machine *m, const struct kvm_irq_routing_entr
 	err = glue_routes_fix(m, routes, n);
 	if (!err) {
 		err = glue_routes_commit(m);
-		/* There was room for them before, so this cannot fail. */
+		/* The table had room for them before, so this call cannot fail. */
 		if (err)
 			glue_routes_fix(m, former, former_n);
 	}

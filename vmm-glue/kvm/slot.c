@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Memory slots: memory of this process at a guest-physical address, no exit.
+ * Memory slots: the guest reaches memory of this process with no exit.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,7 +12,7 @@
 
 #include "machine.h"
 
-/* Beside the local APICs: no RAM and no BAR, and whoever has a page there keeps it. */
+/* In the range of the interrupt controllers: neither RAM nor a BAR lies there. */
 #define PROBE_GPA 0xfeff0000ull
 
 static int slot_set(struct glue_machine *m, uint32_t slot, uint64_t gpa, uint64_t size, void *hva)
@@ -28,8 +28,8 @@ static int slot_set(struct glue_machine *m, uint32_t slot, uint64_t gpa, uint64_
 }
 
 /*
- * Is it the VMM's? KVM refuses (EINVAL) to put another page into a slot that is in use, and leaves
- * it alone; EEXIST says that only the address is taken, by whatever slot.
+ * Does the VMM use the slot? KVM answers EINVAL when a slot in use is to get other memory, and
+ * leaves the slot as it is. EEXIST means that another slot has the address, and this one is free.
  */
 static int slot_probe(struct glue_machine *m, uint32_t slot)
 {
@@ -51,7 +51,7 @@ static int slot_probe(struct glue_machine *m, uint32_t slot)
 			   slot, m->slots.first);
 }
 
-/* A number that nobody uses; nothing is mapped yet. */
+/* Take a slot that nobody uses, and map nothing yet. */
 int glue_slot_take(struct glue_machine *m, uint32_t *slot)
 {
 	int err;
@@ -81,7 +81,7 @@ int glue_slot_map(struct glue_machine *m, uint32_t slot, uint64_t gpa, uint64_t 
 	return 0;
 }
 
-/* Size 0 removes a slot, whatever else is said; it fails only for one that is not there. */
+/* A slot of size 0 is removed. That fails only for a slot that is not there. */
 void glue_slot_unmap(struct glue_machine *m, uint32_t slot)
 {
 	slot_set(m, slot, 0, 0, NULL);

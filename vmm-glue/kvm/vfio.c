@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The KVM-VFIO device: tells KVM which VFIO groups or devices the VM has, so that
- * it handles their uncached DMA rightly.
+ * The KVM-VFIO device tells KVM which VFIO groups or devices the VM has. KVM needs that to
+ * handle their DMA without snooping.
  */
 #include <errno.h>
 #include <string.h>
@@ -26,7 +26,7 @@ static int vfio_attr(struct glue_machine *m, uint64_t attr, int file)
 	return ioctl(m->vfio, KVM_SET_DEVICE_ATTR, &a) < 0 ? -errno : 0;
 }
 
-/* Not fatal when it fails: what is lost is only the coherence of a device that does no-snoop DMA. */
+/* A failure is logged only: the VM merely loses the coherence of no-snoop DMA. */
 void glue_vfio_add(struct glue_machine *m, int file)
 {
 	struct kvm_create_device create = {.type = KVM_DEV_TYPE_VFIO};

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Where the guest reaches the BARs. It may move them at any time and anywhere: a
- * BAR that cannot be where the guest puts it is out of reach, and nothing else.
+ * Where the guest reaches the BARs. The guest may move a BAR at any time, to any address.
+ * A BAR at an impossible address is out of reach until the guest moves the BAR again.
+ * Nothing else happens.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -49,8 +50,8 @@ static struct hole hole_around(uint64_t offset, uint64_t bytes)
 }
 
 /*
- * Cut the pages of the MSI-X table and of the pending bits out of the windows, and only
- * these: other registers may lie in the same BAR, and must not trap.
+ * Cut the pages of the MSI-X table and of the pending bits out of the windows. Cut no other
+ * page: registers of the data path may lie in the same BAR, and must not trap.
  */
 static int pieces_make(struct function *fn, unsigned int i)
 {
@@ -132,7 +133,7 @@ int bars_check(struct function *fn)
 	return err;
 }
 
-/* Needs the place of the MSI-X table. */
+/* Runs after config_init(), which finds the MSI-X table. */
 int bars_cut(struct function *fn)
 {
 	int err = 0;
@@ -143,7 +144,10 @@ int bars_cut(struct function *fn)
 	return err;
 }
 
-/* All slots that the BARs can ever need: none may be missing when the guest enables them. */
+/*
+ * Take a memory slot for each piece at plug. When the guest enables a BAR, a missing slot
+ * could only be remarked.
+ */
 int bars_slots(struct function *fn)
 {
 	for (unsigned int i = 0; i < BYPASS_BARS; i++) {
@@ -222,7 +226,7 @@ static void doorbells_off(struct function *fn, unsigned int i, uint64_t at)
 	}
 }
 
-/* A doorbell that KVM does not take works all the same, at the price of an exit. */
+/* A doorbell that KVM refuses still works: trap.c serves the store, at the price of an exit. */
 static void doorbells_on(struct function *fn, unsigned int i, uint64_t at)
 {
 	const struct bypass_bar *b = &fn->slice->bars[i];
@@ -281,8 +285,8 @@ static void bar_map(struct function *fn, unsigned int i, uint64_t at)
 }
 
 /*
- * Make it so, for all functions: where one BAR goes, another may come that waited for
- * the place.
+ * Map and unmap the BARs of all functions as their registers say. All functions: where one
+ * BAR goes away, a BAR of another function may have waited for the address.
  */
 void bars_update(struct bypass_vm *vm)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which capabilities of the slice a guest gets to see. A list of what is shown;
- * all else is taken out of the chain and its bytes read as zero.
+ * Which capabilities of the slice a guest sees. The rules below name what is shown. Any other
+ * capability is left out of the chain, and its bytes read as zero.
  */
 #include <string.h>
 
@@ -21,9 +21,9 @@ static uint32_t get(const uint8_t *host, uint32_t at, uint32_t size)
 }
 
 /*
- * Power states are ours alone: in D3hot the guest finds the BARs gone, but the device
- * stays awake, as the kernel would take the windows from us. No reset is promised on
- * the way back (there is FLR for that), and no wake-up by PME#.
+ * Power states are emulated. In D3hot the guest's BARs are out of reach, and the device stays
+ * in D0: in D3hot the kernel would revoke the mappings of the windows. The capability
+ * promises no reset on the way back to D0 (FLR does that), and no wake-up by PME#.
  */
 static void show_pm(struct function *fn, const uint8_t *host, uint32_t at, uint32_t length)
 {
@@ -105,10 +105,10 @@ static bool msix_usable(const struct function *fn, const uint8_t *host, uint32_t
 }
 
 /*
- * Of the PCIe capability, the guest decides on ordering, snooping and the read size, as
- * far as the kernel lets us; the rest describes the device and its link. The payload
- * size and error reporting belong to the host's fabric: the guest's wish is kept, not
- * carried out.
+ * In the PCIe capability the guest decides on ordering, snooping and the read size, as far as
+ * the kernel allows. The payload size and error reporting belong to the host's fabric: what
+ * the guest writes there reads back, and has no effect. The rest describes the device and
+ * its link.
  */
 static void show_exp(struct function *fn, const uint8_t *host, uint32_t at, uint32_t length)
 {
@@ -147,7 +147,7 @@ static uint32_t exp_length(uint16_t flags)
 	return integrated ? PCI_EXP_LNKCAP2 : EXP_LENGTH_V2;
 }
 
-/* What only its vendor understands is the slice's; the kernel has had its say on it. */
+/* A vendor's capability is passed through. The host's kernel filters the accesses. */
 static void show_vendor(struct function *fn, const uint8_t *host, uint32_t at, uint32_t length)
 {
 	register_set(fn, at + PCI_CAP_FLAGS, 1, host[at + PCI_CAP_FLAGS], 0);
@@ -196,7 +196,7 @@ static show_fn *capability_rule(const struct function *fn, const uint8_t *host, 
 	return NULL;
 }
 
-/* The first byte that is not this capability's, whatever it says of its length. */
+/* Where the next capability begins: the end of this one, whatever length it claims. */
 static uint32_t capability_end(const uint8_t *list, unsigned int n, uint32_t at)
 {
 	uint32_t end = PCI_CFG_SPACE_SIZE;
@@ -215,7 +215,7 @@ static void standard_show(struct function *fn, const uint8_t *host)
 
 	if (!(host[PCI_STATUS] & PCI_STATUS_CAP_LIST))
 		return;
-	/* A chain that bites its own tail ends after as many as can be. */
+	/* A chain that loops ends after as many capabilities as fit into the space. */
 	while (at >= PCI_STD_HEADER_SIZEOF && n < CAPABILITIES_MAX) {
 		list[n++] = at;
 		at = host[at + PCI_CAP_LIST_NEXT] & ~3u;
@@ -240,7 +240,7 @@ static void standard_show(struct function *fn, const uint8_t *host)
 	}
 }
 
-/* A serial number is read once; vendors' own registers are the slice's. */
+/* The serial number is copied. Registers of vendors are passed through. */
 static bool extended_show(struct function *fn, const uint8_t *host, uint32_t at, uint32_t end)
 {
 	uint32_t length, fixed;
@@ -262,7 +262,7 @@ static bool extended_show(struct function *fn, const uint8_t *host, uint32_t at,
 	}
 	if (at + 12 > CONFIG_SIZE)
 		return false;
-	/* Both say their length in the same place, and are told apart by what follows it. */
+	/* Both have their length in the same place. The header before the registers differs in size. */
 	length = PCI_VNDR_HEADER_LEN(get(host, at + 4, 4));
 	if (length < fixed || at + length > end)
 		return false;

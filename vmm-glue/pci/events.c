@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a VMM should know: the events of its slices, and remarks of our own. One
- * epoll descriptor stands for all of them.
+ * Events for the VMM: those of its slices, and the remarks of this folder. One epoll
+ * descriptor covers all of them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ void events_remove(struct function *fn)
 			drop(e, i);
 }
 
-/* Lost when the VMM has not taken so many others; the log has them all. */
+/* When the queue is full, the remark goes to the log alone. */
 void events_remark(struct function *fn, const char *text)
 {
 	struct events *e = &fn->vm->events;
@@ -92,7 +92,7 @@ void events_remark(struct function *fn, const char *text)
 		eventfd_write(e->remark_fd, 1);
 }
 
-/* What the slices tell goes first: it asks for something to be done. */
+/* Events of slices come first: they ask the VMM to act. */
 static bool take(struct bypass_vm *vm, struct bypass_vm_event *event)
 {
 	struct events *e = &vm->events;

@@ -22,7 +22,7 @@ static int msix_alloc(struct function *fn)
 	return 0;
 }
 
-/* What does not depend on where the BARs are; they are not mapped yet. */
+/* Makes a function whose BARs are not mapped yet. */
 int function_new(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn, int intx_gsi,
 		 struct function **result)
 {
@@ -71,9 +71,9 @@ void function_command(struct function *fn)
 	uint16_t command = guest & PCI_COMMAND_MASTER;
 
 	/*
-	 * Decoding stays on at the device as long as the slice is plugged, whatever the
-	 * guest says: it is the memory slots that come and go. With decoding off, the
-	 * kernel takes the windows away under our feet.
+	 * Decoding stays on at the device while the slice is plugged, whatever the guest
+	 * writes: only the memory slots come and go. With decoding off the kernel revokes the
+	 * mappings of the windows.
 	 */
 	for (unsigned int i = 0; i < BYPASS_BARS; i++)
 		if (fn->slice->bars[i].size)
@@ -82,7 +82,10 @@ void function_command(struct function *fn)
 		remark(fn, "the command register cannot be written: %s", bypass_error());
 }
 
-/* As after power-on, BARs at home. Nothing of the guest's reaches the device while it resets. */
+/*
+ * Back to the state after power-on, with the BARs where they were placed first. No access of
+ * the guest reaches the device during its reset.
+ */
 int function_reset(struct function *fn)
 {
 	int err;

@@ -37,7 +37,7 @@ struct piece {
  * struct bar - where a BAR of the slice is in the guest
  * @home: where we placed it; 0: left to the firmware
  * @at: where the guest reaches it now, or NOWHERE
- * @pieces: windows less the pages that must trap
+ * @pieces: the windows without the pages that must trap
  * @n_pieces: their number
  * @n_slots: how many of them have a slot
  * @n_doorbells: how many of the slice's kicks KVM serves while it is mapped
@@ -115,9 +115,9 @@ struct msix {
  * @bars: the six BARs
  * @msix: the table behind @msix_cap
  * @irq: what interrupts now
- * @stats: counters; in the VM's page where there is room
- * @own_stats: where there is none
- * @remarks: how often something odd about it was logged
+ * @stats: where the counters are: in the VM's page, or @own_stats
+ * @own_stats: counters, where that page has no room
+ * @remarks: how many remarks it had since the last reset of the VM
  */
 struct function {
 	struct bypass_vm *vm;
@@ -275,7 +275,7 @@ void stats_begin(struct function *fn);
 void stats_end(struct function *fn);
 void stats_refresh(struct function *fn);
 
-/* One writer at a time, under the VM's lock; readers in other processes see whole numbers. */
+/* The VM's lock is held: there is one writer. Readers in other processes see whole numbers. */
 static inline void count(uint64_t *counter, int64_t by)
 {
 	__atomic_store_n(counter, *counter + by, __ATOMIC_RELAXED);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * INTx: level triggered. The kernel masks the line at the device when it fires, KVM
- * raises the guest's pin, and when the guest has acknowledged, KVM lowers it and tells
- * the kernel to unmask: no exit on the way.
+ * INTx is level triggered. When the line fires, the kernel masks the line at the device and
+ * KVM raises the guest's pin. When the guest has acknowledged, KVM lowers the pin and signals
+ * the kernel to unmask the line. No step causes an exit to user space.
  */
 #include <errno.h>
 #include <string.h>
@@ -53,11 +53,11 @@ close:
 }
 
 /*
- * The guest disables INTx in its command register, or enables it: some drivers do so with
- * each interrupt. KVM alone is told: it lowers the pin with its last irqfd, and what fires
- * meanwhile waits in the eventfd. But an acknowledgement in between is lost with the irqfd,
- * so that the line may be masked at the device still: unmask it, and a device that has
- * more to say is heard again.
+ * The guest disables or enables INTx in its command register. Some drivers do so with each
+ * interrupt, so only KVM is told. KVM lowers the pin with its last irqfd. An interrupt that
+ * fires meanwhile waits in the eventfd. An acknowledgement meanwhile is lost with the irqfd,
+ * and the line may still be masked at the device. So the line is unmasked when INTx is
+ * enabled again; a device that still asserts the line then fires once more.
  */
 void intx_update(struct function *fn)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * From what the guest programmed to what KVM and the slice have: one type of
- * interrupt at a time, routes in one table, vectors in as few calls as can be.
+ * Carries what the guest programmed over to KVM and to the slice. One type of interrupt is
+ * enabled at a time. All routes stand in one table. Vectors are connected in as few calls
+ * as possible.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,9 +12,9 @@
 #include "internal.h"
 
 /*
- * Messages are stores to the local APICs' window. Elsewhere a device would write to
- * memory: the IOMMU's business on a real machine, and never ours. KVM takes the high
- * destination bits from 63:40, and refuses a whole table for one bit in 39:32.
+ * A message is a store to the address range of the local APICs. A message to any other
+ * address would be a write to memory, and is not sent. KVM takes the high destination bits
+ * from 63:40. One bit in 39:32 makes KVM refuse the whole table.
  */
 static bool message_valid(uint64_t address)
 {
@@ -33,7 +34,7 @@ static bool vector_message(struct function *fn, unsigned int i, uint64_t *addres
 	return open;
 }
 
-/* Give vectors that the guest opens an eventfd, a GSI and a route; shut those it masks. */
+/* A vector that the guest opens gets an eventfd, a GSI and a route. A masked vector is shut. */
 static bool vectors_route(struct function *fn, unsigned int first, unsigned int end)
 {
 	struct glue_machine *m = &fn->vm->machine;
@@ -70,7 +71,7 @@ static void vectors_open(struct function *fn, unsigned int first, unsigned int e
 	}
 }
 
-/* Connect those of [@first, @end) that the slice does not have yet, a call for each run. */
+/* Connect the vectors of [@first, @end) that the slice does not have yet, one call a run. */
 static void vectors_connect(struct function *fn, unsigned int first, unsigned int end)
 {
 	struct bypass_slice *slice = fn->slice;
@@ -99,14 +100,15 @@ static void vectors_connect(struct function *fn, unsigned int first, unsigned in
 }
 
 /*
- * Enable the type at the slice with all the vectors it has, those that nobody listens
- * to yet included (-1). Not one by one as the guest unmasks them: a kernel that cannot
- * add vectors to an enabled MSI-X must turn it off and on for each, and a driver that
- * already talks to its device would lose interrupts. And not later, when the first is
- * unmasked: some devices' firmware looks at the enable bit.
+ * Enable the type at the slice with all its vectors. Vectors without an eventfd are -1.
  *
- * A host may have fewer interrupts to give than the device has vectors: take what there
- * is, as long as it covers those in use.
+ * Vectors are not connected one by one as the guest unmasks them: a kernel that cannot add
+ * vectors to an enabled MSI-X disables and enables MSI-X for each, and interrupts of a
+ * running device are lost. MSI-X is not enabled later, at the first unmasking: the firmware
+ * of some devices looks at the enable bit.
+ *
+ * The host may have fewer interrupts left than the device has vectors. Fewer are enough
+ * when they cover the vectors in use.
  */
 static int vectors_enable(struct function *fn)
 {
@@ -200,7 +202,7 @@ static void irq_start(struct function *fn, enum bypass_irq mode)
 	remark(fn, "%s cannot be enabled: %s", names[mode], bypass_error());
 }
 
-/* A guest that enables several at once gets what a device would do: MSI-X, then MSI. */
+/* A guest may enable several types at once. As on a device MSI-X wins, then MSI. */
 static enum bypass_irq irq_wanted(const struct function *fn)
 {
 	if (fn->msix_cap &&

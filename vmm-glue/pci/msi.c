@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The MSI capability: one address, and data whose low bits count the vectors.
+ * The MSI capability: one address for all vectors, and data whose low bits are the vector.
  */
 #include <string.h>
 
@@ -11,7 +11,7 @@ static uint16_t msi_flags(const struct function *fn)
 	return register_get(fn, fn->msi + PCI_MSI_FLAGS, 2);
 }
 
-/* How many vectors the guest enables: it may ask for more than we offered. */
+/* How many vectors the guest enables. It may ask for more than the capability offers. */
 unsigned int msi_count(const struct function *fn)
 {
 	uint16_t flags = msi_flags(fn);
@@ -37,7 +37,7 @@ bool msi_message(const struct function *fn, unsigned int i, uint64_t *address, u
 	return !(masked >> i & 1);
 }
 
-/* Bring the pending bits up to date. */
+/* Write the pending bits into the guest's view of the capability. */
 void msi_pending(struct function *fn)
 {
 	uint16_t flags = msi_flags(fn);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The MSI-X table and the pending bits, emulated: the device's own are the
- * kernel's. A masked vector is one that KVM does not listen to; its eventfd keeps
- * what came meanwhile, and is the pending bit.
+ * The emulated MSI-X table and pending bits. The device's own table belongs to the host's
+ * kernel. KVM does not listen to the eventfd of a masked vector. The eventfd then keeps an
+ * interrupt that came meanwhile: its count is the pending bit.
  */
 #include <string.h>
 

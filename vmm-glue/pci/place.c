@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Where BARs lie before the guest has said anything, so that one without firmware
- * finds them usable: largest first, each at a multiple of its size.
+ * Places BARs before the guest runs, so that a guest without firmware can use them. The
+ * largest BAR is placed first, each BAR at a multiple of its size.
  */
 #include <errno.h>
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a guest does that cannot be done is no error of the VMM's: it is remarked, a few times.
+ * A wish of the guest that cannot be served is no error of a call: it becomes a remark, in the
+ * log and among the VM's events.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 #include "internal.h"
 
-/* A hostile guest can be odd a million times a second; that is said a few times. */
+/* A hostile guest can cause remarks without end. One function gets this many until a reset. */
 #define REMARKS_MAX 16
 
 void remark(struct function *fn, const char *fmt, ...)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The guest's physical address space: what is for BARs, and what is not. A VMM
- * that gives away what is not there, or not free, hears of that at once.
+ * The guest's physical address space: what is for BARs, and what is not. A VMM that offers
+ * addresses that do not exist or are in use is refused at once.
  */
 #include <cpuid.h>
 #include <errno.h>

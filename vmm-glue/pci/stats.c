@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What slices cost, counted in a page. To publish it is to put a file in the place of
- * the page: the counters stay where they are.
+ * The statistics of a VM's slices, in one page. Publishing maps a file in the place of the
+ * page: the addresses of the counters stay the same.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -94,8 +94,9 @@ void stats_refresh(struct function *fn)
 }
 
 /*
- * A file that nobody locks was left by a VMM that is dead. Who removes it holds its lock, and
- * sees whether another was faster: by then a living VMM may have a file of that name.
+ * A living VMM holds the lock of its file, so a file without a lock is a dead VMM's. The lock
+ * is held while the file is removed, and the link count is read under the lock: another
+ * process may have removed the file, and a living VMM may have a new file of that name.
  */
 static void sweep_file(int directory, const char *name)
 {
@@ -185,7 +186,7 @@ int bypass_vm_publish(struct bypass_vm *vm, const char *directory)
 		directory = BYPASS_PUBLISHED_DIRECTORY;
 		mkdir("/run/bypass", 0711);
 	}
-	/* When it cannot be made, the file says why. */
+	/* If the directory cannot be made, making the file fails and says why. */
 	mkdir(directory, 0755);
 	pthread_mutex_lock(&vm->lock);
 	if (vm->page_fd >= 0)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Accesses to BARs that left the kernel: the MSI-X table, traps of the slice, and
- * doorbells that KVM did not serve.
+ * Serves the accesses to BARs that exit to user space: the MSI-X table, the slice's traps,
+ * and doorbells that KVM refused.
  */
 #include <string.h>
 #include <sys/eventfd.h>
@@ -52,7 +52,7 @@ static void access_aligned(struct function *fn, unsigned int bar, uint64_t offse
 		       (unsigned long long)offset, bypass_error());
 }
 
-/* Any access that a guest can produce: one that crosses a boundary is taken apart. */
+/* Serves any access that a guest can produce. A misaligned access becomes several aligned ones. */
 void bar_access(struct function *fn, unsigned int bar, uint64_t offset, uint8_t *data,
 		uint32_t size, bool write)
 {

@@ -35,7 +35,7 @@ int virtio_bar_read(struct bypass_slice *slice, unsigned int bar, uint64_t offse
 	struct virtio_pci *v = (struct virtio_pci *)slice;
 	uint32_t n;
 
-	/* What lies between the structures, and beside the table in BAR 1, is nothing. */
+	/* Between the structures, and beside the table in BAR 1, reads give 0. */
 	memset(data, 0, size);
 	if (bar)
 		return 0;
@@ -67,7 +67,7 @@ int virtio_bar_write(struct bypass_slice *slice, unsigned int bar, uint64_t offs
 			v->dev->ops->config_write(v->dev, offset - DEVICE_OFFSET, data, n);
 	} else if (offset >= NOTIFY_OFFSET && offset % NOTIFY_STEP == 0 &&
 		   (offset - NOTIFY_OFFSET) / NOTIFY_STEP < v->dev->n_queues) {
-		/* Only by way of config space: KVM and vmm-glue/pci serve it in the BAR. */
+		/* Reached through config space only. In the BAR the VMM's side serves the kick. */
 		eventfd_write(v->queues[(offset - NOTIFY_OFFSET) / NOTIFY_STEP].kick, 1);
 	}
 	return 0;

@@ -99,7 +99,7 @@ static int queue_fd(struct virtio_pci *v, const struct queue *q)
 static void lost(struct virtio_pci *v, const char *what, unsigned int queue)
 {
 	carrier_needs_reset(v);
-	/* The driver can have this as often as it likes. */
+	/* A driver can cause this without end. */
 	if (v->remarks == REMARKS_MAX)
 		return;
 	bypass_log(BYPASS_LOG_WARN, "%s: queue %u cannot be %s: %s%s", v->slice.name, queue, what,
@@ -124,7 +124,7 @@ static void queue_start(struct virtio_pci *v, unsigned int i)
 		q->started = true;
 }
 
-/* The vectors [@first, @end) have other eventfds now: tell the queues that use them. */
+/* The vectors [@first, @end) have new eventfds. Tell the queues that use these vectors. */
 void queues_call(struct virtio_pci *v, unsigned int first, unsigned int end)
 {
 	for (unsigned int i = 0; i < v->dev->n_queues; i++) {
@@ -186,7 +186,7 @@ static bool features_accepted(struct virtio_pci *v)
 	return !v->dev->ops->accept(v->dev, v->driver_features);
 }
 
-/* Back to what it was when it was made; the driver has let go of it. */
+/* Back to the state after creation. The driver has let go of the device. */
 void common_reset(struct virtio_pci *v)
 {
 	v->dev->ops->reset(v->dev);
@@ -206,8 +206,8 @@ void common_reset(struct virtio_pci *v)
 }
 
 /*
- * No more DMA: as after a reset, but the driver did not ask for one. It finds that out by the
- * status.
+ * Stop all DMA. The device is reset, but its driver did not ask for the reset: the status
+ * says NEEDS_RESET.
  */
 void common_stop(struct virtio_pci *v)
 {
@@ -221,7 +221,7 @@ void common_stop(struct virtio_pci *v)
 	pthread_mutex_unlock(&v->lock);
 }
 
-/* Bits are set in their order, and cleared all at once by a reset only. */
+/* Status bits are set in their order. Only a reset clears them, all at once. */
 static void status_set(struct virtio_pci *v, uint8_t value)
 {
 	uint8_t old = status_now(v), set;
@@ -259,8 +259,8 @@ void common_read(struct virtio_pci *v, uint32_t offset, void *data, uint32_t siz
 }
 
 /*
- * An access of any width: lay it over what is there, then set each field that it
- * touches, in the order in which they lie.
+ * A write of any width. The bytes are laid over the present registers. Then each field that
+ * the write touches is set, in the order of the structure.
  */
 void common_write(struct virtio_pci *v, uint32_t offset, const void *data, uint32_t size)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * PCI config space of a virtio device: capabilities that say where its structures
- * are (virtio 1.2, section 4.1.4), and one that reaches them without the BAR.
+ * PCI config space of a virtio device. Capabilities say where the structures lie (virtio 1.2,
+ * section 4.1.4). One more capability reaches the structures without the BAR.
  */
 #include <string.h>
 
@@ -117,8 +117,8 @@ int virtio_config_read(struct bypass_slice *slice, uint32_t offset, void *data, 
 }
 
 /*
- * A device that is no bus master any more does no DMA. It cannot go on later either: what the
- * driver gave it may be another kernel's by then (kexec).
+ * A device without bus mastering does no DMA, so the device is stopped. The device does not go on
+ * when bus mastering returns: by then another kernel may own the memory (kexec).
  */
 static void command_write(struct virtio_pci *v, uint16_t command)
 {
@@ -143,7 +143,7 @@ int virtio_config_write(struct bypass_slice *slice, uint32_t offset, const void 
 		command_write(v, command);
 		return 0;
 	}
-	/* Else the driver may write the place and the data of the access, and nothing else. */
+	/* Beside that register the driver may write only the place and the data of the access. */
 	for (uint32_t i = 0; i < size; i++) {
 		uint32_t byte = offset + i;
 

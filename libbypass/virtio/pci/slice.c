@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A virtio device as a slice: notifications are kicks, used-buffer notifications
- * vectors, shared memory a window, all the rest traps.
+ * A virtio device as a slice. The driver's notifications are kicks, used-buffer notifications
+ * are vectors, and shared memory is a window. All other registers are traps.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -33,8 +33,8 @@ static struct virtio_pci *virtio_of(struct bypass_slice *slice)
 }
 
 /*
- * A vector that is connected late may have missed something: it is signalled once. A
- * driver takes a notification too many for none.
+ * A vector that is connected while the device runs may have missed a notification. So the
+ * vector is signalled once: drivers bear a notification without a cause.
  */
 static int virtio_vectors(struct bypass_slice *slice, enum bypass_irq irq, unsigned int start,
 			  unsigned int count, const int *fds)
@@ -68,7 +68,7 @@ static int virtio_resample(struct bypass_slice *slice, int fd)
 	return bypass_fail(EOPNOTSUPP, "%s has no INTx", slice->name);
 }
 
-/* Unplugged, the device has no driver any more. */
+/* An unplugged device has no driver: it is reset. */
 static int virtio_set_memory(struct bypass_slice *slice, const struct bypass_memory *mem)
 {
 	struct virtio_pci *v = virtio_of(slice);
