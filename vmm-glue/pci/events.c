@@ -22,7 +22,7 @@ static int watch(struct bypass_vm *vm, int fd)
 	return epoll_ctl(vm->events.poll_fd, EPOLL_CTL_ADD, fd, &readable);
 }
 
-int events_open(struct bypass_vm *vm)
+int vm_events_open(struct bypass_vm *vm)
 {
 	struct events *e = &vm->events;
 	int err;
@@ -32,11 +32,11 @@ int events_open(struct bypass_vm *vm)
 	if (e->poll_fd >= 0 && e->remark_fd >= 0 && !watch(vm, e->remark_fd))
 		return 0;
 	err = bypass_fail(errno, "no descriptor for the VM's events: %s", strerror(errno));
-	events_close(vm);
+	vm_events_close(vm);
 	return err;
 }
 
-void events_close(struct bypass_vm *vm)
+void vm_events_close(struct bypass_vm *vm)
 {
 	struct events *e = &vm->events;
 
@@ -47,7 +47,7 @@ void events_close(struct bypass_vm *vm)
 }
 
 /* From now on the slice's events are the VM's. */
-int events_add(struct function *fn)
+int vm_events_add(struct function *fn)
 {
 	int fd = fn->slice->event_fd;
 
@@ -66,7 +66,7 @@ static void drop(struct events *e, unsigned int i)
 		eventfd_read(e->remark_fd, &value);
 }
 
-void events_remove(struct function *fn)
+void vm_events_remove(struct function *fn)
 {
 	struct events *e = &fn->vm->events;
 
@@ -78,7 +78,7 @@ void events_remove(struct function *fn)
 }
 
 /* When the queue is full, the remark goes to the log alone. */
-void events_remark(struct function *fn, const char *text)
+void vm_events_remark(struct function *fn, const char *text)
 {
 	struct events *e = &fn->vm->events;
 	struct bypass_vm_event *event = &e->remarks[e->n];

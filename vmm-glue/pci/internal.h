@@ -191,11 +191,11 @@ int space_ram_check(const struct bypass_vm *vm, const struct bypass_memory_range
 const char *space_obstacle(const struct bypass_vm *vm, uint64_t at, uint64_t size, uint64_t *end);
 
 /* events.c */
-int events_open(struct bypass_vm *vm);
-void events_close(struct bypass_vm *vm);
-int events_add(struct function *fn);
-void events_remove(struct function *fn);
-void events_remark(struct function *fn, const char *text);
+int vm_events_open(struct bypass_vm *vm);
+void vm_events_close(struct bypass_vm *vm);
+int vm_events_add(struct function *fn);
+void vm_events_remove(struct function *fn);
+void vm_events_remark(struct function *fn, const char *text);
 
 /* remark.c */
 void remark(struct function *fn, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -23,7 +23,7 @@ void remark(struct function *fn, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	events_remark(fn, text);
+	vm_events_remark(fn, text);
 	bypass_log(BYPASS_LOG_WARN, "%s (%02x.%x): %s%s", fn->slice->name, fn->devfn >> 3,
 		   fn->devfn & 7, text,
 		   ++fn->remarks == REMARKS_MAX ? " (no more remarks until the guest resets)" : "");

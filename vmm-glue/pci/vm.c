@@ -44,7 +44,7 @@ int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct by
 	err = stats_open(vm);
 	if (err)
 		goto space;
-	err = events_open(vm);
+	err = vm_events_open(vm);
 	if (err)
 		goto stats;
 	err = glue_machine_open(&vm->machine, vm_fd, config);
@@ -59,7 +59,7 @@ int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct by
 machine:
 	glue_machine_close(&vm->machine);
 events:
-	events_close(vm);
+	vm_events_close(vm);
 stats:
 	stats_close(vm);
 space:
@@ -138,7 +138,7 @@ static void unplug(struct bypass_vm *vm, struct function *fn)
 	memmove(&vm->functions[i], &vm->functions[i + 1],
 		(--vm->n_functions - i) * sizeof(vm->functions[0]));
 	multi_function(vm, fn->devfn);
-	events_remove(fn);
+	vm_events_remove(fn);
 	stats_end(fn);
 	function_free(fn);
 }
@@ -153,7 +153,7 @@ void bypass_vm_detach(struct bypass_vm *vm)
 		glue_slot_unmap(&vm->machine, vm->ram_slots[--vm->n_ram_slots]);
 	free(vm->ram_slots);
 	glue_machine_close(&vm->machine);
-	events_close(vm);
+	vm_events_close(vm);
 	stats_close(vm);
 	free(vm->reserved);
 	bypass_memory_free(vm->memory);
@@ -288,7 +288,7 @@ static int plug(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn,
 	err = slice->ops->set_memory(slice, vm->memory);
 	if (err)
 		goto free;
-	err = events_add(fn);
+	err = vm_events_add(fn);
 	if (err)
 		goto memory;
 	if (slice->kvm_fd >= 0 && !vfio_shared(vm, fn))
