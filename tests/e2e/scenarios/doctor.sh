@@ -47,7 +47,8 @@ echo 256M >/sys/fs/cgroup/small/memory.max
 grouped() { sh -c 'echo $$ >/sys/fs/cgroup/small/inner/cgroup.procs; exec "$@"' - "$@"; }
 check_error "memory: a control group's limit" "leaves it 2.. MiB .*small/memory.max says 256" \
 	grouped bypass doctor --mem 512M
-command=$(grouped bypass doctor --mem 512M --json | jq -r '.findings[] | select(.about == "memory").command')
+command=$({ grouped bypass doctor --mem 512M --json || true; } |
+	jq -r '.findings[] | select(.about == "memory").command')
 bash -c "$command"
 check "memory: fixed by '$command'" grouped bypass doctor --mem 512M
 rmdir /sys/fs/cgroup/small/inner /sys/fs/cgroup/small
