@@ -45,6 +45,11 @@ list_agrees() {
 		<(bypass list --json | jq -r '.functions[].state' | grep carved)
 }
 check "list: the table's facts are those of the JSON" list_agrees
+traps_agree() {
+	diff <(bypass list --all --json | jq '[.functions[].trapped_bars[]] | length') \
+		<(bypass list --all | grep -c 'is smaller than a page')
+}
+check "list: BARs smaller than a page" traps_agree
 status_agrees() {
 	diff <(bypass status | awk 'NR > 1 { print $1, $2, $3, $NF }') \
 		<(bypass status --json | jq -r '.carvings[] | .function as $f | .state as $s |
