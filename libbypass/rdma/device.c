@@ -68,8 +68,7 @@ static void serve_control(struct rdma_slice *s)
 	} while (n == 1 && !atomic_load(&s->control_stops));
 	if (n >= 0)
 		return;
-	bypass_log(BYPASS_LOG_WARN, "%s: %s; the guest has to reset the device", s->dev.name,
-		   bypass_error());
+	rdma_remark(s, "%s; the guest has to reset the device", bypass_error());
 	if (s->carrier && s->carrier->needs_reset)
 		s->carrier->needs_reset(s->transport);
 }

@@ -39,8 +39,8 @@ static bool put_record(struct rdma_slice *s, unsigned int queue, const void *rec
 	pthread_rwlock_unlock(&s->memory_lock);
 	if (n < 0 || err) {
 		vq->broken = true;
-		bypass_log(BYPASS_LOG_WARN, "%s: %s; the guest gets no more events on queue %u",
-			   s->dev.name, bypass_error(), queue);
+		rdma_remark(s, "%s; the guest gets no more events on queue %u", bypass_error(),
+			    queue);
 	}
 	return n == 1;
 }

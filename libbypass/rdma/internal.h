@@ -157,6 +157,7 @@ struct rdma_shm {
 	uint64_t size;
 	uint64_t used;
 	struct rdma_mapping *mappings;
+	uint32_t orphans;
 };
 
 int rdma_shm_init(struct rdma_shm *shm, uint64_t size);
@@ -164,7 +165,10 @@ void rdma_shm_free(struct rdma_shm *shm);
 /* Map @size bytes of @fd somewhere. @owner: kind, handle and ucontext of the object. */
 int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
 		 const struct rdma_mapping *owner, uint64_t *offset);
-/* Before a queue becomes one of @entries: will the new one, beside the old one, have room? */
+/*
+ * Before a queue becomes one of @entries: will the new one, beside the old one, have room here and
+ * at the transport? Once the driver has the new queue there is no way back.
+ */
 int rdma_shm_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle,
 			  uint32_t entries);
 /* The object is gone, or its mappings are replaced. */
@@ -456,6 +460,8 @@ struct rdma_slice {
 	int lost_fd;	      /* signalled when the HCA was given up */
 	bool lost_event;      /* the VMM is yet to be told that it was */
 
+	_Atomic unsigned int remarks; /* warnings that the guest has caused */
+
 	struct {
 		_Atomic uint64_t commands, refused, kicks, post_sends, arms, completions, events,
 			copied, pinned_bytes, shm_bytes, objects;
@@ -463,6 +469,11 @@ struct rdma_slice {
 };
 
 extern const struct bypass_virtio_ops rdma_virtio_ops; /* device.c */
+
+/* ------------------------------------------------------------------ remark.c */
+
+/* A warning that a guest can cause: the log gets the first RDMA_REMARKS_MAX of a slice. */
+void rdma_remark(struct rdma_slice *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 void rdma_slice_free(struct rdma_slice *s);
 /* Everything but the HCA, which the caller has opened. For rdma_open and for tests. */

@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <bypass/error.h>
 #include <bypass/log.h>
 
 #include "internal.h"
+
+#define ORPHANS_LEAST 64u
 
 /* Scratch at @at, or anywhere. */
 static void *map_scratch(void *at, uint64_t size)
@@ -86,9 +89,20 @@ static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
 	else if (map_scratch((char *)s->shm.hva + m->offset, m->size) == MAP_FAILED)
 		err = -errno;
 	if (err)
-		bypass_log(BYPASS_LOG_WARN, "%s: cannot take shared pages %#llx + %#llx back (%d)",
-			   s->dev.name, (unsigned long long)m->offset, (unsigned long long)m->size,
-			   err);
+		rdma_remark(s, "cannot take shared pages %#llx + %#llx back (%d)",
+			    (unsigned long long)m->offset, (unsigned long long)m->size, err);
+}
+
+/*
+ * A guest may keep the pages of queues that are gone, as a process may that still maps them: but no
+ * more of them than there can be queues, as each is a mapping of the VMM's process.
+ */
+static uint32_t most_orphans(const struct rdma_slice *s)
+{
+	const struct bypass_rdma_quota *q = &s->options.quota;
+	uint32_t queues = 2 * q->qps + q->cqs + q->srqs;
+
+	return queues > ORPHANS_LEAST ? queues : ORPHANS_LEAST;
 }
 
 /* The same, with a text when there is none. */
@@ -104,6 +118,13 @@ static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint
 			    (unsigned long long)size, (unsigned long long)s->shm.size);
 		return NULL;
 	}
+	if (s->shm.orphans >= most_orphans(s)) {
+		bypass_fail(ENOSPC,
+			    "the guest keeps %u pieces of the shared memory region whose queues "
+			    "are gone; it has to release them",
+			    s->shm.orphans);
+		return NULL;
+	}
 	link = find_gap(&s->shm, size, offset);
 	if (!link)
 		bypass_fail(ENOSPC,
@@ -113,6 +134,27 @@ static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint
 			    (unsigned long long)size, (unsigned long long)s->shm.used,
 			    (unsigned long long)s->shm.size);
 	return link;
+}
+
+/* A transport out of process has limits of its own: show it pages at that place, and take them back. */
+static int try_transport(struct rdma_slice *s, uint64_t offset, uint64_t size)
+{
+	int fd, err;
+
+	if (!s->carrier || !s->carrier->shm_map)
+		return 0;
+	fd = memfd_create("bypass-room", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, size)) {
+		err = bypass_fail(errno, "no memory to try the shared memory region with: %m");
+		goto out;
+	}
+	err = s->carrier->shm_map(s->transport, offset, size, fd, 0, true);
+	if (!err)
+		err = s->carrier->shm_unmap(s->transport, offset, size);
+out:
+	if (fd >= 0)
+		close(fd);
+	return err;
 }
 
 /*
@@ -134,7 +176,9 @@ int rdma_shm_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t ha
 		return 0;
 	size = (size / had + 1) << (32 - __builtin_clz(entries));
 	size = (size + 2 * RDMA_PAGE - 1) & -(uint64_t)RDMA_PAGE;
-	return find_room(s, size, &offset) ? 0 : -ENOSPC;
+	if (!find_room(s, size, &offset))
+		return -ENOSPC;
+	return try_transport(s, offset, size);
 }
 
 int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
@@ -171,6 +215,7 @@ static void remove_mapping(struct rdma_slice *s, struct rdma_mapping **link)
 
 	unmap_pages(s, m);
 	s->shm.used -= m->size;
+	s->shm.orphans -= m->orphan;
 	rdma_count(&s->stats.shm_bytes, -m->size);
 	*link = m->next;
 	free(m);
@@ -179,8 +224,10 @@ static void remove_mapping(struct rdma_slice *s, struct rdma_mapping **link)
 void rdma_shm_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
 	for (struct rdma_mapping *m = s->shm.mappings; m; m = m->next) {
-		if (m->kind == kind && m->handle == handle)
-			m->orphan = true;
+		if (m->orphan || m->kind != kind || m->handle != handle)
+			continue;
+		m->orphan = true;
+		s->shm.orphans++;
 	}
 }
 

@@ -142,6 +142,29 @@ static void test_orphans(void **state)
 		assert_int_equal(release(t, kept[m].shm_offset, MOCK_QUEUE), 0);
 }
 
+/* Pages of queues that are gone are kept up to a number, each being a mapping of the host. */
+static void test_most_orphans(void **state)
+{
+	struct bypass_virtio_device *dev = mock_open("mock0,trust-guest,qps=1,cqs=1,srqs=1,shm=1M,"
+						     "vectors=1");
+	struct test t = {0};
+	struct bypass_rdma_cq cq;
+	int n = 0;
+
+	(void)state;
+	guest_init(&t.g.guest, 4 << 20);
+	rdma_guest_start(&t.g, dev);
+	while (n < 128 && create_cq(&t, 0, &cq) == 0) {
+		assert_int_equal(rdma_guest_destroy(&t.g, BYPASS_RDMA_DESTROY_CQ, cq.handle), 0);
+		n++;
+	}
+	assert_int_equal(n, 64);
+	assert_int_equal(create_cq(&t, 0, &cq), BYPASS_RDMA_E_NO_SPACE);
+	assert_int_equal(release(&t, 0, MOCK_QUEUE), 0);
+	assert_int_equal(create_cq(&t, 0, &cq), 0);
+	rdma_guest_stop(&t.g);
+}
+
 /* What the guest wrote where nothing is mapped costs the host memory until the reset, not longer. */
 static void test_stray_touches(void **state)
 {
@@ -211,6 +234,25 @@ static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
 
 static const struct bypass_virtio_carrier carrier = {.shm_map = shm_map, .shm_unmap = shm_unmap};
 
+/* Where the VMM has no room for the new queue, the driver is not asked for one. */
+static void test_resize_out_of_process(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	uint64_t made;
+
+	memset(&shown, 0, sizeof(shown));
+	assert_int_equal(t->g.dev->ops->attach(t->g.dev, &carrier, t), 0);
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	made = mock.next_offset;
+	shown.maps = 2;
+	assert_int_equal(resize(t, 20, &cq), BYPASS_RDMA_E_IO);
+	assert_int_equal(mock.next_offset, made);
+	assert_int_equal(release(t, 0, MOCK_QUEUE), BYPASS_RDMA_E_BUSY);
+	assert_int_equal(resize(t, 20, &cq), 0);
+	assert_int_equal(release(t, 0, MOCK_QUEUE), 0);
+}
+
 static void test_out_of_process(void **state)
 {
 	struct test *t = *state;
@@ -255,8 +297,14 @@ static void test_lost(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_mappings), TEST(test_resize),	       TEST(test_resize_without_room),
-		TEST(test_orphans),  TEST(test_stray_touches), TEST(test_out_of_process),
+		TEST(test_mappings),
+		TEST(test_resize),
+		TEST(test_resize_without_room),
+		TEST(test_orphans),
+		TEST(test_stray_touches),
+		TEST(test_out_of_process),
+		TEST(test_resize_out_of_process),
+		cmocka_unit_test(test_most_orphans),
 		TEST(test_lost),
 	};
 

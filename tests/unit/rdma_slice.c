@@ -12,6 +12,8 @@
 
 #include "rdma_slice.h"
 
+#include <bypass/log.h>
+
 /* --- messages */
 
 static uint32_t raw(struct test *t, const struct bypass_rdma_request *request, uint32_t size,
@@ -495,6 +497,40 @@ static void test_broken_queue(void **state)
 	assert_int_equal(t->g.dev->ops->queue_stop(t->g.dev, BYPASS_RDMA_QUEUE_CONTROL), 3);
 }
 
+static unsigned int remarks;
+
+static void count_remarks(void *opaque, enum bypass_log_level level, const char *text)
+{
+	(void)opaque, (void)text;
+	remarks += level == BYPASS_LOG_WARN;
+}
+
+/* A guest that breaks its queue over and over fills no log. */
+static void test_remarks(void **state)
+{
+	struct test *t = *state;
+	struct guest_queue *q = &t->g.queues[BYPASS_RDMA_QUEUE_CONTROL];
+	uint32_t pd;
+
+	bypass_log_set(count_remarks, NULL);
+	remarks = 0;
+	for (int i = 0; i < 40; i++) {
+		guest_avail(q, q->ring.num);
+		guest_kick(q);
+		/* A command after that is not served: the queue has been seen broken. */
+		for (int ms = 0; remarks <= (unsigned int)i && ms < (i < 16 ? 5000 : 20); ms++)
+			usleep(1000);
+		t->g.dev->ops->reset(t->g.dev);
+		for (unsigned int n = 0; n < t->g.dev->n_queues; n++)
+			guest_queue_free(&t->g.queues[n]);
+		t->g.guest.next = 0;
+		rdma_guest_start(&t->g, t->g.dev);
+		assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &pd), 0);
+	}
+	bypass_log_set(NULL, NULL);
+	assert_int_equal(remarks, 16);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -503,7 +539,7 @@ int main(void)
 		TEST(test_ucontext),	TEST(test_doorbell),  TEST(test_events),
 		TEST(test_lost),	TEST(test_reset),     TEST(test_broken_queue),
 		TEST(test_kept),	TEST(test_multicast), TEST(test_destroy_in_use),
-		TEST(test_stuck_group), TEST(test_reserved),
+		TEST(test_stuck_group), TEST(test_reserved),  TEST(test_remarks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
