@@ -197,6 +197,20 @@ static inline void fill_qp(struct model *m, void *body)
 	};
 }
 
+/* Any value for an attribute, or another mask, in a step that is right but for that. */
+static inline void spread_attributes(struct bypass_rdma_modify_qp *modify)
+{
+	uint8_t *bytes = (uint8_t *)&modify->attr;
+	static const uint8_t limits[] = {0, 1, 5, 6, 7, 8, 15, 16, 31, 32, 127, 128, 255};
+
+	if (one_in(2))
+		modify->mask ^= 1u << below(21);
+	if (one_in(2))
+		bytes[below(sizeof(modify->attr))] = limits[below(sizeof(limits))];
+	else
+		bytes[below(sizeof(modify->attr))] = number();
+}
+
 /* Mostly to the next state on the way to sending, to itself; sometimes back. */
 static inline void fill_modify_qp(struct model *m, void *body)
 {
@@ -237,6 +251,8 @@ static inline void fill_modify_qp(struct model *m, void *body)
 				(rc ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
 						 IBV_QP_MAX_QP_RD_ATOMIC
 				    : 0);
+	if (!m->straight && one_in(3))
+		spread_attributes(modify);
 }
 
 static inline void fill_query_qp(struct model *m, void *body)
