@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bypass/error.h>
@@ -101,6 +102,17 @@ static void serve(struct cpu *cpu)
 	}
 }
 
+/* A kick that somebody else sent: one that stays pending would end every KVM_RUN at once. */
+static void drop_kick(void)
+{
+	const struct timespec none = {0};
+	sigset_t kick;
+
+	sigemptyset(&kick);
+	sigaddset(&kick, KICK);
+	sigtimedwait(&kick, NULL, &none);
+}
+
 static void *run_cpu(void *opaque)
 {
 	struct cpu *cpu = opaque;
@@ -114,6 +126,7 @@ static void *run_cpu(void *opaque)
 			serve(cpu);
 		} else if (errno == EINTR) {
 			cpu->exits[CAUSE_OTHER]++;
+			drop_kick();
 		} else if (errno != EAGAIN) { /* EAGAIN: woken while it waits for INIT and SIPI */
 			event_fail(cpu->vmm, "vCPU %u: KVM_RUN: %s", cpu->id, strerror(errno));
 			break;

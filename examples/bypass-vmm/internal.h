@@ -190,6 +190,7 @@ void serial_input(struct serial *serial, const uint8_t *data, unsigned int count
 /* terminal.c */
 void terminal_raw(void);
 void terminal_restore(void);
+bool terminal_ready(struct serial *serial);
 int terminal_read(struct serial *serial);
 
 /* slices.c */

@@ -196,24 +196,38 @@ static void print_remark(void *opaque, enum bypass_log_level level, const char *
 		fprintf(stderr, "bypass-vmm: %s\n", text);
 }
 
+/* One that nohup, or a shell's background, had ignored stays so. */
+static void add_unless_ignored(sigset_t *set, int signal)
+{
+	struct sigaction now;
+
+	if (!sigaction(signal, NULL, &now) && now.sa_handler != SIG_IGN)
+		sigaddset(set, signal);
+}
+
 /*
- * Signals are read from a descriptor; none has a handler. The kick of the vCPUs is
- * blocked too (see cpu.c), and SIGPIPE, so that a reader may go away.
+ * Signals are read from a descriptor; none has a handler. A blocked signal reaches the
+ * descriptor even where it is ignored, so ignored ones are left out. Blocked too are the
+ * kick of the vCPUs (see cpu.c), SIGPIPE, so that a reader may go away, and what stops a
+ * job that uses the terminal from the background: stopped vCPUs would hang the guest.
  */
 static int open_signals(void)
 {
-	sigset_t ends, all;
+	sigset_t told, all;
 	int fd;
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
-	all = ends;
+	sigemptyset(&told);
+	sigaddset(&told, SIGCONT);
+	add_unless_ignored(&told, SIGINT);
+	add_unless_ignored(&told, SIGTERM);
+	add_unless_ignored(&told, SIGHUP);
+	all = told;
 	sigaddset(&all, SIGUSR1);
 	sigaddset(&all, SIGPIPE);
+	sigaddset(&all, SIGTTIN);
+	sigaddset(&all, SIGTTOU);
 	pthread_sigmask(SIG_BLOCK, &all, NULL);
-	fd = signalfd(-1, &ends, SFD_CLOEXEC | SFD_NONBLOCK);
+	fd = signalfd(-1, &told, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (fd < 0)
 		return bypass_fail(errno, "no signalfd: %s", strerror(errno));
 	return fd;
@@ -236,21 +250,24 @@ static enum event wait_event(struct vmm *vmm, int signal_fd, int *status)
 	int got;
 
 	while (vmm->event == EVENT_NONE) {
-		fds[2].fd = input_ended || !serial_room(&vmm->serial) ? -1 : STDIN_FILENO;
+		fds[2].fd = input_ended || !terminal_ready(&vmm->serial) ? -1 : STDIN_FILENO;
 		if (poll(fds, 3, -1) < 0)
 			continue;
 		if (read(vmm->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 			abort();
 		if (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {
-			*status = 128 + info.ssi_signo;
-			return EVENT_POWEROFF;
+			if (info.ssi_signo != SIGCONT) {
+				*status = 128 + info.ssi_signo;
+				return EVENT_POWEROFF;
+			}
+			terminal_raw();
 		}
 		if (fds[2].fd < 0 || !fds[2].revents)
 			continue;
 		got = terminal_read(&vmm->serial);
 		if (got < 0)
 			return EVENT_POWEROFF;
-		input_ended = got == 0;
+		input_ended = !got;
 	}
 	return vmm->event;
 }

@@ -3,6 +3,7 @@
  * Standard input: bytes for the console. A terminal is made raw and put back;
  * Ctrl-A x leaves, Ctrl-A Ctrl-A sends one Ctrl-A.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <termios.h>
 #include <unistd.h>
@@ -14,9 +15,17 @@
 static struct termios saved;
 static bool raw, escaped;
 
+/* Of a job in the background the terminal is somebody else's. Other input is always ours. */
+static bool in_background(void)
+{
+	pid_t group = tcgetpgrp(STDIN_FILENO);
+
+	return group >= 0 && group != getpgrp();
+}
+
 void terminal_restore(void)
 {
-	if (raw)
+	if (raw && !in_background())
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &saved);
 	raw = false;
 }
@@ -24,25 +33,43 @@ void terminal_restore(void)
 /**
  * terminal_raw() - hand the keyboard to the guest, if there is one and it is ours
  *
- * A job in the background must not touch the terminal.
+ * Called at the start, and when the job may have come to the foreground.
  */
 void terminal_raw(void)
 {
+	static bool registered;
 	struct termios mode;
 
-	if (tcgetattr(STDIN_FILENO, &saved) || tcgetpgrp(STDIN_FILENO) != getpgrp())
+	if (in_background())
+		return;
+	/* The shell has put its own mode in force since: only the first one is ours to keep. */
+	if (!raw && tcgetattr(STDIN_FILENO, &saved))
 		return;
 	mode = saved;
 	cfmakeraw(&mode);
 	if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &mode))
 		return;
 	raw = true;
-	atexit(terminal_restore);
+	if (!registered)
+		atexit(terminal_restore);
+	registered = true;
+}
+
+/**
+ * terminal_ready() - may standard input be read now?
+ * @serial: the console
+ *
+ * Return: whether terminal_read() would pass bytes on; a job in the background leaves the
+ * keyboard to the shell.
+ */
+bool terminal_ready(struct serial *serial)
+{
+	return serial_room(serial) && !in_background();
 }
 
 /**
  * terminal_read() - pass on as much input as the console can take
- * @serial: the console, with room
+ * @serial: the console
  *
  * Return: 1; 0 at the end of the input; -1 when the user asks to leave.
  */
@@ -50,8 +77,15 @@ int terminal_read(struct serial *serial)
 {
 	uint8_t in[64], out[64];
 	unsigned int room = serial_room(serial), n = 0;
-	ssize_t got = read(STDIN_FILENO, in, room < sizeof(in) ? room : sizeof(in));
+	ssize_t got;
 
+	/* The guest has shut its receiver since the wait began: the bytes stay where they are. */
+	if (!room)
+		return 1;
+	got = read(STDIN_FILENO, in, room < sizeof(in) ? room : sizeof(in));
+	/* EIO: the job went to the background since, where SIGTTIN is blocked. */
+	if (got < 0 && (errno == EINTR || errno == EAGAIN || (errno == EIO && in_background())))
+		return 1;
 	if (got <= 0)
 		return 0;
 	for (ssize_t i = 0; i < got; i++) {
