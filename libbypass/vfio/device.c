@@ -30,7 +30,9 @@ static int describe(struct bypass_vfio *device)
 			   "%s cannot be reset alone: what a former user left in it is still there",
 			   device->address);
 	err = regions_read(device);
-	return err ? err : irqs_read(device);
+	if (!err)
+		err = irqs_read(device);
+	return err ? err : vfio_events_open(device);
 }
 
 int bypass_vfio_open(struct bypass_iommu *iommu, const char *address, const char *token,
@@ -48,6 +50,7 @@ int bypass_vfio_open(struct bypass_iommu *iommu, const char *address, const char
 	device->iommu = iommu;
 	device->irqs.on = IRQ_NONE;
 	device->irqs.resample = -1;
+	device->events = (struct vfio_events){.set = -1, .request = -1, .error = -1};
 	bypass_address(address, device->iommu_device.address);
 	device->address = device->iommu_device.address;
 
@@ -63,6 +66,7 @@ close:
 	irqs_free(device);
 	regions_free(device);
 	iommu_device_close(iommu, &device->iommu_device);
+	vfio_events_close(device);
 free:
 	free(device);
 	return err;
@@ -76,6 +80,7 @@ void bypass_vfio_close(struct bypass_vfio *device)
 	irqs_free(device);
 	regions_free(device);
 	iommu_device_close(device->iommu, &device->iommu_device);
+	vfio_events_close(device);
 	free(device);
 }
 

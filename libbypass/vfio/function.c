@@ -106,6 +106,11 @@ static uint64_t function_dma_bytes(struct bypass_slice *slice)
 	return f->sees_memory ? bypass_iommu_bytes(f->iommu) : 0;
 }
 
+static int function_event(struct bypass_slice *slice, struct bypass_event *event)
+{
+	return bypass_vfio_event(function_of(slice)->device, event);
+}
+
 static void windows_unmap(struct function_slice *f, unsigned int bar)
 {
 	struct bypass_bar *b = &f->slice.bars[bar];
@@ -136,6 +141,7 @@ static const struct bypass_slice_ops function_ops = {
 	.reset = function_reset,
 	.interrupts = function_interrupts,
 	.dma_bytes = function_dma_bytes,
+	.event = function_event,
 	.close = function_close,
 };
 
@@ -203,7 +209,7 @@ int bypass_function_open(struct bypass_iommu *iommu, const char *address, const 
 	}
 	f->iommu = iommu;
 	f->slice.ops = &function_ops;
-	f->slice.event_fd = -1;
+	f->slice.event_fd = bypass_vfio_event_fd(f->device);
 	snprintf(f->slice.name, sizeof(f->slice.name), "%s", bypass_vfio_address(f->device));
 	f->slice.config_size = bypass_vfio_region(f->device, VFIO_PCI_CONFIG_REGION_INDEX)->size;
 	f->slice.kvm_fd = bypass_vfio_kvm_fd(f->device);

@@ -48,6 +48,18 @@ struct vfio_irqs {
 	uint64_t raised_before;
 };
 
+/**
+ * struct vfio_events - what the kernel tells of the device
+ * @set: epoll descriptor, readable when one of the others is
+ * @request: eventfd: the host wants the device back; -1: the kernel does not tell
+ * @error: eventfd: the device failed; -1: the kernel does not tell
+ */
+struct vfio_events {
+	int set;
+	int request;
+	int error;
+};
+
 struct bypass_vfio {
 	struct bypass_iommu *iommu;
 	struct iommu_device iommu_device;
@@ -55,6 +67,7 @@ struct bypass_vfio {
 	bool can_reset;
 	struct vfio_region regions[VFIO_PCI_NUM_REGIONS];
 	struct vfio_irqs irqs;
+	struct vfio_events events;
 };
 
 /* region.c */
@@ -64,6 +77,12 @@ void regions_free(struct bypass_vfio *device);
 /* irq.c */
 int irqs_read(struct bypass_vfio *device);
 int irqs_off(struct bypass_vfio *device);
+int irqs_set(struct bypass_vfio *device, uint32_t flags, unsigned int index, unsigned int start,
+	     unsigned int count, const int *fds);
 void irqs_free(struct bypass_vfio *device);
+
+/* event.c */
+int vfio_events_open(struct bypass_vfio *device);
+void vfio_events_close(struct bypass_vfio *device);
 
 #endif

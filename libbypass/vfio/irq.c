@@ -21,8 +21,8 @@ static const char *const type_names[IRQ_TYPES] = {
 };
 
 /* One VFIO_DEVICE_SET_IRQS; its result, with errno. */
-static int set_irqs(struct bypass_vfio *device, uint32_t flags, unsigned int index,
-		    unsigned int start, unsigned int count, const int *fds)
+int irqs_set(struct bypass_vfio *device, uint32_t flags, unsigned int index, unsigned int start,
+	     unsigned int count, const int *fds)
 {
 	size_t data = fds ? count * sizeof(*fds) : 0;
 	struct vfio_irq_set *set;
@@ -96,7 +96,7 @@ int irqs_off(struct bypass_vfio *device)
 	}
 	/* The kernel frees the lines, and their counts with them. */
 	raised = bypass_vfio_irq_raised(device);
-	if (set_irqs(device, VFIO_IRQ_SET_ACTION_TRIGGER, irqs->on, 0, 0, NULL) < 0)
+	if (irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, irqs->on, 0, 0, NULL) < 0)
 		return bypass_fail(errno, "cannot turn %s of %s off: %s", type_names[irqs->on],
 				   device->address, strerror(errno));
 	irqs->raised = raised;
@@ -138,7 +138,7 @@ static int turn_on(struct bypass_vfio *device, unsigned int index, unsigned int 
 	int result;
 
 	irqs->raised_before = count_now(device, index);
-	result = set_irqs(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, count, fds);
+	result = irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, count, fds);
 	if (result)
 		return fail_connect(device, index, count, result);
 	irqs->on = index;
@@ -169,7 +169,7 @@ static int start_type(struct bypass_vfio *device, unsigned int index, unsigned i
 	}
 	return 0;
 off:
-	set_irqs(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL);
+	irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL);
 forget:
 	forget(irqs);
 	irqs->resample = resample;
@@ -190,7 +190,7 @@ static int restart_type(struct bypass_vfio *device, unsigned int start, unsigned
 	uint64_t raised = bypass_vfio_irq_raised(device);
 	int err;
 
-	if (set_irqs(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL) < 0)
+	if (irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, 0, NULL) < 0)
 		return fail_connect(device, index, 0, -1);
 	irqs->raised = raised;
 	memcpy(irqs->fds + start, fds, count * sizeof(*fds));
@@ -198,7 +198,7 @@ static int restart_type(struct bypass_vfio *device, unsigned int start, unsigned
 	if (err) {
 		/* As it was before, so that what worked goes on working. */
 		memset(irqs->fds + start, 0xff, count * sizeof(*fds));
-		if (set_irqs(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, before, irqs->fds)) {
+		if (irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, before, irqs->fds)) {
 			bypass_log(BYPASS_LOG_WARN,
 				   "%s of %s is off: its vectors did not come back",
 				   type_names[index], device->address);
@@ -237,7 +237,7 @@ int bypass_vfio_irq_connect(struct bypass_vfio *device, unsigned int index, unsi
 	if (start + count > irqs->enabled && !irqs->info[index].resizable)
 		return restart_type(device, start, count, fds);
 
-	result = set_irqs(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, fds);
+	result = irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, fds);
 	if (result) {
 		/* The kernel has taken off all vectors of the call. */
 		memset(irqs->fds + start, 0xff, count * sizeof(*fds));
@@ -253,7 +253,7 @@ int bypass_vfio_irq_mask(struct bypass_vfio *device, bool masked)
 {
 	uint32_t action = masked ? VFIO_IRQ_SET_ACTION_MASK : VFIO_IRQ_SET_ACTION_UNMASK;
 
-	if (set_irqs(device, action, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL) < 0)
+	if (irqs_set(device, action, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, NULL) < 0)
 		return bypass_fail(errno, "cannot %s INTx of %s: %s", masked ? "mask" : "unmask",
 				   device->address,
 				   device->irqs.on == VFIO_PCI_INTX_IRQ_INDEX ? strerror(errno)
@@ -264,7 +264,7 @@ int bypass_vfio_irq_mask(struct bypass_vfio *device, bool masked)
 int bypass_vfio_irq_resample(struct bypass_vfio *device, int fd)
 {
 	if (device->irqs.on == VFIO_PCI_INTX_IRQ_INDEX &&
-	    set_irqs(device, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd) < 0)
+	    irqs_set(device, VFIO_IRQ_SET_ACTION_UNMASK, VFIO_PCI_INTX_IRQ_INDEX, 0, 1, &fd) < 0)
 		return bypass_fail(errno, "cannot unmask INTx of %s by eventfd %d: %s",
 				   device->address, fd, strerror(errno));
 	device->irqs.resample = fd;
@@ -274,7 +274,7 @@ int bypass_vfio_irq_resample(struct bypass_vfio *device, int fd)
 int bypass_vfio_irq_trigger(struct bypass_vfio *device, unsigned int index, unsigned int start,
 			    unsigned int count)
 {
-	if (set_irqs(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, NULL) < 0)
+	if (irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, NULL) < 0)
 		return bypass_fail(errno, "cannot signal vectors %u to %u of %s: %s", start,
 				   start + count - 1, device->address, strerror(errno));
 	return 0;

@@ -6,6 +6,7 @@
 #include "vfio_kernel.h"
 
 #include <linux/pci_regs.h>
+#include <poll.h>
 
 #include <bypass/function.h>
 #include <bypass/iommu.h>
@@ -503,6 +504,48 @@ static void test_slice(void **state)
 	bypass_memory_free(mem);
 }
 
+static bool readable(int fd)
+{
+	struct pollfd wait = {.fd = fd, .events = POLLIN};
+
+	return poll(&wait, 1, 0) == 1;
+}
+
+/* What the host does to a device under a guest is told, each time that it is done. */
+static void test_events(void **state)
+{
+	struct bypass_slice *slice;
+	struct bypass_event event;
+
+	(void)state;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), 0);
+	assert_false(readable(slice->event_fd));
+	assert_int_equal(slice->ops->event(slice, &event), 0);
+	for (int again = 0; again < 2; again++) {
+		eventfd_write(kernel.event_fds[VFIO_PCI_REQ_IRQ_INDEX], 1);
+		assert_true(readable(slice->event_fd));
+		assert_int_equal(slice->ops->event(slice, &event), 1);
+		assert_int_equal(event.kind, BYPASS_EVENT_UNPLUG);
+		assert_non_null(strstr(event.text, FUNCTION));
+		assert_int_equal(slice->ops->event(slice, &event), 0);
+		assert_false(readable(slice->event_fd));
+	}
+	eventfd_write(kernel.event_fds[VFIO_PCI_REQ_IRQ_INDEX], 1);
+	eventfd_write(kernel.event_fds[VFIO_PCI_ERR_IRQ_INDEX], 1);
+	assert_int_equal(slice->ops->event(slice, &event), 1);
+	assert_int_equal(event.kind, BYPASS_EVENT_DEAD);
+	assert_int_equal(slice->ops->event(slice, &event), 1);
+	assert_int_equal(event.kind, BYPASS_EVENT_UNPLUG);
+	assert_int_equal(slice->ops->event(slice, &event), 0);
+	bypass_slice_close(slice);
+
+	/* plain PCI on an old kernel: it tells nothing, and works */
+	kernel.irqs[VFIO_PCI_REQ_IRQ_INDEX].count = kernel.irqs[VFIO_PCI_ERR_IRQ_INDEX].count = 0;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), 0);
+	assert_int_equal(slice->ops->event(slice, &event), 0);
+	bypass_slice_close(slice);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -513,6 +556,7 @@ int main(void)
 		with_iommu(test_reset),		with_iommu(test_no_reset),
 		with_iommu(test_hot_reset),	with_iommu(test_not_pci),
 		with_iommu(test_raised),	with_iommu(test_slice),
+		with_iommu(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,7 +51,7 @@ static struct kernel {
 	struct vfio_region_info regions[VFIO_PCI_NUM_REGIONS];
 	struct vfio_region_sparse_mmap_area sparse[4]; /* of BAR 0 */
 	uint32_t n_sparse, reported_sparse;
-	struct vfio_irq_info irqs[3];
+	struct vfio_irq_info irqs[VFIO_PCI_REQ_IRQ_INDEX + 1];
 	void (*prepare)(int fd); /* fills the file of a device */
 	/* what happened to it */
 	unsigned int containers, groups, devices; /* open now */
@@ -59,6 +59,7 @@ static struct kernel {
 	char device_name[128];
 	unsigned int maps, unmaps, n_mappings, resets;
 	struct vfio_iommu_type1_dma_map mappings[MAPPINGS];
+	int event_fds[VFIO_PCI_REQ_IRQ_INDEX + 1]; /* of the last two types: errors, requests */
 	unsigned int n_irq_sets;
 	struct irq_set irq_sets[IRQ_SETS];
 	struct vfio_pci_dependent_device on_bus[4]; /* reset by a hot reset */
@@ -247,8 +248,14 @@ static int kernel_region_info(struct vfio_region_info *info)
 
 static int kernel_set_irqs(const struct vfio_irq_set *set)
 {
-	struct irq_set *s = &kernel.irq_sets[kernel.n_irq_sets++];
+	struct irq_set *s;
 
+	if (set->index >= VFIO_PCI_ERR_IRQ_INDEX) {
+		assert_int_equal(set->count, 1);
+		memcpy(&kernel.event_fds[set->index], set->data, sizeof(int));
+		return 0;
+	}
+	s = &kernel.irq_sets[kernel.n_irq_sets++];
 	assert_in_range(kernel.n_irq_sets, 1, IRQ_SETS);
 	assert_in_range(set->count, 0, VECTORS);
 	*s = (struct irq_set){set->flags, set->index, set->start, set->count, {0}};
@@ -446,6 +453,8 @@ static inline int kernel_setup(void **state)
 	kernel.irqs[1] = (struct vfio_irq_info){
 		.flags = VFIO_IRQ_INFO_EVENTFD | VFIO_IRQ_INFO_NORESIZE, .count = VECTORS};
 	kernel.irqs[2] = (struct vfio_irq_info){.flags = VFIO_IRQ_INFO_EVENTFD, .count = VECTORS};
+	kernel.irqs[3] = kernel.irqs[4] =
+		(struct vfio_irq_info){.flags = VFIO_IRQ_INFO_EVENTFD, .count = 1};
 	return 0;
 }
 

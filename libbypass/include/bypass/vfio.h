@@ -17,6 +17,7 @@
 extern "C" {
 #endif
 
+struct bypass_event;
 struct bypass_iommu;
 struct bypass_memory;
 
@@ -67,6 +68,28 @@ const char *bypass_vfio_address(const struct bypass_vfio *device);
  * Return: descriptor of its VFIO group; belongs to @device.
  */
 int bypass_vfio_kvm_fd(const struct bypass_vfio *device);
+
+/**
+ * bypass_vfio_event_fd() - where the device's events show
+ * @device: the device
+ *
+ * Return: a descriptor for poll(2), never to be read: readable when bypass_vfio_event()
+ * has something to say. Belongs to @device.
+ */
+int bypass_vfio_event_fd(const struct bypass_vfio *device);
+
+/**
+ * bypass_vfio_event() - take the next event
+ * @device: the device
+ * @event: filled: BYPASS_EVENT_UNPLUG when the host wants the device back (its VF is
+ *	destroyed, the driver of its PF unbound), BYPASS_EVENT_DEAD when it failed
+ *
+ * The host's command waits until the device is closed; the kernel asks again every ten
+ * seconds or less.
+ *
+ * Return: 1 when @event was filled, 0 when there is none.
+ */
+int bypass_vfio_event(struct bypass_vfio *device, struct bypass_event *event);
 
 /**
  * bypass_vfio_set_memory() - let it reach a guest's RAM, IOVA = GPA
