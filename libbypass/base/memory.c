@@ -256,10 +256,62 @@ void bypass_ram_free(struct bypass_memory_range *range)
 	range->fd = -1;
 }
 
-int bypass_memory_alloc(struct bypass_memory *mem, uint64_t size, bool hugepages)
+/* A piece of the RAM that we made, from @offset on. */
+static int piece_add(struct bypass_memory *mem, uint64_t gpa, uint64_t size, uint64_t offset)
 {
-	uint64_t low = size < BYPASS_MEMORY_HOLE ? size : BYPASS_MEMORY_HOLE;
-	struct bypass_memory_range range;
+	struct bypass_memory_range range = {
+		.gpa = gpa,
+		.size = size,
+		.hva = (char *)mem->ram.hva + offset,
+		.fd = mem->ram.fd,
+		.offset = offset,
+	};
+
+	return bypass_memory_add(mem, &range);
+}
+
+/*
+ * Lays @size bytes out from address 0 up: only in @free, not in the hole below 4 GiB, and in
+ * whole huge pages.
+ */
+static int ram_place(struct bypass_memory *mem, uint64_t size, const struct bypass_iova_range *free,
+		     unsigned int n_free)
+{
+	static const struct bypass_iova_range pc[] = {{0, BYPASS_MEMORY_HOLE - 1},
+						      {BYPASS_MEMORY_HIGH, INT64_MAX}};
+	uint64_t placed = 0, start, end;
+	int err = 0;
+
+	for (unsigned int i = 0; i < 2 * n_free && !err && placed < size; i++) {
+		const struct bypass_iova_range *zone = &pc[i / n_free], *r = &free[i % n_free];
+
+		start = zone->start > r->start ? zone->start : r->start;
+		start = (start + HUGE_SIZE - 1) & ~(HUGE_SIZE - 1);
+		end = zone->last < r->last ? zone->last : r->last;
+		end = (end + 1) & ~(HUGE_SIZE - 1);
+		if (start >= end)
+			continue;
+		if (!placed && start)
+			break;
+		if (end - start > size - placed)
+			end = start + (size - placed);
+		err = piece_add(mem, start, end - start, placed);
+		placed += end - start;
+	}
+	if (!err && placed < size)
+		return bypass_fail(ERANGE,
+				   "a guest with a device cannot have %llu MiB of RAM here: the "
+				   "platform's IOMMU leaves addresses for %llu MiB. Give the guest "
+				   "less",
+				   (unsigned long long)(size / MIB),
+				   (unsigned long long)(placed / MIB));
+	return err;
+}
+
+int bypass_memory_alloc_within(struct bypass_memory *mem, uint64_t size, bool hugepages,
+			       const struct bypass_iova_range *free, unsigned int n_free)
+{
+	static const struct bypass_iova_range all = {0, UINT64_MAX};
 	int err;
 
 	if (mem->count || mem->ram.hva)
@@ -268,19 +320,15 @@ int bypass_memory_alloc(struct bypass_memory *mem, uint64_t size, bool hugepages
 	err = bypass_ram_alloc(size, hugepages, &mem->ram);
 	if (err)
 		return err;
-	range = mem->ram;
-	range.size = low;
-	err = bypass_memory_add(mem, &range);
-	if (!err && size > low) {
-		range.gpa = BYPASS_MEMORY_HIGH;
-		range.size = size - low;
-		range.hva = (char *)mem->ram.hva + low;
-		range.offset = low;
-		err = bypass_memory_add(mem, &range);
-	}
+	err = ram_place(mem, size, n_free ? free : &all, n_free ? n_free : 1);
 	if (err) {
 		mem->count = 0;
 		bypass_ram_free(&mem->ram);
 	}
 	return err;
+}
+
+int bypass_memory_alloc(struct bypass_memory *mem, uint64_t size, bool hugepages)
+{
+	return bypass_memory_alloc_within(mem, size, hugepages, NULL, 0);
 }

@@ -242,6 +242,47 @@ static void test_ram(void **state)
 	assert_null(ram.hva);
 }
 
+/* What AMD's IOMMU leaves free, and Intel's with memory that firmware keeps for a device. */
+static void test_alloc_within(void **state)
+{
+	static const struct bypass_iova_range amd[] = {
+		{0, 0xfedfffff}, {0xfef00000, 0xfcffffffff}, {0x10000000000, UINT64_MAX}};
+	static const struct bypass_iova_range intel[] = {
+		{0, 0x7b7fffff}, {0x7c900000, 0xfedfffff}, {0xfef00000, 0x7fffffffff}};
+	static const struct bypass_iova_range no_zero[] = {{MIB, UINT64_MAX}};
+	struct bypass_memory *mem = bypass_memory_new();
+	const struct bypass_memory_range *r;
+	unsigned int n;
+
+	(void)state;
+	assert_int_equal(bypass_memory_alloc_within(mem, 1020 * GIB, false, amd, 3), 0);
+	r = bypass_memory_ranges(mem, &n);
+	assert_int_equal(n, 3);
+	assert_true(r[0].gpa == 0 && r[0].size == BYPASS_MEMORY_HOLE);
+	assert_true(r[1].gpa == BYPASS_MEMORY_HIGH && r[1].gpa + r[1].size == 0xfd00000000);
+	assert_true(r[2].gpa == 0x10000000000 && r[0].size + r[1].size + r[2].size == 1020 * GIB);
+	assert_ptr_equal(r[2].hva, (char *)r[0].hva + r[0].size + r[1].size);
+	assert_int_equal(r[2].offset, r[0].size + r[1].size);
+	bypass_memory_free(mem);
+
+	mem = bypass_memory_new();
+	assert_int_equal(bypass_memory_alloc_within(mem, 4 * GIB, false, intel, 3), 0);
+	r = bypass_memory_ranges(mem, &n);
+	assert_int_equal(n, 3);
+	assert_true(r[0].size == 0x7b800000 && r[1].gpa == 0x7ca00000);
+	assert_true(r[1].gpa + r[1].size == BYPASS_MEMORY_HOLE && r[2].gpa == BYPASS_MEMORY_HIGH);
+	bypass_memory_free(mem);
+
+	mem = bypass_memory_new();
+	assert_int_equal(bypass_memory_alloc_within(mem, 512 * GIB, false, intel, 3), -ERANGE);
+	assert_explained("leaves addresses for");
+	assert_int_equal(bypass_memory_alloc_within(mem, 4 * MIB, false, no_zero, 1), -ERANGE);
+	bypass_memory_ranges(mem, &n);
+	assert_int_equal(n, 0);
+	assert_int_equal(bypass_memory_alloc_within(mem, 4 * MIB, false, intel, 3), 0);
+	bypass_memory_free(mem);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -249,6 +290,7 @@ int main(void)
 		cmocka_unit_test(test_bad_ranges),    cmocka_unit_test(test_find),
 		cmocka_unit_test(test_alloc_small),   cmocka_unit_test(test_alloc_hole),
 		cmocka_unit_test(test_alloc_refused), cmocka_unit_test(test_ram),
+		cmocka_unit_test(test_alloc_within),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,26 +8,16 @@
 
 #include <stdint.h>
 
+#include <bypass/memory.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
-
-struct bypass_memory;
 
 /**
  * struct bypass_iommu - a DMA address space; opaque, locked inside
  */
 struct bypass_iommu;
-
-/**
- * struct bypass_iova_range - IOVAs that can be mapped
- * @start: first address
- * @last: last address, inclusive
- */
-struct bypass_iova_range {
-	uint64_t start;
-	uint64_t last;
-};
 
 enum bypass_dma_prot {
 	BYPASS_DMA_READ = 1, /* the device may read */

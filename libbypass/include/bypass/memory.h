@@ -35,6 +35,16 @@ struct bypass_memory_range {
 };
 
 /**
+ * struct bypass_iova_range - addresses that a device's DMA can use
+ * @start: first address
+ * @last: last address, inclusive
+ */
+struct bypass_iova_range {
+	uint64_t start;
+	uint64_t last;
+};
+
+/**
  * struct bypass_memory - a guest memory map; opaque
  *
  * Not locked: change it only while no other thread uses it.
@@ -69,6 +79,24 @@ void bypass_memory_free(struct bypass_memory *mem);
  * says how many pages are missing in the pool, and how to get them).
  */
 int bypass_memory_alloc(struct bypass_memory *mem, uint64_t size, bool hugepages);
+
+/**
+ * bypass_memory_alloc_within() - as bypass_memory_alloc(), around what the platform reserves
+ * @mem: an empty map, which becomes the owner of the RAM
+ * @size: bytes, a multiple of 2 MiB
+ * @hugepages: as for bypass_memory_alloc()
+ * @free: addresses that RAM may have, by rising address: bypass_iommu_ranges() of the guest
+ * @n_free: their number; 0: all addresses
+ *
+ * A device's DMA uses the guest's addresses, so a guest with a function slice cannot have RAM
+ * where the IOMMU has something else: the memory that firmware reserves for a device, the 12 GiB
+ * below 1 TiB on AMD, or what is beyond the IOMMU's reach. Each piece of RAM is in whole 2 MiB.
+ *
+ * Return: as bypass_memory_alloc(); -ERANGE (not enough addresses: the text says how many, or
+ * none at address 0, where a PC begins).
+ */
+int bypass_memory_alloc_within(struct bypass_memory *mem, uint64_t size, bool hugepages,
+			       const struct bypass_iova_range *free, unsigned int n_free);
 
 /**
  * bypass_ram_alloc() - RAM for a VMM that lays out its guest's address space itself
