@@ -5,6 +5,7 @@
 #ifndef BYPASS_VMM_INTERNAL_H
 #define BYPASS_VMM_INTERNAL_H
 
+#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -197,6 +198,8 @@ int terminal_read(struct serial *serial);
 int slices_create(struct vmm *vmm, const struct options *opt);
 bool slices_mmio(struct slices *slices, uint64_t gpa, void *data, uint32_t size, bool write);
 bool slices_pio(struct slices *slices, uint16_t port, void *data, uint32_t size, bool write);
+unsigned int slices_watch(const struct slices *slices, struct pollfd *fds);
+void slices_listen(struct slices *slices);
 int slices_reset(struct slices *slices);
 void slices_destroy(struct slices *slices);
 

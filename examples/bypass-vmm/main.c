@@ -4,7 +4,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -234,25 +233,28 @@ static int open_signals(void)
 }
 
 /*
- * The main thread while the guest runs: console input, signals, events from vCPUs.
+ * The main thread while the guest runs: console input, signals, events from vCPUs and slices.
  * Sets @status when the guest is to end.
  */
 static enum event wait_event(struct vmm *vmm, int signal_fd, int *status)
 {
 	static bool input_ended;
-	struct pollfd fds[] = {
+	struct pollfd fds[3 + MAX_SLICES] = {
 		{.fd = signal_fd, .events = POLLIN},
 		{.fd = vmm->wake_fd, .events = POLLIN},
 		{.events = POLLIN},
 	};
+	unsigned int n;
 	struct signalfd_siginfo info;
 	uint64_t count;
 	int got;
 
 	while (vmm->event == EVENT_NONE) {
 		fds[2].fd = input_ended || !terminal_ready(&vmm->serial) ? -1 : STDIN_FILENO;
-		if (poll(fds, 3, -1) < 0)
+		n = slices_watch(&vmm->slices, fds + 3);
+		if (poll(fds, 3 + n, -1) < 0)
 			continue;
+		slices_listen(&vmm->slices);
 		if (read(vmm->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 			abort();
 		if (read(signal_fd, &info, sizeof(info)) == sizeof(info)) {

@@ -4,6 +4,7 @@
  * the guest's RAM, plug, and pass on the guest's accesses. The rest of this program is an
  * ordinary VMM; this file is what to take over into another.
  */
+#include <stdio.h>
 #include <string.h>
 
 #include <bypass/error.h>
@@ -162,6 +163,67 @@ bool slices_pio(struct slices *slices, uint16_t port, void *data, uint32_t size,
 	else if (!write)
 		memset(data, 0xff, size);
 	return true;
+}
+
+/**
+ * slices_watch() - what to wait for: a slice has something to tell
+ * @slices: the slices
+ * @fds: filled, room for MAX_SLICES
+ *
+ * Return: their number.
+ */
+unsigned int slices_watch(const struct slices *slices, struct pollfd *fds)
+{
+	for (unsigned int i = 0; i < slices->n; i++)
+		fds[i] = (struct pollfd){.fd = slices->slice[i]->event_fd, .events = POLLIN};
+	return slices->n;
+}
+
+/* For the guest a surprise removal: all reads give ones from now on. */
+static void take_out(struct slices *slices, unsigned int i)
+{
+	struct bypass_slice *slice = slices->slice[i];
+
+	bypass_vm_unplug(slices->vm, slice);
+	bypass_slice_close(slice);
+	slices->n--;
+	for (; i < slices->n; i++) {
+		slices->slice[i] = slices->slice[i + 1];
+		slices->rdma[i] = slices->rdma[i + 1];
+	}
+	slices->rdma[slices->n] = NULL;
+}
+
+/* Returns whether the slice is to go. An RDMA slice tells its guest itself that it is dead. */
+static bool listen_to(struct slices *slices, unsigned int i)
+{
+	struct bypass_slice *slice = slices->slice[i];
+	struct bypass_event event;
+	bool goes = false;
+
+	while (slice->event_fd >= 0 && slice->ops->event(slice, &event) == 1) {
+		fprintf(stderr, "bypass-vmm: %s\n", event.text);
+		if (event.kind == BYPASS_EVENT_UNPLUG)
+			goes = true;
+		else if (event.kind == BYPASS_EVENT_DEAD)
+			goes = goes || !slices->rdma[i];
+	}
+	return goes;
+}
+
+/**
+ * slices_listen() - hear what slices have to tell, and give back those that are to go
+ * @slices: the slices; vCPUs may run
+ */
+void slices_listen(struct slices *slices)
+{
+	for (unsigned int i = slices->n; i-- > 0;) {
+		if (!listen_to(slices, i))
+			continue;
+		fprintf(stderr, "bypass-vmm: %s is given back; the guest has lost it\n",
+			slices->slice[i]->name);
+		take_out(slices, i);
+	}
 }
 
 /**
