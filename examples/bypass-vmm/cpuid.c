@@ -70,6 +70,25 @@ static void adapt(struct vmm *vmm, struct cpu *cpu, struct kvm_cpuid_entry2 *e)
 	}
 }
 
+/* What KVM supports; free() it. NULL with bypass_error(). */
+static struct kvm_cpuid2 *supported(const struct vmm *vmm)
+{
+	size_t size = sizeof(struct kvm_cpuid2) + MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2);
+	struct kvm_cpuid2 *cpuid = calloc(1, size);
+
+	if (!cpuid) {
+		bypass_fail(ENOMEM, "no memory for a CPUID");
+		return NULL;
+	}
+	cpuid->nent = MAX_ENTRIES;
+	if (ioctl(vmm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
+		bypass_fail(errno, "KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
+		free(cpuid);
+		return NULL;
+	}
+	return cpuid;
+}
+
 /**
  * cpuid_set() - give a vCPU its CPUID
  * @cpu: new, has not run
@@ -78,23 +97,41 @@ static void adapt(struct vmm *vmm, struct cpu *cpu, struct kvm_cpuid_entry2 *e)
  */
 int cpuid_set(struct cpu *cpu)
 {
-	struct vmm *vmm = cpu->vmm;
-	size_t size = sizeof(struct kvm_cpuid2) + MAX_ENTRIES * sizeof(struct kvm_cpuid_entry2);
-	struct kvm_cpuid2 *cpuid = calloc(1, size);
+	struct kvm_cpuid2 *cpuid = supported(cpu->vmm);
 	int ret = 0;
 
 	if (!cpuid)
-		return bypass_fail(ENOMEM, "no memory for the CPUID of vCPU %u", cpu->id);
-	cpuid->nent = MAX_ENTRIES;
-	if (ioctl(vmm->kvm_fd, KVM_GET_SUPPORTED_CPUID, cpuid) < 0) {
-		ret = bypass_fail(errno, "KVM_GET_SUPPORTED_CPUID: %s", strerror(errno));
-		goto out;
-	}
+		return -ENOMEM;
 	for (uint32_t i = 0; i < cpuid->nent; i++)
-		adapt(vmm, cpu, &cpuid->entries[i]);
+		adapt(cpu->vmm, cpu, &cpuid->entries[i]);
 	if (ioctl(cpu->fd, KVM_SET_CPUID2, cpuid) < 0)
 		ret = bypass_fail(errno, "KVM_SET_CPUID2: %s", strerror(errno));
-out:
 	free(cpuid);
 	return ret;
+}
+
+/**
+ * cpuid_address_bits() - how far a guest can address
+ * @vmm: the machine, with its descriptor of KVM
+ *
+ * Leaf 0x80000008 has the CPU's width in its low byte. In bits 16 to 23 KVM says what its page
+ * tables for guests reach, when that is less.
+ *
+ * Return: bits of a guest-physical address.
+ */
+unsigned int cpuid_address_bits(const struct vmm *vmm)
+{
+	struct kvm_cpuid2 *cpuid = supported(vmm);
+	unsigned int bits = 36, guest;
+
+	for (uint32_t i = 0; cpuid && i < cpuid->nent; i++) {
+		if (cpuid->entries[i].function != 0x80000008)
+			continue;
+		bits = cpuid->entries[i].eax & 0xff;
+		guest = cpuid->entries[i].eax >> 16 & 0xff;
+		if (guest && guest < bits)
+			bits = guest;
+	}
+	free(cpuid);
+	return bits;
 }

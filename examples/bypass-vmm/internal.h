@@ -42,8 +42,8 @@
 #define PCI_GSI(n)  (16 + (n) % 8)
 #define IOAPIC_PINS 24
 
-#define MAX_CPUS   64
-#define MAX_SLICES 31 /* devices 1 to 31 of bus 0; 0 is the host bridge */
+#define MAX_CPUS   255 /* an APIC ID of eight bits each; the last one means all */
+#define MAX_SLICES 31  /* devices 1 to 31 of bus 0; 0 is the host bridge */
 
 /* What ends or restarts a guest. */
 enum event {
@@ -56,15 +56,18 @@ enum event {
 /**
  * struct slice_option - a slice that the user asked for
  * @rdma: a context slice of an HCA; else a PCI function
- * @text: what the option said
+ * @text: the function's address, or all that --rdma said
+ * @token: the VF token, or NULL
  */
 struct slice_option {
 	bool rdma;
 	const char *text;
+	const char *token;
 };
 
 /**
  * struct options - the command line
+ * @mmio64: bytes of address space for 64-bit BARs; 0: what the slices need
  */
 struct options {
 	const char *kernel;
@@ -72,6 +75,7 @@ struct options {
 	const char *append;
 	unsigned int cpus;
 	uint64_t mem;
+	uint64_t mmio64;
 	bool hugepages;
 	struct slice_option slices[MAX_SLICES];
 	unsigned int n_slices;
@@ -160,6 +164,12 @@ void event_wake(struct vmm *vmm);
 void event_raise(struct vmm *vmm, enum event event);
 void event_fail(struct vmm *vmm, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* layout.c */
+int layout_mmio64(struct vmm *vmm, uint64_t wanted);
+
+/* descriptors.c */
+int descriptors_provide(uint64_t more);
+
 /* boot.c */
 int boot(struct vmm *vmm, const struct options *opt);
 
@@ -180,6 +190,7 @@ void power_on_free(struct cpu *cpu);
 
 /* cpuid.c */
 int cpuid_set(struct cpu *cpu);
+unsigned int cpuid_address_bits(const struct vmm *vmm);
 
 /* serial.c */
 void serial_init(struct serial *serial, struct vmm *vmm);
@@ -195,12 +206,13 @@ bool terminal_ready(struct serial *serial);
 int terminal_read(struct serial *serial);
 
 /* slices.c */
-int slices_create(struct vmm *vmm, const struct options *opt);
+int slices_open(struct slices *slices, const struct options *opt);
+int slices_plug(struct vmm *vmm);
 bool slices_mmio(struct slices *slices, uint64_t gpa, void *data, uint32_t size, bool write);
 bool slices_pio(struct slices *slices, uint16_t port, void *data, uint32_t size, bool write);
 unsigned int slices_watch(const struct slices *slices, struct pollfd *fds);
 void slices_listen(struct slices *slices);
-int slices_reset(struct slices *slices);
+void slices_reset(struct slices *slices);
 void slices_destroy(struct slices *slices);
 
 /* stats.c */

@@ -3,7 +3,6 @@
  * The machine as a whole: VM, interrupt controllers, memory, vCPUs, console and slices are
  * made, reset and taken down here.
  */
-#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -15,8 +14,8 @@
 
 #include "internal.h"
 
-#define GIB		(1ull << 30)
-#define MMIO64_SIZE_MAX (64 * GIB)
+#define FIXED_DESCRIPTORS 16 /* KVM, the console, the kernel's file: whatever the slices are */
+#define SLICE_DESCRIPTORS 16 /* what opening one takes at the most */
 
 static int open_kvm(struct vmm *vmm)
 {
@@ -49,36 +48,53 @@ static int create_irqchip(struct vmm *vmm)
 	return 0;
 }
 
-/* 64-bit BARs go above all RAM, as far as the CPU can address. */
-static struct bypass_span mmio64_window(const struct bypass_memory *memory)
-{
-	unsigned int n, eax = 0, ebx, ecx, edx;
-	const struct bypass_memory_range *last = bypass_memory_ranges(memory, &n) + n - 1;
-	struct bypass_span span = {.base = last->gpa + last->size};
-	uint64_t limit;
-
-	if (!__get_cpuid(0x80000008, &eax, &ebx, &ecx, &edx))
-		eax = 36;
-	limit = 1ull << (eax & 0xff);
-	if (span.base < BYPASS_MEMORY_HIGH)
-		span.base = BYPASS_MEMORY_HIGH;
-	span.base = (span.base + GIB - 1) & ~(GIB - 1);
-	if (span.base < limit)
-		span.size = limit - span.base < MMIO64_SIZE_MAX ? limit - span.base
-								: MMIO64_SIZE_MAX;
-	return span;
-}
-
+/* RAM lies around what the slices' IOMMU reserves, and 64-bit BARs above it. */
 static int create_memory(struct vmm *vmm, const struct options *opt)
 {
+	const struct bypass_iova_range *free = NULL;
+	unsigned int n_free = 0;
 	int ret;
 
 	vmm->memory = bypass_memory_new();
 	if (!vmm->memory)
 		return bypass_fail(ENOMEM, "no memory for a guest memory map");
-	ret = bypass_memory_alloc(vmm->memory, opt->mem, opt->hugepages);
-	if (!ret)
-		vmm->mmio64 = mmio64_window(vmm->memory);
+	if (vmm->slices.iommu)
+		free = bypass_iommu_ranges(vmm->slices.iommu, &n_free);
+	ret = bypass_memory_alloc_within(vmm->memory, opt->mem, opt->hugepages, free, n_free);
+	return ret ? ret : layout_mmio64(vmm, opt->mmio64);
+}
+
+/* What the guest's drivers can make us open: an eventfd a vector, and RDMA a channel with it. */
+static uint64_t descriptors_to_come(const struct slices *slices)
+{
+	const struct bypass_slice *slice;
+	uint64_t more = 0;
+
+	for (unsigned int i = 0; i < slices->n; i++) {
+		slice = slices->slice[i];
+		more += slice->vectors[BYPASS_IRQ_MSIX] > slice->vectors[BYPASS_IRQ_MSI]
+				? slice->vectors[BYPASS_IRQ_MSIX]
+				: slice->vectors[BYPASS_IRQ_MSI];
+		more += 2 * slice->vectors[BYPASS_IRQ_INTX];
+		if (slices->rdma[i])
+			more += slice->vectors[BYPASS_IRQ_MSIX];
+	}
+	return more;
+}
+
+static int create_cpus(struct vmm *vmm, const struct options *opt)
+{
+	int most = ioctl(vmm->vm_fd, KVM_CHECK_EXTENSION, KVM_CAP_MAX_VCPUS), ret = 0;
+
+	if (most > 0 && opt->cpus > (unsigned int)most)
+		return bypass_fail(EINVAL,
+				   "--cpus %u: this host's KVM gives a guest %d at the most",
+				   opt->cpus, most);
+	vmm->n_cpus = opt->cpus;
+	for (unsigned int i = 0; i < vmm->n_cpus; i++)
+		vmm->cpus[i] = (struct cpu){.vmm = vmm, .id = i, .fd = -1};
+	for (unsigned int i = 0; i < vmm->n_cpus && !ret; i++)
+		ret = cpu_create(&vmm->cpus[i]);
 	return ret;
 }
 
@@ -94,24 +110,27 @@ int machine_create(struct vmm *vmm, const struct options *opt)
 	int ret;
 
 	*vmm = (struct vmm){.kvm_fd = -1, .vm_fd = -1, .wake_fd = -1};
+	ret = descriptors_provide(FIXED_DESCRIPTORS + opt->cpus +
+				  (uint64_t)opt->n_slices * SLICE_DESCRIPTORS);
+	if (ret)
+		return ret;
 	vmm->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (vmm->wake_fd < 0)
 		return bypass_fail(errno, "no eventfd: %s", strerror(errno));
+	serial_init(&vmm->serial, vmm);
 	ret = open_kvm(vmm);
 	if (!ret)
 		ret = create_irqchip(vmm);
 	if (!ret)
+		ret = slices_open(&vmm->slices, opt);
+	if (!ret)
 		ret = create_memory(vmm, opt);
 	if (!ret)
-		ret = slices_create(vmm, opt);
-	if (ret)
-		return ret;
-	serial_init(&vmm->serial, vmm);
-	vmm->n_cpus = opt->cpus;
-	for (unsigned int i = 0; i < vmm->n_cpus; i++)
-		vmm->cpus[i] = (struct cpu){.vmm = vmm, .id = i, .fd = -1};
-	for (unsigned int i = 0; i < vmm->n_cpus && !ret; i++)
-		ret = cpu_create(&vmm->cpus[i]);
+		ret = slices_plug(vmm);
+	if (!ret)
+		ret = create_cpus(vmm, opt);
+	if (!ret)
+		ret = descriptors_provide(FIXED_DESCRIPTORS + descriptors_to_come(&vmm->slices));
 	return ret;
 }
 
@@ -132,7 +151,8 @@ int machine_reset(struct vmm *vmm)
 		if (ioctl(vmm->vm_fd, KVM_SET_IRQCHIP, &vmm->irqchip[i]) < 0)
 			ret = bypass_fail(errno, "KVM_SET_IRQCHIP: %s", strerror(errno));
 	serial_reset(&vmm->serial);
-	return ret ? ret : slices_reset(&vmm->slices);
+	slices_reset(&vmm->slices);
+	return ret;
 }
 
 /**

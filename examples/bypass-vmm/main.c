@@ -2,6 +2,7 @@
 /*
  * bypass-vmm: the command line, and the life of a guest from first boot to power-off.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
@@ -20,6 +21,7 @@
 #define STATUS_FAILURE 1
 #define STATUS_USAGE   2
 #define MIB	       (1ull << 20)
+#define GIB	       (1ull << 30)
 #define MEM_MIN	       (64 * MIB)
 #define MEM_STEP       (2 * MIB)
 
@@ -31,14 +33,16 @@ static const char help[] =
 	"  --kernel FILE      a bzImage, such as /boot/vmlinuz\n"
 	"  --initrd FILE      its initial file system\n"
 	"  --append TEXT      more kernel arguments, after console=ttyS0 reboot=acpi\n"
-	"  --cpus N           virtual CPUs, 1 to 64 (1)\n"
+	"  --cpus N           virtual CPUs, 1 to 255 (1)\n"
 	"  --mem SIZE         memory, such as 512M or 4G, in steps of 2M (512M)\n"
 	"  --hugepages        take it from the kernel's pool of 2 MiB pages\n"
-	"  --slice ADDRESS    give the guest this PCI function, bound to vfio-pci; may be\n"
-	"                     repeated, up to 31 times\n"
+	"  --slice ADDRESS[,token=UUID]\n"
+	"                     give the guest this PCI function, bound to vfio-pci, with the VF\n"
+	"                     token that its PF's owner has set; may be repeated, up to 31 times\n"
 	"  --rdma HCA[,WORD]  give the guest a context of its own on this HCA (rxe0); words are\n"
 	"                     trust-guest and quotas such as qps=64,mrs=1000,pinned=1G; may\n"
 	"                     be repeated likewise\n"
+	"  --mmio64 SIZE      address space for 64-bit BARs (what the slices need, at least 64G)\n"
 	"  --no-reboot        end when the guest reboots\n"
 	"  --stats            at the end, print what slices and vCPUs have cost (stderr)\n"
 	"  --stats-json FILE  write the same to FILE as JSON\n"
@@ -69,7 +73,7 @@ static void usage(const char *fmt, ...)
 	exit(STATUS_USAGE);
 }
 
-static uint64_t parse_size(const char *text)
+static uint64_t parse_size(const char *option, const char *text)
 {
 	static const char units[] = "KMGT";
 	unsigned int shift;
@@ -81,14 +85,57 @@ static uint64_t parse_size(const char *text)
 	n = strtoull(text, &end, 10);
 	unit = *end ? strchr(units, *end) : NULL;
 	if (errno || text[0] == '-' || !unit || end[1])
-		usage("--mem wants a size such as 512M or 4G, not '%s'", text);
+		usage("%s wants a size such as 512M or 4G, not '%s'", option, text);
 	shift = 10 * (unit - units + 1);
 	if (n > (1ull << 52) >> shift)
-		usage("--mem %s is more than a CPU can address", text);
-	n <<= shift;
+		usage("%s %s is more than a CPU can address", option, text);
+	return n << shift;
+}
+
+static uint64_t parse_mem(const char *text)
+{
+	uint64_t n = parse_size("--mem", text);
+
 	if (n < MEM_MIN || n % MEM_STEP)
 		usage("--mem %s is not a multiple of 2M, or less than %lluM", text, MEM_MIN / MIB);
 	return n;
+}
+
+static uint64_t parse_mmio64(const char *text)
+{
+	uint64_t n = parse_size("--mmio64", text);
+
+	if (!n || n % GIB)
+		usage("--mmio64 %s is not a multiple of 1G", text);
+	return n;
+}
+
+static bool is_uuid(const char *text)
+{
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (strlen(text) != sizeof(form) - 1)
+		return false;
+	for (size_t i = 0; form[i]; i++)
+		if (form[i] == '-' ? text[i] != '-' : !isxdigit((unsigned char)text[i]))
+			return false;
+	return true;
+}
+
+/* "ADDRESS[,WORD]...": splits @text, which belongs to the command line. */
+static struct slice_option parse_slice(char *text)
+{
+	struct slice_option slice = {.text = strsep(&text, ",")};
+	const char *word;
+
+	while ((word = strsep(&text, ","))) {
+		if (strncmp(word, "token=", 6))
+			usage("--slice takes token=UUID after the address, not '%s'", word);
+		if (!is_uuid(word + 6))
+			usage("--slice: a VF token is a UUID, not '%s'", word + 6);
+		slice.token = word + 6;
+	}
+	return slice;
 }
 
 static unsigned int parse_cpus(const char *text)
@@ -112,6 +159,7 @@ static void parse(int argc, char **argv, struct options *opt)
 		HUGEPAGES,
 		SLICE,
 		RDMA,
+		MMIO64,
 		NO_REBOOT,
 		STATS,
 		STATS_JSON,
@@ -127,6 +175,7 @@ static void parse(int argc, char **argv, struct options *opt)
 		{"hugepages", no_argument, NULL, HUGEPAGES},
 		{"slice", required_argument, NULL, SLICE},
 		{"rdma", required_argument, NULL, RDMA},
+		{"mmio64", required_argument, NULL, MMIO64},
 		{"no-reboot", no_argument, NULL, NO_REBOOT},
 		{"stats", no_argument, NULL, STATS},
 		{"stats-json", required_argument, NULL, STATS_JSON},
@@ -152,7 +201,7 @@ static void parse(int argc, char **argv, struct options *opt)
 			opt->cpus = parse_cpus(optarg);
 			break;
 		case MEM:
-			opt->mem = parse_size(optarg);
+			opt->mem = parse_mem(optarg);
 			break;
 		case HUGEPAGES:
 			opt->hugepages = true;
@@ -161,7 +210,12 @@ static void parse(int argc, char **argv, struct options *opt)
 		case RDMA:
 			if (opt->n_slices == MAX_SLICES)
 				usage("a guest takes %d slices at the most", MAX_SLICES);
-			opt->slices[opt->n_slices++] = (struct slice_option){c == RDMA, optarg};
+			opt->slices[opt->n_slices++] =
+				c == SLICE ? parse_slice(optarg)
+					   : (struct slice_option){.rdma = true, .text = optarg};
+			break;
+		case MMIO64:
+			opt->mmio64 = parse_mmio64(optarg);
 			break;
 		case NO_REBOOT:
 			opt->no_reboot = true;

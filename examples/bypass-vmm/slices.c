@@ -38,20 +38,6 @@ static int attach(struct vmm *vmm)
 	return ret;
 }
 
-/* Slices sit on the guest's bus 0 as devices 1, 2, …, in the order of the command line. */
-static int plug(struct slices *slices, struct bypass_slice *slice)
-{
-	unsigned int device = slices->n + 1;
-	int ret;
-
-	ret = bypass_vm_plug(slices->vm, slice, device << 3, PCI_GSI(device));
-	if (ret)
-		bypass_slice_close(slice);
-	else
-		slices->slice[slices->n++] = slice;
-	return ret;
-}
-
 /* A virtio device in the shape of a slice, with no IOMMU: the HCA's driver pins what it uses. */
 static int open_rdma(const char *text, struct bypass_virtio_device **dev,
 		     struct bypass_slice **slice)
@@ -70,39 +56,61 @@ static int open_rdma(const char *text, struct bypass_virtio_device **dev,
 	return ret;
 }
 
-static int open_function(struct slices *slices, const char *text, struct bypass_slice **slice)
+static int open_function(struct slices *slices, const struct slice_option *opt,
+			 struct bypass_slice **slice)
 {
 	int ret = slices->iommu ? 0 : bypass_iommu_new(&slices->iommu);
 
-	return ret ? ret : bypass_function_open(slices->iommu, text, NULL, slice);
+	return ret ? ret : bypass_function_open(slices->iommu, opt->text, opt->token, slice);
 }
 
 /**
- * slices_create() - open and plug what the user asked for
- * @vmm: the machine, with its VM, irqchip and memory; no vCPU runs yet
+ * slices_open() - open what the user asked for
+ * @slices: filled
  * @opt: the command line
+ *
+ * Comes before the guest has memory: what the slices' IOMMU reserves and how large their BARs
+ * are says where the memory can be.
  *
  * Return: 0, or a negative errno with bypass_error(). Either way slices_destroy() undoes it.
  */
-int slices_create(struct vmm *vmm, const struct options *opt)
+int slices_open(struct slices *slices, const struct options *opt)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < opt->n_slices; i++) {
+		if (opt->slices[i].rdma)
+			ret = open_rdma(opt->slices[i].text, &slices->rdma[i], &slices->slice[i]);
+		else
+			ret = open_function(slices, &opt->slices[i], &slices->slice[i]);
+		if (ret)
+			return ret;
+		slices->n++;
+	}
+	return 0;
+}
+
+/**
+ * slices_plug() - give the guest its slices
+ * @vmm: the machine, with its VM, irqchip and memory; no vCPU runs yet
+ *
+ * They sit on the guest's bus 0 as devices 1, 2, …, in the order of the command line.
+ *
+ * Return: 0, or a negative errno with bypass_error(). Either way slices_destroy() undoes it.
+ */
+int slices_plug(struct vmm *vmm)
 {
 	struct slices *slices = &vmm->slices;
-	struct bypass_slice *slice;
 	int ret;
 
 	ret = attach(vmm);
-	if (ret || !opt->n_slices)
+	if (ret || !slices->n)
 		return ret;
 	/* For `bypass top`. A user who may not write there has a VMM none the less. */
 	bypass_vm_publish(slices->vm, NULL);
-	for (unsigned int i = 0; i < opt->n_slices && !ret; i++) {
-		if (opt->slices[i].rdma)
-			ret = open_rdma(opt->slices[i].text, &slices->rdma[i], &slice);
-		else
-			ret = open_function(slices, opt->slices[i].text, &slice);
-		if (!ret)
-			ret = plug(slices, slice);
-	}
+	for (unsigned int i = 0; i < slices->n && !ret; i++)
+		ret = bypass_vm_plug(slices->vm, slices->slice[i], (i + 1) << 3, PCI_GSI(i + 1));
 	return ret;
 }
 
@@ -230,17 +238,18 @@ void slices_listen(struct slices *slices)
  * slices_reset() - the guest was reset
  * @slices: the slices; no vCPU runs
  *
- * Return: 0, or a negative errno with bypass_error().
+ * vmm-glue has said of a slice that it cannot be reset. The guest goes on: such a device does
+ * no DMA until the guest's driver has taken it over, and most drivers reset it themselves.
  */
-int slices_reset(struct slices *slices)
+void slices_reset(struct slices *slices)
 {
 	slices->config_address = 0;
-	return bypass_vm_reset(slices->vm);
+	bypass_vm_reset(slices->vm);
 }
 
 /**
  * slices_destroy() - give everything back
- * @slices: as slices_create() left it; no vCPU runs
+ * @slices: as slices_open() and slices_plug() left it; no vCPU runs
  */
 void slices_destroy(struct slices *slices)
 {

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # A guest reboots twice, the second time with I/O under way. Its slices are reset, it boots again
-# in the same VMM, and finds on its namespace what it wrote before.
+# in the same VMM, and finds on its namespace what it wrote before. One with a VF that nothing can
+# reset reboots too.
 #
 # timeout: 300
 
@@ -47,3 +48,19 @@ run_once() {
 check "--no-reboot ends with status 0" run_once
 check "after one boot" says once "boot 1"
 check "and no other" test "$(grep -c '^boot' once.console)" = 1
+
+# Its PF has a driver of the host, so its bus cannot be reset either.
+methods=/sys/bus/pci/devices/$net/reset_method
+at_exit "echo default >$methods"
+echo >"$methods"
+make_guest unreset <<'END'
+ip link set "$(ls /sys/bus/pci/drivers/igbvf/0*/net)" up || fail "the VF does not come up"
+echo "up"
+reboot -f
+sleep 60
+END
+start_guest unreset --mem 256M --slice "$net"
+twice() { [ "$(grep -c "^up" unreset.console)" -ge 2 ]; }
+check "it boots again, with the VF" wait_for 100 twice
+check "and the VMM says that the VF was not reset" grep -q "$net .*: it cannot be reset" unreset.stderr
+kill $vmm

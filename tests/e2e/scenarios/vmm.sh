@@ -22,7 +22,7 @@ check "a word that is no option" usage "is not an option" --kernel /guest/vmlinu
 for size in 0 x 5Q 3 513 1M 1000001K 99999999T -1; do
 	check "--mem $size" usage "--mem" --kernel /guest/vmlinuz --mem "$size"
 done
-for cpus in 0 65 x 2x -1; do
+for cpus in 0 256 x 2x -1; do
 	check "--cpus $cpus" usage "--cpus wants" --kernel /guest/vmlinuz --cpus "$cpus"
 done
 check "--help" sh -c "bypass-vmm --help | grep -q -- '--slice ADDRESS'"
