@@ -235,7 +235,7 @@ static int check_intx(struct edu *edu)
 	for (unsigned int i = 0; i < ROUNDS; i++) {
 		put(edu, EDU_IRQ_RAISE, 1);
 		got += signals(edu->irq_fd, TOO_LONG);
-		/* It has masked itself: with the line still up, no more comes. */
+		/* The interrupt is masked now: while the line stays up, none comes. */
 		if (i == 0)
 			got += signals(edu->irq_fd, A_WHILE);
 		put(edu, EDU_IRQ_ACK, 1);
@@ -245,7 +245,7 @@ static int check_intx(struct edu *edu)
 	err = count("intx", ROUNDS, got, bypass_vfio_irq_raised(edu->device) - before);
 	if (err)
 		return err;
-	/* Unmasked while the line is up: it comes again at once, without a new interrupt. */
+	/* Unmasked while the line is up: INTx is signalled again at once. */
 	put(edu, EDU_IRQ_RAISE, 1);
 	got = signals(edu->irq_fd, TOO_LONG);
 	err = bypass_vfio_irq_mask(edu->device, false);

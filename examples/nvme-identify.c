@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * An NVMe driver in one page: brings up the admin queue of a controller (a VF, or a
- * whole function) through libbypass, asks it to identify itself, waits for the
- * MSI-X interrupt, and prints what it said.
+ * whole function) through libbypass, sends an Identify command, waits for the MSI-X
+ * interrupt, and prints the answer.
  *
  *     bypass carve 0000:02:00.0 --vfs 1 && nvme-identify 0000:02:00.1
  *
@@ -80,7 +80,7 @@ static int wait_ready(const struct nvme *nvme, uint32_t ready)
 			   ready ? "ready" : "idle");
 }
 
-/* Memory first, then the device: it can do DMA there from its first moment on. */
+/* The memory is mapped first: the device can reach it from the beginning. */
 static int nvme_open(struct nvme *nvme, const char *address)
 {
 	void *hva;

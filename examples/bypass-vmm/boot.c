@@ -29,10 +29,10 @@
 #define E820_RESERVED  2
 #define SECTOR	       512
 
-/* A kernel on hardware-reduced ACPI leaves reboot to EFI, which is not there, unless it is told. */
+/* On hardware-reduced ACPI a kernel reboots by EFI, which is not here, unless reboot= says otherwise. */
 #define DEFAULT_ARGS "console=ttyS0 reboot=acpi"
 
-/* A file that is to be copied into the guest. */
+/* A file to copy into the guest. */
 struct image {
 	const char *path;
 	const uint8_t *data;
@@ -93,7 +93,7 @@ static uint64_t low_ram_end(const struct vmm *vmm)
 	return range[0].gpa + range[0].size;
 }
 
-/* The kernel goes where it prefers to be; @end is set to the end of what it needs to unpack. */
+/* The kernel goes to the address that it prefers. @end is set to the end of the room that it unpacks in. */
 static int load_kernel(struct vmm *vmm, const struct image *image, struct setup_header *hdr,
 		       uint64_t *end)
 {

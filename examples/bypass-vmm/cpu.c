@@ -2,8 +2,8 @@
 /*
  * vCPUs: one thread each, which runs the guest and answers its exits.
  *
- * The signal that takes a vCPU out of the guest is blocked except inside KVM_RUN, so that it
- * ends KVM_RUN whenever it comes and needs no handler.
+ * The signal that takes a vCPU out of the guest is blocked except inside KVM_RUN. So the
+ * signal ends KVM_RUN whenever it comes, and needs no handler.
  */
 #include <errno.h>
 #include <signal.h>
@@ -102,7 +102,7 @@ static void serve(struct cpu *cpu)
 	}
 }
 
-/* A kick that somebody else sent: one that stays pending would end every KVM_RUN at once. */
+/* Takes a kick that a stranger sent: a pending one would end every KVM_RUN at once. */
 static void drop_kick(void)
 {
 	const struct timespec none = {0};
@@ -120,7 +120,7 @@ static void *run_cpu(void *opaque)
 
 	snprintf(name, sizeof(name), "vcpu%u", cpu->id);
 	pthread_setname_np(pthread_self(), name);
-	/* One that has ended the machine must not go on: it would try other ways to reboot. */
+	/* A guest that has reset the machine must not go on: it would try other ways to reboot. */
 	while (!cpu->vmm->stopping && cpu->vmm->event == EVENT_NONE) {
 		if (!ioctl(cpu->fd, KVM_RUN, 0)) {
 			serve(cpu);
@@ -132,14 +132,14 @@ static void *run_cpu(void *opaque)
 			break;
 		}
 	}
-	/* KVM finishes an access that was answered at the next entry: have it do so now. */
+	/* KVM finishes an access that we answered at the next entry: enter now. */
 	cpu->run->immediate_exit = 1;
 	ioctl(cpu->fd, KVM_RUN, 0);
 	cpu->run->immediate_exit = 0;
 	return NULL;
 }
 
-/* The set that is blocked inside KVM_RUN: what is blocked outside, less the kick. */
+/* The signals that are blocked inside KVM_RUN: those blocked outside, without the kick. */
 static int set_signal_mask(struct cpu *cpu)
 {
 	union {

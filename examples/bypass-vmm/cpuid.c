@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a vCPU says of itself: all that KVM supports, with the machine's own topology (one
- * socket, a core a vCPU, no threads).
+ * The CPUID of a vCPU: all that KVM supports, with the machine's own topology (one socket,
+ * one core for each vCPU, no threads).
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -114,8 +114,8 @@ int cpuid_set(struct cpu *cpu)
  * cpuid_address_bits() - how far a guest can address
  * @vmm: the machine, with its descriptor of KVM
  *
- * Leaf 0x80000008 has the CPU's width in its low byte. In bits 16 to 23 KVM says what its page
- * tables for guests reach, when that is less.
+ * Leaf 0x80000008 has the CPU's width in EAX bits 0 to 7. In bits 16 to 23 KVM has the width
+ * that its page tables for guests reach, where this is less.
  *
  * Return: bits of a guest-physical address.
  */

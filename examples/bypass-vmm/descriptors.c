@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Descriptors: a guest's driver must not find, late and in silence, that there are no more for
- * the vectors of its device.
+ * Descriptors: without enough of them a guest's driver would miss vectors, late and in
+ * silence. So the limit is raised, or the VMM ends, before the guest starts.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -26,10 +26,10 @@ static uint64_t count_open(void)
 }
 
 /**
- * descriptors_provide() - see that so many can be opened
- * @more: beside those that are open now
+ * descriptors_provide() - make sure that this process can open more descriptors
+ * @more: how many, beside those that are open now
  *
- * Raises the limit of this process where that is allowed.
+ * Raises the limit of this process where the limit is too low.
  *
  * Return: 0, or -EMFILE with bypass_error().
  */

@@ -84,7 +84,7 @@ struct options {
 	const char *stats_json;
 };
 
-/* Exits to user space, by cause. Those that a slice caused are counted in vmm-glue too. */
+/* Exits to user space, by cause. vmm-glue counts the exits of slices too. */
 enum cause {
 	CAUSE_MMIO,
 	CAUSE_PIO,
@@ -94,7 +94,7 @@ enum cause {
 
 /**
  * struct cpu - one vCPU and its thread
- * @exits: to user space; written by the thread, read when it has ended
+ * @exits: to user space; written by the thread, read when the thread has ended
  */
 struct cpu {
 	struct vmm *vmm;

@@ -9,14 +9,14 @@
 #include "internal.h"
 
 #define GIB	   (1ull << 30)
-#define MMIO64_MIN (64 * GIB) /* more than the slices need: a guest may move BARs */
+#define MMIO64_MIN (64 * GIB) /* room for a guest that moves BARs */
 
 static uint64_t align_up(uint64_t value, uint64_t to)
 {
 	return (value + to - 1) & ~(to - 1);
 }
 
-/* A BAR lies at a multiple of its size, so each can cost as much again before it. */
+/* A BAR lies at a multiple of its size: the gap before a BAR can be as large as the BAR. */
 static uint64_t needed(const struct slices *slices, uint64_t *largest)
 {
 	const struct bypass_bar *bar;

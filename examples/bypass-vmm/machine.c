@@ -48,7 +48,7 @@ static int create_irqchip(struct vmm *vmm)
 	return 0;
 }
 
-/* RAM lies around what the slices' IOMMU reserves, and 64-bit BARs above it. */
+/* RAM leaves out what the slices' IOMMU reserves. 64-bit BARs lie above RAM. */
 static int create_memory(struct vmm *vmm, const struct options *opt)
 {
 	const struct bypass_iova_range *free = NULL;
@@ -64,7 +64,7 @@ static int create_memory(struct vmm *vmm, const struct options *opt)
 	return ret ? ret : layout_mmio64(vmm, opt->mmio64);
 }
 
-/* What the guest's drivers can make us open: an eventfd a vector, and RDMA a channel with it. */
+/* What the guest's drivers can make us open: an eventfd for each vector, for RDMA a channel too. */
 static uint64_t descriptors_to_come(const struct slices *slices)
 {
 	const struct bypass_slice *slice;

@@ -249,7 +249,7 @@ static void print_remark(void *opaque, enum bypass_log_level level, const char *
 		fprintf(stderr, "bypass-vmm: %s\n", text);
 }
 
-/* One that nohup, or a shell's background, had ignored stays so. */
+/* A signal that nohup or a shell had ignored stays ignored. */
 static void add_unless_ignored(sigset_t *set, int signal)
 {
 	struct sigaction now;
@@ -259,10 +259,11 @@ static void add_unless_ignored(sigset_t *set, int signal)
 }
 
 /*
- * Signals are read from a descriptor; none has a handler. A blocked signal reaches the
- * descriptor even where it is ignored, so ignored ones are left out. Blocked too are the
- * kick of the vCPUs (see cpu.c), SIGPIPE, so that a reader may go away, and what stops a
- * job that uses the terminal from the background: stopped vCPUs would hang the guest.
+ * Signals are read from a descriptor, and none has a handler. A blocked signal reaches the
+ * descriptor even when the signal is ignored, so ignored signals are left out. Blocked too
+ * are the kick of the vCPUs (see cpu.c); SIGPIPE, as the reader of the console may go away;
+ * and SIGTTIN and SIGTTOU, which stop a job in the background that uses the terminal: stopped
+ * vCPUs would hang the guest.
  */
 static int open_signals(void)
 {

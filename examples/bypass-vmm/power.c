@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The state of a vCPU after power-on: saved when it is new, put back when the guest is reset.
+ * The state of a vCPU after power-on: saved from a new vCPU, restored when the guest is reset.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -55,7 +55,7 @@ static bool access_msr(struct cpu *cpu, unsigned long request, struct kvm_msr_en
 	return true;
 }
 
-/* KVM lists MSRs that a given vCPU may lack: each is asked for on its own. Time goes on. */
+/* KVM lists MSRs that a vCPU may lack, so each is read alone. The TSC is left out: time goes on. */
 static int save_msrs(struct cpu *cpu)
 {
 	struct kvm_msr_list *list = msr_list(cpu->vmm->kvm_fd);
@@ -118,7 +118,7 @@ int power_on_restore(struct cpu *cpu)
 	    ioctl(cpu->fd, KVM_SET_VCPU_EVENTS, &state->events) < 0 ||
 	    ioctl(cpu->fd, KVM_SET_MP_STATE, &state->mp_state) < 0)
 		return bypass_fail(errno, "vCPU %u cannot be reset: %s", cpu->id, strerror(errno));
-	/* A register that cannot be written back was not the guest's to change either. */
+	/* A register that cannot be restored is one that the guest could not change. */
 	for (unsigned int i = 0; i < state->n_msrs; i++)
 		access_msr(cpu, KVM_SET_MSRS, &state->msrs[i]);
 	return 0;

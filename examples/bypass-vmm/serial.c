@@ -32,8 +32,8 @@ static void update_line(struct serial *serial)
 }
 
 /*
- * Waits for a slow reader rather than lose a byte, but not when the machine is to
- * stop; a reader who has gone away misses the rest.
+ * Waits for a slow reader, so that no byte is lost, but not when the machine is to stop.
+ * When the reader has gone away the byte is dropped.
  */
 static void transmit(const struct vmm *vmm, uint8_t byte)
 {
@@ -209,7 +209,7 @@ void serial_pio(struct serial *serial, unsigned int reg, uint8_t *data, bool wri
  * serial_room() - how many bytes serial_input() takes now
  * @serial: the UART
  *
- * None until the guest listens: its driver clears the FIFO when it starts.
+ * None until the guest's driver turns the receiver on: it clears the FIFO when it starts.
  */
 unsigned int serial_room(struct serial *serial)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * All that a VMM does to have slices: open them, attach vmm-glue to the VM, tell it of
- * the guest's RAM, plug, and pass on the guest's accesses. The rest of this program is an
- * ordinary VMM; this file is what to take over into another.
+ * All that a VMM does to have slices: open them, attach vmm-glue to the VM, tell vmm-glue of
+ * the guest's RAM, plug the slices, pass on the guest's accesses, and hear the slices' events.
+ * The rest of this program is an ordinary VMM. Another VMM takes over this file.
  */
 #include <stdio.h>
 #include <string.h>
@@ -38,7 +38,7 @@ static int attach(struct vmm *vmm)
 	return ret;
 }
 
-/* A virtio device in the shape of a slice, with no IOMMU: the HCA's driver pins what it uses. */
+/* A virtio device in the shape of a slice. It needs no IOMMU: the HCA's driver pins memory. */
 static int open_rdma(const char *text, struct bypass_virtio_device **dev,
 		     struct bypass_slice **slice)
 {
@@ -69,8 +69,8 @@ static int open_function(struct slices *slices, const struct slice_option *opt,
  * @slices: filled
  * @opt: the command line
  *
- * Comes before the guest has memory: what the slices' IOMMU reserves and how large their BARs
- * are says where the memory can be.
+ * Slices are opened before the guest has memory: the addresses that their IOMMU reserves, and
+ * the size of their BARs, decide where the memory can lie.
  *
  * Return: 0, or a negative errno with bypass_error(). Either way slices_destroy() undoes it.
  */
@@ -202,7 +202,7 @@ static void take_out(struct slices *slices, unsigned int i)
 	slices->rdma[slices->n] = NULL;
 }
 
-/* Returns whether the slice is to go. An RDMA slice tells its guest itself that it is dead. */
+/* Returns whether to take the slice out. A dead RDMA slice stays: it tells its guest itself. */
 static bool listen_to(struct slices *slices, unsigned int i)
 {
 	struct bypass_slice *slice = slices->slice[i];
@@ -220,7 +220,7 @@ static bool listen_to(struct slices *slices, unsigned int i)
 }
 
 /**
- * slices_listen() - hear what slices have to tell, and give back those that are to go
+ * slices_listen() - take the slices' events, and give back each slice that the host wants
  * @slices: the slices; vCPUs may run
  */
 void slices_listen(struct slices *slices)
@@ -238,8 +238,8 @@ void slices_listen(struct slices *slices)
  * slices_reset() - the guest was reset
  * @slices: the slices; no vCPU runs
  *
- * vmm-glue has said of a slice that it cannot be reset. The guest goes on: such a device does
- * no DMA until the guest's driver has taken it over, and most drivers reset it themselves.
+ * A slice that cannot be reset is not fatal: vmm-glue has logged its name. The device does no
+ * DMA until the guest's driver turns bus mastering on, and most drivers reset their device.
  */
 void slices_reset(struct slices *slices)
 {

@@ -18,7 +18,7 @@ static const char *const cause_names[CAUSES] = {
 	[CAUSE_OTHER] = "other",
 };
 
-/* The counters of KVM that say what a vCPU's exits cost. */
+/* KVM's counters of a vCPU's exits. */
 static const char *const shown[] = {"exits", "mmio_exits", "io_exits", "irq_exits", "halt_exits"};
 #define N_SHOWN (sizeof(shown) / sizeof(shown[0]))
 
@@ -47,7 +47,7 @@ static void print_slices(const struct slices *slices)
 	}
 }
 
-/* What the host did for the guest: nothing of it in a vCPU's thread. */
+/* The host's work for RDMA slices. No vCPU's thread does any of it. */
 static void print_rdma(const struct slices *slices)
 {
 	struct bypass_rdma_stats s;

@@ -15,7 +15,7 @@
 static struct termios saved;
 static bool raw, escaped;
 
-/* Of a job in the background the terminal is somebody else's. Other input is always ours. */
+/* While our job is in the background the terminal belongs to another. Other input is ours. */
 static bool in_background(void)
 {
 	pid_t group = tcgetpgrp(STDIN_FILENO);
@@ -31,7 +31,7 @@ void terminal_restore(void)
 }
 
 /**
- * terminal_raw() - hand the keyboard to the guest, if there is one and it is ours
+ * terminal_raw() - hand the keyboard to the guest, if standard input is a terminal of ours
  *
  * Called at the start, and when the job may have come to the foreground.
  */

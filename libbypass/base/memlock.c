@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Why the kernel would not pin memory: RLIMIT_MEMLOCK, what is locked already,
- * and whether this process is bound by the limit at all.
+ * Why the kernel does not pin memory: RLIMIT_MEMLOCK, what this process has locked already,
+ * and whether the limit binds this process at all.
  */
 #include <errno.h>
 #include <linux/capability.h>

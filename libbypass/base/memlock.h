@@ -9,10 +9,10 @@
 
 /**
  * memlock_fail() - explain an ENOMEM of a call that pins memory
- * @bytes: what the call, and those that must follow it, wanted to pin
+ * @bytes: what this call and the calls that must follow pin
  *
- * Tells the limit on locked memory from a real lack of memory, and says how the
- * limit is raised.
+ * The text tells the limit on locked memory from a real lack of memory, and says how to raise
+ * the limit.
  *
  * Return: -ENOMEM.
  */

@@ -149,7 +149,7 @@ void *bypass_memory_hva(const struct bypass_memory *mem, uint64_t gpa, uint64_t 
 	return r ? (char *)r->hva + (gpa - r->gpa) : NULL;
 }
 
-/* A number from the kernel's pool of 2 MiB pages; 0 when it has no such pool. */
+/* A number of the kernel's pool of 2 MiB pages; 0 when the kernel has no such pool. */
 static unsigned long long pool(const char *attribute)
 {
 	unsigned long long value = 0;

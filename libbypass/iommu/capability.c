@@ -11,7 +11,7 @@
 
 #include "capability.h"
 
-/* More than any kernel has to say; keeps a nonsensical argsz from taking our memory. */
+/* More than any kernel says: a wrong argsz must not make us allocate without bound. */
 #define INFO_MAX (1u << 20)
 
 void *info_get(int fd, unsigned long request, const void *first, uint32_t size)
@@ -19,7 +19,7 @@ void *info_get(int fd, unsigned long request, const void *first, uint32_t size)
 	uint32_t argsz = size, asked;
 	void *info = NULL, *more;
 
-	/* The kernel sets argsz to what it would have liked; the answer may grow in between. */
+	/* The kernel sets argsz to the size of its answer, which may grow between two calls. */
 	do {
 		asked = argsz;
 		more = realloc(info, asked);
@@ -37,7 +37,7 @@ void *info_get(int fd, unsigned long request, const void *first, uint32_t size)
 			goto fail;
 		}
 	} while (argsz > asked);
-	/* What lies there, not what an old kernel left in argsz: the bound for all parsing. */
+	/* argsz becomes the bound for parsing: the size that we allocated, whatever the kernel set. */
 	memcpy(info, &asked, sizeof(asked));
 	return info;
 fail:

@@ -12,8 +12,8 @@
  * info_get() - ask for an info structure of any length
  * @fd: what to ask
  * @request: its ioctl
- * @first: the structure's fixed part as it goes in, argsz in its first four bytes
- * @size: bytes of it
+ * @first: the structure's fixed part, with argsz in the first four bytes
+ * @size: bytes of @first
  *
  * Return: the structure with all its capabilities, to be given to free(); NULL with errno set.
  */
@@ -22,13 +22,13 @@ void *info_get(int fd, unsigned long request, const void *first, uint32_t size);
 /**
  * info_capability() - find a capability in an info structure
  * @info: from info_get()
- * @offset: where the chain begins in it; 0: there is none
- * @id: which to find
- * @size: bytes that the caller needs of it, at the least
- * @room: set to the bytes there are from its beginning to the end of @info; or NULL
+ * @offset: where the chain begins in @info; 0: there is no chain
+ * @id: the capability to find
+ * @size: bytes of the capability that the caller reads
+ * @room: set to the number of bytes from the capability to the end of @info; or NULL
  *
- * Nothing outside @info is read, whatever the chain says, and a chain that does
- * not lead forward ends the search.
+ * The function reads nothing outside @info, whatever the chain says. A chain that does not
+ * lead forward ends the search.
  *
  * Return: the capability, or NULL.
  */

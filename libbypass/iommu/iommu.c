@@ -262,7 +262,7 @@ static bool is_open(const struct bypass_iommu *iommu, const char *address)
 	return device;
 }
 
-/* The kernel would open a function of a group that we have as often as it is asked. */
+/* The kernel opens a function any number of times for the process that has its group. */
 static int attach(struct bypass_iommu *iommu, const char *token, struct iommu_device *device)
 {
 	struct iommu_ranges ranges = {NULL, 0};

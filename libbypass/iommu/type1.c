@@ -52,7 +52,7 @@ static int type1_unmap(struct bypass_iommu *iommu, const struct iommu_mapping *m
 	return 0;
 }
 
-/* The ranges that can be mapped. A kernel before 5.4 does not say: there are none then. */
+/* The ranges that can be mapped. A kernel before 5.4 does not say: @ranges stays empty. */
 static int ranges_read(const struct type1 *t, struct iommu_ranges *ranges)
 {
 	const struct vfio_iommu_type1_info_cap_iova_range *cap = NULL;
@@ -179,9 +179,9 @@ static void group_put(struct type1 *t, struct type1_group *group)
 	close(group->fd);
 	free(group);
 	/*
-	 * With its last group a container loses its mappings. A new one is opened
-	 * when another device comes, so that nothing depends on when the kernel
-	 * lets go of this group: KVM may still hold it for a moment.
+	 * With its last group a container loses its mappings. The next device gets a
+	 * new container: KVM may hold this group a moment longer, and until then the
+	 * kernel does not release the old container.
 	 */
 	if (!t->groups) {
 		close(t->container);

@@ -7,7 +7,7 @@
 
 #include "internal.h"
 
-/* A group can be opened once: devices that share one share this. */
+/* The kernel opens a group once: all devices of one group share this. */
 struct type1_group {
 	struct type1_group *next;
 	int number;

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Hot reset: a function that cannot be reset alone is reset with its bus. The
- * kernel wants to see that whoever asks owns all that is on it; a group's
- * descriptor is the proof.
+ * Hot reset: a function that cannot be reset alone is reset with its bus. The kernel demands
+ * that the caller owns all functions on this bus. A group's descriptor is the proof.
  */
 #include <errno.h>
 #include <linux/vfio.h>
@@ -37,7 +36,7 @@ static int affected(int fd, const char *address, struct vfio_pci_hot_reset_info 
 	size_t count = 0, size;
 	int err;
 
-	/* It says how many there are, when there is no room for them; a few may come in between. */
+	/* Without enough room the kernel says how many there are. More may appear between two calls. */
 	for (int tries = 0; tries < 4; tries++) {
 		size = sizeof(*info) + count * sizeof(info->devices[0]);
 		more = realloc(info, size);

@@ -27,7 +27,8 @@ static int describe(struct bypass_vfio *device)
 	device->can_reset = info.flags & VFIO_DEVICE_FLAGS_RESET;
 	if (!device->can_reset)
 		bypass_log(BYPASS_LOG_WARN,
-			   "%s cannot be reset alone: what a former user left in it is still there",
+			   "%s cannot be reset alone: the state that a former user left in the "
+			   "device is still there",
 			   device->address);
 	err = regions_read(device);
 	if (!err)
@@ -126,8 +127,8 @@ int bypass_vfio_reset(struct bypass_vfio *device)
 
 	err = irqs_off(device);
 	/*
-	 * The kernel saves the command register before the reset and puts it back
-	 * after: bus mastering has to go first, or the device would have it again.
+	 * The kernel saves the command register before the reset and restores it
+	 * after. Bus mastering must be off before: the kernel would restore it too.
 	 */
 	if (!err)
 		err = command(device, PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The function slice: a VFIO device in the shape of a slice. Every part of a BAR
- * that the kernel lets us map is a window.
+ * The function slice: a VFIO device in the shape of a slice. Every part of a BAR that the
+ * kernel maps for user space is a window.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -77,7 +77,7 @@ static int function_set_memory(struct bypass_slice *slice, const struct bypass_m
 	struct function_slice *f = function_of(slice);
 	int err;
 
-	/* The RAM stays mapped for the guest's other slices: this one must not reach it any more. */
+	/* The RAM stays mapped for the guest's other slices, but this device must not reach it. */
 	if (!mem) {
 		err = bypass_vfio_bus_master(f->device, false);
 		if (err)

@@ -19,9 +19,9 @@
 #define IRQ_NONE  (-1)
 
 /**
- * struct vfio_region - a region and where it lies in the device's file
- * @region: what users see of it
- * @file_offset: of its first byte
+ * struct vfio_region - a region and its place in the device's file
+ * @region: the public part
+ * @file_offset: offset of the region's first byte
  */
 struct vfio_region {
 	struct bypass_region region;
@@ -30,13 +30,13 @@ struct vfio_region {
 
 /**
  * struct vfio_irqs - the state of all interrupts
- * @info: what each type is like
+ * @info: description of each type
  * @on: the type that is on, or IRQ_NONE
- * @fds: what each vector of that type rings, -1 for none; info[on].count of them
- * @enabled: vectors that the type was turned on with
+ * @fds: the eventfd of each vector of type @on, -1 for none; info[on].count entries
+ * @enabled: vectors that type @on was turned on with
  * @resample: eventfd that unmasks INTx, or -1
- * @raised: interrupts counted up to when the last type was turned off
- * @raised_before: what INTx's line had counted before it was ours
+ * @raised: interrupts of all types that were turned off since
+ * @raised_before: the kernel's count when type @on was turned on
  */
 struct vfio_irqs {
 	struct bypass_vfio_irq info[IRQ_TYPES];

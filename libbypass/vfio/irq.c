@@ -20,7 +20,7 @@ static const char *const type_names[IRQ_TYPES] = {
 	[VFIO_PCI_MSIX_IRQ_INDEX] = "MSI-X",
 };
 
-/* One VFIO_DEVICE_SET_IRQS; its result, with errno. */
+/* One VFIO_DEVICE_SET_IRQS. Returns the ioctl's result, with errno. */
 int irqs_set(struct bypass_vfio *device, uint32_t flags, unsigned int index, unsigned int start,
 	     unsigned int count, const int *fds)
 {
@@ -94,7 +94,7 @@ int irqs_off(struct bypass_vfio *device)
 		irqs->resample = -1;
 		return 0;
 	}
-	/* The kernel frees the lines, and their counts with them. */
+	/* The kernel frees the interrupts, and their counts are lost. */
 	raised = bypass_vfio_irq_raised(device);
 	if (irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, irqs->on, 0, 0, NULL) < 0)
 		return bypass_fail(errno, "cannot turn %s of %s off: %s", type_names[irqs->on],
@@ -109,28 +109,28 @@ static int fail_connect(const struct bypass_vfio *device, unsigned int index, un
 {
 	int err = errno;
 
-	/* Turning a type on can end with the number of vectors that it could have had. */
+	/* A positive result is the number of vectors that the host could give. */
 	if (result > 0)
 		return bypass_fail(ENOSPC,
-				   "the host has only %d of the %u %s vectors that %s is to have. "
-				   "Fewer queues, in its driver's options, need fewer",
+				   "the host has only %d of the %u %s vectors that %s needs. Set "
+				   "fewer queues in the options of the guest's driver",
 				   result, count, type_names[index], device->address);
 	if (err == ENOSPC)
 		return bypass_fail(err,
-				   "the host has not the %u interrupt vectors that %s of %s needs: "
-				   "other devices have taken them",
+				   "the host does not have the %u interrupt vectors that %s of %s "
+				   "needs: other devices use them",
 				   count, type_names[index], device->address);
 	return bypass_fail(err, "cannot connect %u vectors of %s of %s: %s", count,
 			   type_names[index], device->address, strerror(err));
 }
 
-/* What the kernel has counted on the lines that type @index has now. */
+/* The kernel's count of the interrupts that type @index has now. */
 static uint64_t count_now(const struct bypass_vfio *device, int index)
 {
 	return bypass_function_interrupts(device->address, index == VFIO_PCI_INTX_IRQ_INDEX);
 }
 
-/* Turns a type on with its vectors up to @count; INTx begins masked or not as the kernel has it. */
+/* Turns a type on with its vectors up to @count. The kernel decides whether INTx begins masked. */
 static int turn_on(struct bypass_vfio *device, unsigned int index, unsigned int count,
 		   const int *fds)
 {
@@ -146,7 +146,7 @@ static int turn_on(struct bypass_vfio *device, unsigned int index, unsigned int 
 	return 0;
 }
 
-/* The first connection of a type. Vectors before @start are off, but are there. */
+/* The first connection of a type. Vectors before @start exist, without an eventfd. */
 static int start_type(struct bypass_vfio *device, unsigned int index, unsigned int start,
 		      unsigned int count, const int *fds)
 {
@@ -177,10 +177,10 @@ forget:
 }
 
 /*
- * More vectors than the type was turned on with, on a kernel that cannot add
- * any: off, and on again with all of them. What the device raised in between is
- * lost for good, and a driver that waits for it hangs; so each vector that
- * was connected is signalled once. A driver takes one interrupt too many as none.
+ * More vectors than the type was turned on with, on a kernel that cannot add vectors: the
+ * type is turned off, and on again with all vectors. An interrupt that the device raises in
+ * between is lost, and a driver that waits for this interrupt hangs. So each vector that was
+ * connected is signalled once: a driver ignores an interrupt without a cause.
  */
 static int restart_type(struct bypass_vfio *device, unsigned int start, unsigned int count,
 			const int *fds)
@@ -196,7 +196,7 @@ static int restart_type(struct bypass_vfio *device, unsigned int start, unsigned
 	memcpy(irqs->fds + start, fds, count * sizeof(*fds));
 	err = turn_on(device, index, start + count, irqs->fds);
 	if (err) {
-		/* As it was before, so that what worked goes on working. */
+		/* Back to the vectors before: those must go on working. */
 		memset(irqs->fds + start, 0xff, count * sizeof(*fds));
 		if (irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, 0, before, irqs->fds)) {
 			bypass_log(BYPASS_LOG_WARN,
@@ -239,7 +239,7 @@ int bypass_vfio_irq_connect(struct bypass_vfio *device, unsigned int index, unsi
 
 	result = irqs_set(device, VFIO_IRQ_SET_ACTION_TRIGGER, index, start, count, fds);
 	if (result) {
-		/* The kernel has taken off all vectors of the call. */
+		/* The kernel has disconnected all vectors of the call. */
 		memset(irqs->fds + start, 0xff, count * sizeof(*fds));
 		return fail_connect(device, index, count, result);
 	}

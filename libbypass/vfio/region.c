@@ -26,7 +26,7 @@ static const char *const region_names[VFIO_PCI_NUM_REGIONS] = {
 	[VFIO_PCI_VGA_REGION_INDEX] = "VGA",
 };
 
-/* An area as the kernel lists it, cut to whole pages within the region. */
+/* An area of the kernel's list, cut to whole pages within the region. */
 static bool area_clip(const struct bypass_region *region, uint64_t offset, uint64_t size,
 		      struct bypass_area *area)
 {
@@ -50,9 +50,9 @@ static int by_offset(const void *a, const void *b)
 }
 
 /*
- * What of a region can be mapped. A kernel before 4.16 leaves the page of the
- * MSI-X table out by a list of sparse areas; later ones say MSIX_MAPPABLE and
- * have no list, or the list of a vendor driver.
+ * The parts of a region that can be mapped. A kernel before 4.16 lists sparse areas around
+ * the page of the MSI-X table. A later kernel says MSIX_MAPPABLE, and lists areas only where a
+ * vendor driver does.
  */
 static int areas_read(const struct vfio_region_info *info, struct bypass_region *region)
 {
@@ -128,7 +128,7 @@ const struct bypass_region *bypass_vfio_region(const struct bypass_vfio *device,
 	return &device->regions[index].region;
 }
 
-/* Is [@offset, @offset + @size) in the region? Finds it. */
+/* Checks that [@offset, @offset + @size) is in the region, and sets @region. */
 static int locate(const struct bypass_vfio *device, unsigned int index, uint64_t offset,
 		  uint64_t size, const struct vfio_region **region)
 {
@@ -204,7 +204,7 @@ static bool mappable(const struct bypass_region *region, uint64_t offset, uint64
 	return false;
 }
 
-/* The largest page that can lie in a region: BARs are powers of two, and aligned to their size. */
+/* The largest page that fits: a BAR's size is a power of two, and its address a multiple of it. */
 static uint64_t alignment(uint64_t size)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), align = GIB;

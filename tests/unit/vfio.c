@@ -253,7 +253,7 @@ static void test_connect_fails(void **state)
 	device_open();
 	kernel_fails(VFIO_DEVICE_SET_IRQS, ENOSPC, 0);
 	assert_int_equal(bypass_vfio_irq_connect(device, MSIX, 0, 4, fds), -ENOSPC);
-	assert_says("other devices have taken them");
+	assert_says("other devices use them");
 	/* it was not turned on */
 	assert_int_equal(bypass_vfio_irq_connect(device, MSIX, 0, 0, NULL), 0);
 	assert_no_more_sets();

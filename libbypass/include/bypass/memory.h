@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The guest's memory as its VMM laid it out: which guest-physical addresses are
- * RAM, and where that RAM lies in this process and in which file.
+ * The guest memory map: which guest-physical addresses are RAM, where this RAM lies in this
+ * process, and which file is behind it.
  */
 #ifndef BYPASS_MEMORY_H
 #define BYPASS_MEMORY_H
@@ -21,8 +21,8 @@ extern "C" {
  * struct bypass_memory_range - one run of guest RAM
  * @gpa: guest-physical address of its first byte, page aligned
  * @size: bytes, a multiple of the page size, not 0
- * @hva: the same byte in this process
- * @fd: the memfd (or file) behind it, mapped shared; -1 when there is none
+ * @hva: address of the same byte in this process
+ * @fd: the memfd (or file) behind the RAM, mapped shared; -1 when there is none
  *      (such RAM serves function slices, but not context slices)
  * @offset: where in @fd the range begins
  */
@@ -47,7 +47,7 @@ struct bypass_iova_range {
 /**
  * struct bypass_memory - a guest memory map; opaque
  *
- * Not locked: change it only while no other thread uses it.
+ * A map has no lock: change it only while no other thread uses it.
  */
 struct bypass_memory;
 
@@ -59,7 +59,7 @@ struct bypass_memory;
 struct bypass_memory *bypass_memory_new(void);
 
 /**
- * bypass_memory_free() - forget the map, and free the RAM that bypass_memory_alloc() made
+ * bypass_memory_free() - free a map, and the RAM that bypass_memory_alloc() made
  * @mem: the map, or NULL; no slice and no VM may use it any more
  */
 void bypass_memory_free(struct bypass_memory *mem);
@@ -68,8 +68,8 @@ void bypass_memory_free(struct bypass_memory *mem);
  * bypass_memory_alloc() - make RAM for a PC guest and add it to an empty map
  * @mem: an empty map, which becomes the owner of the RAM
  * @size: bytes, a multiple of 2 MiB
- * @hugepages: take it from the kernel's pool of 2 MiB pages (hugetlb); without
- *             it the RAM is ordinary, 2 MiB aligned, and advised for THP
+ * @hugepages: take the RAM from the kernel's pool of 2 MiB pages (hugetlb). Without this
+ *             the RAM is ordinary memory, 2 MiB aligned, and advised for THP
  *
  * The RAM is one sealed memfd, mapped shared: one range from address 0, and a
  * second one from BYPASS_MEMORY_HIGH for what does not fit below
@@ -88,9 +88,10 @@ int bypass_memory_alloc(struct bypass_memory *mem, uint64_t size, bool hugepages
  * @free: addresses that RAM may have, by rising address: bypass_iommu_ranges() of the guest
  * @n_free: their number; 0: all addresses
  *
- * A device's DMA uses the guest's addresses, so a guest with a function slice cannot have RAM
- * where the IOMMU has something else: the memory that firmware reserves for a device, the 12 GiB
- * below 1 TiB on AMD, or what is beyond the IOMMU's reach. Each piece of RAM is in whole 2 MiB.
+ * A device's DMA uses the guest's addresses. So a guest with a function slice cannot have RAM
+ * at addresses that the IOMMU keeps: the memory that firmware reserves for a device, the 12 GiB
+ * below 1 TiB on AMD, or addresses beyond the IOMMU's reach. Each piece of RAM is a multiple of
+ * 2 MiB.
  *
  * Return: as bypass_memory_alloc(); -ERANGE (not enough addresses: the text says how many, or
  * none at address 0, where a PC begins).
@@ -151,7 +152,7 @@ const struct bypass_memory_range *bypass_memory_ranges(const struct bypass_memor
 /**
  * bypass_memory_find() - the range that holds all of [gpa, gpa + size)
  * @mem: the map
- * @gpa: guest-physical address, any value: this is the check of what a guest says
+ * @gpa: guest-physical address, any value: this function is the check of what a guest says
  * @size: bytes, not 0
  *
  * Return: the range, or NULL when any byte of it is not RAM or lies in another range.
@@ -160,7 +161,7 @@ const struct bypass_memory_range *bypass_memory_find(const struct bypass_memory 
 						     uint64_t size);
 
 /**
- * bypass_memory_hva() - the same address in this process
+ * bypass_memory_hva() - a guest-physical address in this process
  * @mem: the map
  * @gpa: guest-physical address, any value
  * @size: bytes that the caller will touch, not 0

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * A PCI function driven from user space through VFIO: its regions, its
- * interrupts, its reset. A function slice is made of this; a program that wants
- * to drive a device itself uses it directly.
+ * A PCI function driven from user space through VFIO: its regions, its interrupts, its
+ * reset. A function slice is made of this. A program that drives a device itself uses these
+ * functions directly.
  *
  * Regions and interrupts go by the indices of linux/vfio.h:
  * VFIO_PCI_BAR0_REGION_INDEX, VFIO_PCI_MSIX_IRQ_INDEX, ...
@@ -28,28 +28,29 @@ struct bypass_vfio;
 
 /**
  * bypass_vfio_open() - open a PCI function
- * @iommu: DMA address space that it joins; must outlive the device
+ * @iommu: DMA address space that the device joins; must outlive the device
  * @address: as bypass_address() takes it
- * @token: VF token that the owner of its PF has set, as a UUID string; or NULL
+ * @token: VF token that the program with the PF has set, as a UUID string; or NULL
  * @device: set to the device; to be given to bypass_vfio_close()
  *
- * The kernel resets it on the way. It decodes memory accesses, is not a bus
- * master, and has all interrupts off.
+ * The kernel resets the function first. The function then decodes memory accesses, is no
+ * bus master, and has all interrupts off. A function is open once: a second device for the
+ * same function would be a second driver on the same hardware.
  *
  * Return: 0; -EINVAL (not an address), -ENODEV (no such function), -ENOTSUP (no
- * IOMMU in use), -EBUSY (bound to a driver of the host: the text names it and has
- * the command; or in use: the text names the process), -EPERM (a device of its group
- * is in the way: named; or there is no interrupt remapping), -EACCES (permission, or
- * the token), -ERANGE and -ENOMEM (what is mapped already does not suit it; see
- * bypass_iommu_map()), or what the kernel said.
+ * IOMMU in use), -EBUSY (bound to a driver of the host: the text names the driver and has
+ * the command; or in use, here or in another process: the text names the process), -EPERM (a
+ * device of the same IOMMU group is in the way: the text names the device; or there is no
+ * interrupt remapping), -EACCES (permission, or the token), -ERANGE and -ENOMEM (what is mapped
+ * already does not suit the function; see bypass_iommu_map()), or what the kernel said.
  */
 int bypass_vfio_open(struct bypass_iommu *iommu, const char *address, const char *token,
 		     struct bypass_vfio **device);
 
 /**
  * bypass_vfio_close() - give a device back; the kernel stops and resets it
- * @device: or NULL. Everything that bypass_vfio_map() mapped is unmapped already, and
- *	KVM has let go of bypass_vfio_kvm_fd()
+ * @device: or NULL. The caller has unmapped everything that bypass_vfio_map() mapped, and
+ *	KVM no longer has bypass_vfio_kvm_fd()
  */
 void bypass_vfio_close(struct bypass_vfio *device);
 
@@ -92,21 +93,21 @@ int bypass_vfio_event_fd(const struct bypass_vfio *device);
 int bypass_vfio_event(struct bypass_vfio *device, struct bypass_event *event);
 
 /**
- * bypass_vfio_set_memory() - let it reach a guest's RAM, IOVA = GPA
+ * bypass_vfio_set_memory() - let the device reach a guest's RAM, IOVA = GPA
  * @device: the device
  * @mem: the guest's map; NULL: none any more
  *
- * Devices in one address space see the same: the RAM stays reachable until the
- * last of them was given NULL.
+ * Devices in one address space see the same RAM. The RAM stays reachable until the last of
+ * these devices was given NULL.
  *
  * Return: as bypass_iommu_set_memory().
  */
 int bypass_vfio_set_memory(struct bypass_vfio *device, const struct bypass_memory *mem);
 
 /**
- * bypass_vfio_bus_master() - may it do DMA and raise MSIs?
+ * bypass_vfio_bus_master() - allow or forbid the device's DMA and MSIs
  * @device: the device
- * @on: whether it may
+ * @on: true allows both
  *
  * Return: 0 or a negative errno.
  */
@@ -116,13 +117,14 @@ int bypass_vfio_bus_master(struct bypass_vfio *device, bool on);
  * bypass_vfio_reset() - function-level reset, or what the kernel has in its place
  * @device: the device
  *
- * Interrupts are off afterwards, it is no bus master, and its registers are as
- * after power-on. Mappings of regions and of memory stay. A function that cannot be
- * reset alone is reset with its bus, when all that is there belongs to
- * the same DMA address space: those others lose their state too.
+ * After the reset interrupts are off, the device is no bus master, and its registers are
+ * as after power-on. Mappings of regions and of memory stay. A function that cannot be reset
+ * alone is reset with its bus, if all functions on that bus belong to the same DMA address
+ * space: the others lose their state too.
  *
- * Return: 0; -EPERM (somebody else's function would be reset too: named);
- * -EOPNOTSUPP (nothing can reset it; it does no DMA any more); or what the kernel said.
+ * Return: 0; -EPERM (somebody else's function would be reset too: the text names that
+ * function); -EOPNOTSUPP (nothing can reset the device); or what the kernel said. After a
+ * failure, too, the device is no bus master.
  */
 int bypass_vfio_reset(struct bypass_vfio *device);
 
@@ -139,10 +141,10 @@ struct bypass_area {
 /**
  * struct bypass_region - a BAR, the ROM, or config space
  * @size: bytes
- * @read: it can be read
- * @write: it can be written
- * @areas: what of it can be mapped, by rising offset
- * @n_areas: their number
+ * @read: the region can be read
+ * @write: the region can be written
+ * @areas: parts of the region that can be mapped, by rising offset
+ * @n_areas: number of areas
  *
  * Source: struct vfio_region_info of linux/vfio.h with its capabilities
  * SPARSE_MMAP and MSIX_MAPPABLE.
@@ -160,7 +162,7 @@ struct bypass_region {
  * @device: the device
  * @index: VFIO_PCI_*_REGION_INDEX
  *
- * Return: a description that belongs to @device; NULL when it has no such region.
+ * Return: a description that belongs to @device; NULL when @device has no such region.
  */
 const struct bypass_region *bypass_vfio_region(const struct bypass_vfio *device,
 					       unsigned int index);
@@ -196,14 +198,14 @@ int bypass_vfio_write(struct bypass_vfio *device, unsigned int index, uint64_t o
  * @device: the device
  * @index: VFIO_PCI_*_REGION_INDEX
  * @offset: in the region, page aligned
- * @size: bytes, a multiple of the page size; all of it in one of the region's areas
- * @hva: set to the address. Taken back with munmap(2), before bypass_vfio_close()
+ * @size: bytes, a multiple of the page size; all of them in one of the region's areas
+ * @hva: set to the address. The caller undoes this with munmap(2) before bypass_vfio_close()
  *
- * The address is congruent to the offset modulo the region's size, or 1 GiB when that
- * is less: the kernel, and KVM above it, can then map it with huge pages. While
- * memory decoding is off in the command register an access raises SIGBUS.
+ * The address equals the offset modulo the region's size, or modulo 1 GiB for a larger
+ * region: so the kernel, and KVM, can map huge pages. While memory decoding is off in the
+ * command register an access raises SIGBUS.
  *
- * Return: 0, -EINVAL (not mappable: the text says what is), or what the kernel said.
+ * Return: 0, -EINVAL (not mappable: the text says what can be mapped), or what the kernel said.
  */
 int bypass_vfio_map(struct bypass_vfio *device, unsigned int index, uint64_t offset, uint64_t size,
 		    void **hva);
@@ -212,7 +214,7 @@ int bypass_vfio_map(struct bypass_vfio *device, unsigned int index, uint64_t off
  * struct bypass_vfio_irq - a type of interrupt
  * @count: vectors; 0 when the device does not have this type
  * @maskable: bypass_vfio_irq_mask() works
- * @automasked: each interrupt masks itself until it is unmasked (INTx)
+ * @automasked: an interrupt masks the vector until bypass_vfio_irq_mask() unmasks (INTx)
  * @resizable: more vectors can be connected later without disturbing the others
  *
  * Source: struct vfio_irq_info of linux/vfio.h.
@@ -240,13 +242,13 @@ struct bypass_vfio_irq bypass_vfio_irq(const struct bypass_vfio *device, unsigne
  * @start: first vector
  * @count: how many; 0 turns the whole type off
  * @fds: @count eventfds, which stay the caller's and stay open while connected;
- *	-1 takes a vector off. NULL when @count is 0
+ *	-1 disconnects a vector. NULL when @count is 0
  *
- * One call to the kernel for all of them. The first call for a type turns it on,
- * and only one type can be on. Where vectors cannot be added (MSI; MSI-X before
- * Linux 6.5) going beyond those that the type was turned on with turns it
- * off and on again: every vector that was connected is then signalled once, as an
- * interrupt in between would be lost, and a guest bears one too many.
+ * This is one call to the kernel for all vectors. The first call for a type turns the type
+ * on, and only one type can be on. Some kernels cannot add vectors to a type that is on (MSI;
+ * MSI-X before Linux 6.5): the type is then turned off and on again. An interrupt in between
+ * would be lost, so every vector that was connected is signalled once. A driver bears an
+ * interrupt too many, but not a lost one.
  *
  * Return: 0; -EINVAL (no such vectors), -EBUSY (another type is on), -ENOSPC (the
  * host has fewer vectors left: the text says how many), or what the kernel
@@ -258,9 +260,9 @@ int bypass_vfio_irq_connect(struct bypass_vfio *device, unsigned int index, unsi
 /**
  * bypass_vfio_irq_mask() - mask or unmask INTx
  * @device: the device
- * @masked: what it is to be
+ * @masked: true masks
  *
- * Vectors of MSI and MSI-X cannot be masked through VFIO: disconnect them.
+ * VFIO cannot mask vectors of MSI and MSI-X: disconnect such a vector.
  *
  * Return: 0, -EINVAL when INTx is not on, or what the kernel said.
  */
@@ -269,10 +271,10 @@ int bypass_vfio_irq_mask(struct bypass_vfio *device, bool masked);
 /**
  * bypass_vfio_irq_resample() - unmask INTx by eventfd
  * @device: the device
- * @fd: when it is signalled (by KVM, on the guest's end of interrupt), the kernel
- *	unmasks INTx, with no call from us. Stays the caller's; -1: none any more
+ * @fd: when KVM signals this eventfd, on the guest's end of interrupt, the kernel unmasks
+ *	INTx with no call from user space. Stays the caller's; -1: none any more
  *
- * May come before or after INTx is connected. Forgotten when INTx is turned off.
+ * The call may come before or after INTx is connected. Turning INTx off forgets @fd.
  *
  * Return: 0 or what the kernel said.
  */
@@ -294,9 +296,9 @@ int bypass_vfio_irq_trigger(struct bypass_vfio *device, unsigned int index, unsi
  * bypass_vfio_irq_raised() - interrupts that the device has raised since it was opened
  * @device: the device
  *
- * The kernel's own count (as in /proc/interrupts), so it holds however the eventfds coalesce. An
- * INTx line that other devices share is counted with theirs. Interrupts that the
- * IOMMU posts straight into a running guest pass the kernel by, and this count.
+ * The kernel counts (/proc/interrupts), so the number is right even when eventfds coalesce.
+ * The number for an INTx line includes the interrupts of other devices on that line. It lacks
+ * interrupts that the IOMMU posts straight into a running guest: the kernel sees none of them.
  *
  * Return: their number.
  */
