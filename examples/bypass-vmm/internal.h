@@ -202,7 +202,7 @@ void serial_input(struct serial *serial, const uint8_t *data, unsigned int count
 /* terminal.c */
 void terminal_raw(void);
 void terminal_restore(void);
-bool terminal_ready(struct serial *serial);
+bool terminal_ready(struct serial *serial, int *again_ms);
 int terminal_read(struct serial *serial);
 
 /* slices.c */

@@ -299,15 +299,17 @@ static enum event wait_event(struct vmm *vmm, int signal_fd, int *status)
 		{.fd = vmm->wake_fd, .events = POLLIN},
 		{.events = POLLIN},
 	};
+	int again_ms = -1;
 	unsigned int n;
 	struct signalfd_siginfo info;
 	uint64_t count;
 	int got;
 
 	while (vmm->event == EVENT_NONE) {
-		fds[2].fd = input_ended || !terminal_ready(&vmm->serial) ? -1 : STDIN_FILENO;
+		fds[2].fd = input_ended || !terminal_ready(&vmm->serial, &again_ms) ? -1
+										    : STDIN_FILENO;
 		n = slices_watch(&vmm->slices, fds + 3);
-		if (poll(fds, 3 + n, -1) < 0)
+		if (poll(fds, 3 + n, again_ms) < 0)
 			continue;
 		slices_listen(&vmm->slices);
 		if (read(vmm->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)

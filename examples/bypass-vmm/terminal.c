@@ -58,13 +58,22 @@ void terminal_raw(void)
 /**
  * terminal_ready() - may standard input be read now?
  * @serial: the console
+ * @again_ms: set to when to ask again, for poll(2): no signal says that a job that runs has
+ *	come to the foreground
  *
- * Return: whether terminal_read() would pass bytes on; a job in the background leaves the
+ * Return: whether terminal_read() would pass bytes on. A job in the background leaves the
  * keyboard to the shell.
  */
-bool terminal_ready(struct serial *serial)
+bool terminal_ready(struct serial *serial, int *again_ms)
 {
-	return serial_room(serial) && !in_background();
+	static bool away;
+	bool was_away = away;
+
+	away = in_background();
+	*again_ms = away ? 500 : -1;
+	if (was_away && !away)
+		terminal_raw();
+	return !away && serial_room(serial);
 }
 
 /**

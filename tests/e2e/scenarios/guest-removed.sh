@@ -10,13 +10,13 @@
 . "${0%/*}/../lib/carving.sh"
 . "${0%/*}/../lib/guests.sh"
 
-make_guest removed <<'END'
+make_guest removed --with setpci <<'END'
 device=/sys/bus/pci/devices/0000:00:01.0
 nic=$(ls $device/net)
 ip link set "$nic" up
 echo "guest: ready"
 for i in $(seq 300); do
-	[ "$(hexdump -n 4 -e '"%08x"' $device/config)" = ffffffff ] && break
+	[ "$(setpci -s 00:01.0 VENDOR_ID.l)" = ffffffff ] && break
 	sleep 0.2
 done
 [ $i -lt 300 ] || fail "config space is still there"
