@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cgroup.h"
 #include "internal.h"
 
 /* Where a version of control groups keeps its numbers. */

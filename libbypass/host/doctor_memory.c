@@ -11,6 +11,7 @@
 
 #include <linux/capability.h>
 
+#include "cgroup.h"
 #include "doctor.h"
 #include "internal.h"
 

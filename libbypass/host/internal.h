@@ -65,16 +65,6 @@ int holder_find(bool (*match)(const char *link, const void *opaque), const void 
 int burden_disks(const char *address);
 int burden_net(const char *address);
 
-/* cgroup.c: the limit on memory that leaves least to this process, and the file that sets it */
-struct memory_limit {
-	uint64_t limit;
-	uint64_t left;
-	char file[600];
-};
-
-/* False when no control group limits the memory of this process. */
-bool cgroup_memory(struct memory_limit *tightest);
-
 /* netns.c: a network namespace. @name says which to the user; empty for the caller's own. */
 struct netns {
 	dev_t device;

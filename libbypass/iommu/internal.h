@@ -68,6 +68,9 @@ struct bypass_iommu {
 	unsigned int ram_users;
 };
 
+/* room.c: -ENOMEM, explained, when a control group does not allow to pin these mappings */
+int iommu_check_room(const struct iommu_mappings *mappings);
+
 /* type1.c */
 int type1_new(struct bypass_iommu **iommu);
 

@@ -186,6 +186,8 @@ static int set_memory(struct bypass_iommu *iommu, const struct bypass_memory *me
 	err = mappings_difference(&iommu->mappings, mem, &gone, &come);
 	if (err)
 		return err;
+	if (iommu->devices)
+		err = iommu_check_room(&come);
 	pending = mappings_bytes(&come);
 	/* Off before on: a range may have moved to where another was. */
 	for (; n_gone < gone.n && !err; n_gone += !err)
@@ -274,6 +276,8 @@ static int attach(struct bypass_iommu *iommu, const char *token, struct iommu_de
 	if (err)
 		return err;
 	err = check_all(iommu, &ranges);
+	if (!err && !iommu->devices)
+		err = iommu_check_room(&iommu->mappings);
 	if (!err && !iommu->devices)
 		err = replay(iommu);
 	if (err) {

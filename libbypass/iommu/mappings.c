@@ -3,8 +3,10 @@
  * A sorted array of DMA mappings, and its difference from a guest's memory map.
  */
 #include <errno.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/statfs.h>
 
 #include <bypass/error.h>
 #include <bypass/iommu.h>
@@ -112,6 +114,13 @@ static bool in_list(const struct iommu_mappings *mappings, const struct bypass_m
 	return m && is_range(m, r);
 }
 
+static bool is_hugetlb(int fd)
+{
+	struct statfs fs;
+
+	return fd >= 0 && !fstatfs(fd, &fs) && fs.f_type == HUGETLBFS_MAGIC;
+}
+
 int mappings_difference(const struct iommu_mappings *mappings, const struct bypass_memory *mem,
 			struct iommu_mappings *gone, struct iommu_mappings *come)
 {
@@ -139,6 +148,7 @@ int mappings_difference(const struct iommu_mappings *mappings, const struct bypa
 				.hva = ranges[i].hva,
 				.prot = BYPASS_DMA_READ | BYPASS_DMA_WRITE,
 				.ram = true,
+				.hugetlb = is_hugetlb(ranges[i].fd),
 			};
 	return 0;
 }

@@ -18,6 +18,7 @@ struct bypass_memory;
  * @hva: memory of this process
  * @prot: of enum bypass_dma_prot
  * @ram: bypass_iommu_set_memory() made this mapping, and removes it
+ * @hugetlb: the memory comes from the pool of huge pages, which no limit on memory counts
  */
 struct iommu_mapping {
 	uint64_t iova;
@@ -25,6 +26,7 @@ struct iommu_mapping {
 	void *hva;
 	unsigned int prot;
 	bool ram;
+	bool hugetlb;
 };
 
 /**

@@ -463,6 +463,39 @@ static void test_join_refused(void **state)
 	bypass_iommu_free(iommu);
 }
 
+/* Past a control group's limit the kernel would kill the process while it pins. */
+static void test_cgroup(void **state)
+{
+	struct bypass_memory *mem = bypass_memory_new(), *large = bypass_memory_new();
+	struct bypass_iommu *iommu = iommu_new();
+	struct bypass_vfio *device;
+
+	(void)state;
+	put_file(in_tree("proc/self/cgroup"), "0::/small\n");
+	put_file(in_tree("sys/fs/cgroup/small/memory.max"), "8388608\n");
+	put_file(in_tree("sys/fs/cgroup/small/memory.current"), "2097152\n");
+	assert_int_equal(bypass_memory_alloc(mem, 6 * MIB, false), 0);
+	assert_int_equal(bypass_memory_alloc(large, 8 * MIB, false), 0);
+	/* before a device joins nothing is pinned: it is the device that is refused */
+	assert_int_equal(bypass_iommu_set_memory(iommu, large), 0);
+	assert_int_equal(bypass_vfio_open(iommu, FUNCTION, NULL, &device), -ENOMEM);
+	assert_says("leaves it 6 MiB");
+	assert_says("small/memory.max says 8");
+	assert_says("8 MiB more");
+	assert_int_equal(bypass_iommu_set_memory(iommu, NULL), 0);
+	device = device_open(iommu, FUNCTION);
+	assert_int_equal(bypass_iommu_set_memory(iommu, large), -ENOMEM);
+	assert_int_equal(kernel.n_mappings, 0);
+	assert_int_equal(bypass_iommu_set_memory(iommu, mem), 0);
+	/* pages that are there are counted already */
+	memset(bypass_memory_hva(large, 0, 8 * MIB), 1, 8 * MIB);
+	assert_int_equal(bypass_iommu_set_memory(iommu, large), 0);
+	bypass_vfio_close(device);
+	bypass_iommu_free(iommu);
+	bypass_memory_free(large);
+	bypass_memory_free(mem);
+}
+
 /* A chain of three, and what a kernel that is not well could make of it. */
 static void test_capabilities(void **state)
 {
@@ -552,7 +585,8 @@ int main(void)
 		with_kernel(test_sharing),	with_kernel(test_open_errors),
 		with_kernel(test_group_errors), with_kernel(test_odd_info),
 		with_kernel(test_capabilities), with_kernel(test_reserved_at_join),
-		with_kernel(test_open_twice),	with_kernel(test_join_refused),
+		with_kernel(test_open_twice),	with_kernel(test_cgroup),
+		with_kernel(test_join_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

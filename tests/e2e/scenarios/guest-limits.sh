@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# What a guest's slices ask of their VMM: one function once, descriptors for all vectors, 64-bit
-# address space. A VMM that cannot give it says so before the guest runs.
+# What a guest's slices ask of their VMM: one function once, descriptors for all vectors, memory,
+# 64-bit address space. A VMM that cannot give it says so before the guest runs.
 #
 # timeout: 400
 
@@ -33,6 +33,16 @@ check_error "more than the CPU can address" "its CPU addresses [0-9]* bits" \
 	timeout 20 "${vmm[@]}" --mmio64 4096T </dev/null
 check_error "a token for a VF of a host driver's PF" "takes no VF token" timeout 20 "${vmm[@]}" \
 	--slice "${vfs[0]},token=00112233-4455-6677-8899-aabbccddeeff" </dev/null
+
+# All memory of the guest gets pinned: past the limit of a control group the kernel kills the VMM.
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+mkdir -p /sys/fs/cgroup/small
+at_exit "rmdir /sys/fs/cgroup/small; echo -memory >/sys/fs/cgroup/cgroup.subtree_control"
+echo 256M >/sys/fs/cgroup/small/memory.max
+# shellcheck disable=SC2016 # for that shell
+grouped() { sh -c 'echo $$ >/sys/fs/cgroup/small/cgroup.procs; exec "$@"' - "$@" </dev/null; }
+check_error "a control group's limit" "leaves it [0-9]+ MiB \(.*small/memory.max says 256\)" \
+	grouped timeout 60 bypass-vmm --kernel /guest/vmlinuz --mem 512M --slice "${vfs[0]}"
 
 # Without the right to raise the limit: refused. With it: every adapter works.
 few() {
