@@ -64,6 +64,7 @@ static struct {
 	enum mock_kind busy;   /* objects of this kind are in use: none can be destroyed */
 	uint64_t reg_sum;      /* of all bytes of the last region, or 0: do not look */
 	bool reg_look;
+	bool plain;	      /* it refuses the extended query of the device */
 	uint64_t probe_at[3]; /* offsets in the next region, and … */
 	uint8_t probe[3];     /* … the bytes that were there; while reg_look */
 	uint64_t reg_start, reg_length, reg_iova;
@@ -337,6 +338,19 @@ static inline int mock_query_device(const struct mock_call *c)
 	return 0;
 }
 
+static inline int mock_query_device_ex(const struct mock_call *c)
+{
+	const struct ib_uverbs_ex_query_device_resp out = {
+		/* flush and atomic write, and one that no slice can have: raw scatter FCS */
+		.device_cap_flags_ex = IB_UVERBS_DEVICE_SRQ_RESIZE | 7ull << 38 | 1ull << 34,
+	};
+
+	if (mock.plain)
+		return EOPNOTSUPP;
+	memcpy(c->out, &out, sizeof(out));
+	return 0;
+}
+
 /* As uverbs does while it executes a command: hold the object, but not up the other commands. */
 static inline void mock_use(uint32_t handle)
 {
@@ -380,6 +394,8 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 	switch (command) {
 	case IB_USER_VERBS_CMD_QUERY_DEVICE:
 		return mock_query_device(c);
+	case IB_USER_VERBS_CMD_FLAG_EXTENDED | IB_USER_VERBS_EX_CMD_QUERY_DEVICE:
+		return mock_query_device_ex(c);
 	case IB_USER_VERBS_CMD_CREATE_COMP_CHANNEL:
 		return mock_channel(c);
 	case IB_USER_VERBS_CMD_DEALLOC_PD:

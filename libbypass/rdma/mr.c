@@ -15,12 +15,14 @@
 
 #include <bypass/error.h>
 
+#include "flush.h"
 #include "internal.h"
 
 #define ACCESS                                                                                     \
 	(IB_UVERBS_ACCESS_LOCAL_WRITE | IB_UVERBS_ACCESS_REMOTE_WRITE |                            \
 	 IB_UVERBS_ACCESS_REMOTE_READ | IB_UVERBS_ACCESS_REMOTE_ATOMIC |                           \
-	 IB_UVERBS_ACCESS_MW_BIND | IB_UVERBS_ACCESS_OPTIONAL_RANGE)
+	 IB_UVERBS_ACCESS_MW_BIND | RDMA_ACCESS_FLUSH_GLOBAL | RDMA_ACCESS_FLUSH_PERSISTENT |      \
+	 IB_UVERBS_ACCESS_OPTIONAL_RANGE)
 
 /* What needs local write access as well. */
 #define ACCESS_WRITE (IB_UVERBS_ACCESS_REMOTE_WRITE | IB_UVERBS_ACCESS_REMOTE_ATOMIC)

@@ -11,10 +11,10 @@
 
 #include <bypass/error.h>
 
+#include "flush.h"
 #include "internal.h"
 
-/* What kernels newer than the uapi header of this system add: FLUSH_GLOBAL, FLUSH_PERSISTENT. */
-#define ACCESS_FLUSH (3u << 8)
+#define ACCESS_FLUSH (RDMA_ACCESS_FLUSH_GLOBAL | RDMA_ACCESS_FLUSH_PERSISTENT)
 #define ACCESS                                                                                     \
 	(IB_UVERBS_ACCESS_LOCAL_WRITE | IB_UVERBS_ACCESS_REMOTE_WRITE |                            \
 	 IB_UVERBS_ACCESS_REMOTE_READ | IB_UVERBS_ACCESS_REMOTE_ATOMIC |                           \

@@ -17,6 +17,7 @@
 #include <bypass/log.h>
 #include <bypass/memory.h>
 
+#include "flush.h"
 #include "internal.h"
 
 #define VECTORS_DEFAULT	 4
@@ -59,11 +60,27 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	(IB_UVERBS_DEVICE_MEM_WINDOW | IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2A |                       \
 	 IB_UVERBS_DEVICE_MEM_WINDOW_TYPE_2B)
 
+/* What also works through a slice, of the capabilities that the extended query alone has. */
+#define CAPS_EXTENDED (RDMA_CAP_FLUSH_GLOBAL | RDMA_CAP_FLUSH_PERSISTENT | RDMA_CAP_ATOMIC_WRITE)
+
+static uint64_t query_extended_caps(const struct rdma_hca *hca)
+{
+	struct ib_uverbs_ex_query_device in = {0};
+	struct ib_uverbs_ex_query_device_resp out = {0};
+
+	/* A driver that refuses the extended query has none of these capabilities. */
+	if (rdma_uverbs(hca, IB_USER_VERBS_CMD_FLAG_EXTENDED | IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
+			&in, sizeof(in), &out, sizeof(out), NULL))
+		return 0;
+	return out.device_cap_flags_ex & CAPS_EXTENDED;
+}
+
 /* What QUERY_DEVICE will say. */
 static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
 {
 	const struct bypass_rdma_quota *q = &s->options.quota;
-	uint64_t caps = hca->device_cap_flags & ~(uint64_t)CAPS_UNREACHABLE;
+	uint64_t caps = (hca->device_cap_flags & ~(uint64_t)CAPS_UNREACHABLE) |
+			query_extended_caps(&s->hca);
 	bool mws = !(s->guarded && s->dialect->guard && s->dialect->guard->no_mws);
 	uint64_t mr = hca->max_mr_size < q->pinned_bytes ? hca->max_mr_size : q->pinned_bytes;
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include "../../libbypass/rdma/flush.h"
 #include "../mock_uverbs.h"
 #include "../rdma_guest.h"
 
@@ -211,10 +212,93 @@ static void test_inline(void **state)
 	assert_true(spoilt(post(t)));
 }
 
+/* Of the specification 1.5: requests without scatter lists that read or write the peer's memory. */
+static void test_flush(void **state)
+{
+	const struct rxe_flush_wr flush = {
+		.remote_addr = 0x1000, .length = 0x2000, .rkey = 77, .type = 1, .level = 1};
+	struct test *t = *state;
+	struct rxe_send_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_RC);
+	wqe = next_send(t);
+	wqe->wr.opcode = RDMA_WR_FLUSH;
+	memcpy(&wqe->wr.wr, &flush, sizeof(flush));
+	wqe->iova = 0x666000;
+	wqe->dma.num_sge = 5000;
+	wqe->dma.length = 1;
+	wqe = post(t);
+	assert_int_equal(wqe->wr.opcode, RDMA_WR_FLUSH);
+	assert_memory_equal(&wqe->wr.wr, &flush, sizeof(flush));
+	assert_int_equal(wqe->iova, 0x1000);
+	assert_int_equal(wqe->dma.num_sge, 0);
+	assert_int_equal(wqe->dma.length, 0x2000);
+	assert_int_equal(wqe->dma.resid, 0x2000);
+
+	wqe = next_send(t);
+	wqe->wr.opcode = RDMA_WR_ATOMIC_WRITE;
+	wqe->wr.wr.rdma.remote_addr = 0x3000;
+	wqe->dma.num_sge = 5000;
+	wqe->dma.length = 0x7fffffff;
+	memcpy(wqe->dma.inline_data, "8 bytes.", 8);
+	wqe = post(t);
+	assert_int_equal(wqe->wr.opcode, RDMA_WR_ATOMIC_WRITE);
+	assert_int_equal(wqe->iova, 0x3000);
+	assert_int_equal(wqe->dma.num_sge, 0);
+	assert_int_equal(wqe->dma.length, 8);
+	assert_int_equal(wqe->dma.resid, 8);
+	assert_memory_equal(wqe->dma.inline_data, "8 bytes.", 8);
+
+	wqe = next_send(t);
+	wqe->wr.opcode = RDMA_WR_ATOMIC_WRITE;
+	wqe->wr.wr.rdma.remote_addr = -4;
+	assert_true(spoilt(post(t)));
+}
+
+/* A driver that does not say that it has them does not know these requests. */
+static int set_up_plain(void **state)
+{
+	mock.plain = true;
+	return set_up(state);
+}
+
+static int tear_down_plain(void **state)
+{
+	mock.plain = false;
+	return tear_down(state);
+}
+
+static void refuse_flush(struct test *t)
+{
+	for (uint32_t opcode = RDMA_WR_FLUSH; opcode <= RDMA_WR_ATOMIC_WRITE; opcode++) {
+		struct rxe_send_wqe *wqe = next_send(t);
+
+		wqe->wr.opcode = opcode;
+		wqe->wr.wr.rdma.remote_addr = 0x1000;
+		assert_true(spoilt(post(t)));
+	}
+}
+
+static void test_no_flush(void **state)
+{
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_RC);
+	refuse_flush(t);
+}
+
+static void test_flush_unreliable(void **state)
+{
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_UC);
+	refuse_flush(t);
+}
+
 static void test_unsound(void **state)
 {
 	/* A kernel's operation (with a pointer in it), unknown ones, and such past the table. */
-	static const uint32_t opcodes[] = {0x20, 12, 13, 14, 15, 31, 32, 0x80000000, -1u};
+	static const uint32_t opcodes[] = {0x20, 12, 13, 16, 31, 32, 0x80000000, -1u};
 	struct test *t = *state;
 	struct rxe_send_wqe *wqe;
 
@@ -301,7 +385,9 @@ static void test_mws(void **state)
 							  .reply_size = sizeof(device)}),
 		0);
 	assert_int_equal(device.max_mw, 0);
-	assert_int_equal(device.device_cap_flags, 0); /* nor can it resize an SRQ */
+	/* Nor can it resize an SRQ. */
+	assert_int_equal(device.device_cap_flags,
+			 RDMA_CAP_FLUSH_GLOBAL | RDMA_CAP_FLUSH_PERSISTENT | RDMA_CAP_ATOMIC_WRITE);
 	wqe = next_send(t);
 	wqe->wr.opcode = IB_UVERBS_WR_LOCAL_INV;
 	wqe->wr.ex.invalidate_rkey = 0x100;
@@ -470,9 +556,20 @@ static void test_wild_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_sound), TEST(test_inline),	  TEST(test_unsound), TEST(test_wrapped),
-		TEST(test_mws),	  TEST(test_ud),	  TEST(test_receive), TEST(test_order),
-		TEST(test_full),  TEST(test_wild_header), TEST(test_busy),
+		TEST(test_flush),
+		TEST(test_flush_unreliable),
+		cmocka_unit_test_setup_teardown(test_no_flush, set_up_plain, tear_down_plain),
+		TEST(test_sound),
+		TEST(test_inline),
+		TEST(test_unsound),
+		TEST(test_wrapped),
+		TEST(test_mws),
+		TEST(test_ud),
+		TEST(test_receive),
+		TEST(test_order),
+		TEST(test_full),
+		TEST(test_wild_header),
+		TEST(test_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -19,6 +19,7 @@
 
 #include <bypass/error.h>
 
+#include "../flush.h"
 #include "../internal.h"
 #include "rxe.h"
 
@@ -38,6 +39,8 @@
 #define OPCODES_UC     (OPCODES_UD | OPCODES_WRITE)
 #define OPCODES_ATOMIC (OPCODE(ATOMIC_CMP_AND_SWP) | OPCODE(ATOMIC_FETCH_AND_ADD))
 #define OPCODES_RC     (OPCODES_UC | OPCODES_ATOMIC | OPCODE(RDMA_READ))
+#define FLUSH	       (1u << RDMA_WR_FLUSH)
+#define ATOMIC_WRITE   (1u << RDMA_WR_ATOMIC_WRITE)
 
 struct rxe_ring {
 	struct rdma_ring ring;
@@ -45,11 +48,12 @@ struct rxe_ring {
 	struct rxe_queue_buf *copy; /* the guest's: every byte of it may change at any time */
 	int fd;			    /* of the copy */
 	uint32_t size;
-	uint32_t mask;	/* number of elements less one … */
-	uint32_t shift; /* … and log2 of an element's size, as the driver said at first */
-	uint32_t end;	/* index behind the last element that was in the copy at a look */
-	uint32_t taken; /* index of the next element to take from the copy */
-	uint32_t put;	/* index of the next element to fill in the driver's */
+	uint32_t opcodes; /* of requests that may pass */
+	uint32_t mask;	  /* number of elements less one … */
+	uint32_t shift;	  /* … and log2 of an element's size, as the driver said at first */
+	uint32_t end;	  /* index behind the last element that was in the copy at a look */
+	uint32_t taken;	  /* index of the next element to take from the copy */
+	uint32_t put;	  /* index of the next element to fill in the driver's */
 	union {
 		struct rxe_send_wqe send;
 		struct rxe_recv_wqe receive;
@@ -99,6 +103,34 @@ static bool check_inline(struct rxe_dma_info *dma, uint32_t room)
 	return true;
 }
 
+/* The one value that an atomic write carries stands in the request itself. */
+static bool check_atomic_write(struct rxe_dma_info *dma, uint32_t room)
+{
+	dma->length = sizeof(uint64_t);
+	return check_inline(dma, room);
+}
+
+/* A flush carries nothing; its length is that of the peer's memory. */
+static bool check_flush(struct rxe_send_wqe *wqe)
+{
+	struct rxe_flush_wr flush;
+
+	memcpy(&flush, &wqe->wr.wr, sizeof(flush));
+	wqe->dma.length = flush.length;
+	return check_inline(&wqe->dma, flush.length);
+}
+
+static bool check_data(struct rxe_send_wqe *wqe, uint32_t opcode, uint32_t room)
+{
+	if (opcode == FLUSH)
+		return check_flush(wqe);
+	if (opcode == ATOMIC_WRITE)
+		return check_atomic_write(&wqe->dma, room);
+	if (wqe->wr.send_flags & INLINE)
+		return (opcode & OPCODES_UC) && check_inline(&wqe->dma, room);
+	return check_sges(&wqe->dma, room);
+}
+
 /* What the driver believes of each operation; the keys themselves it does check. */
 static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
 {
@@ -123,7 +155,7 @@ static bool check_remote(struct rxe_send_wqe *wqe, uint32_t opcode)
 		wqe->iova = wqe->wr.wr.atomic.remote_addr;
 		if (wqe->dma.length != sizeof(uint64_t))
 			return false;
-	} else if (opcode & (OPCODES_WRITE | OPCODE(RDMA_READ))) {
+	} else if (opcode & (OPCODES_WRITE | OPCODE(RDMA_READ) | FLUSH | ATOMIC_WRITE)) {
 		wqe->iova = wqe->wr.wr.rdma.remote_addr;
 	}
 	return !wraps(wqe->iova, wqe->dma.length);
@@ -132,27 +164,19 @@ static bool check_remote(struct rxe_send_wqe *wqe, uint32_t opcode)
 static bool check_send(struct rxe_ring *r)
 {
 	struct rxe_send_wqe *wqe = &r->wqe.send;
-	uint32_t room = (1u << r->shift) - sizeof(*wqe), opcode, allowed;
-	bool inlined;
+	uint32_t room = (1u << r->shift) - sizeof(*wqe), opcode;
 
-	allowed = r->ring.qp_type == IB_UVERBS_QPT_RC	? OPCODES_RC
-		  : r->ring.qp_type == IB_UVERBS_QPT_UC ? OPCODES_UC
-							: OPCODES_UD;
 	if (wqe->wr.opcode > 31)
 		return false;
 	opcode = 1u << wqe->wr.opcode;
-	if (!(opcode & allowed) || (wqe->wr.send_flags & ~SEND_FLAGS) ||
+	if (!(opcode & r->opcodes) || (wqe->wr.send_flags & ~SEND_FLAGS) ||
 	    !check_operation(r, &wqe->wr))
 		return false;
-	inlined = wqe->wr.send_flags & INLINE;
 	/* What follows belongs to the driver, which begins with zeroes. */
 	wqe->wr.reserved = 0;
 	wqe->status = wqe->state = wqe->mask = 0;
 	wqe->first_psn = wqe->last_psn = wqe->ack_length = wqe->ssn = wqe->has_rd_atomic = 0;
-	if (inlined ? !(opcode & OPCODES_UC) || !check_inline(&wqe->dma, room)
-		    : !check_sges(&wqe->dma, room))
-		return false;
-	return check_remote(wqe, opcode);
+	return check_data(wqe, opcode, room) && check_remote(wqe, opcode);
 }
 
 static bool check_receive(struct rxe_ring *r)
@@ -253,6 +277,21 @@ static int make_copy(struct rxe_ring *r)
 	return r->copy ? 0 : -errno;
 }
 
+/* Versions of the driver that do not know an operation do not say that they have it. */
+static uint32_t find_opcodes(const struct rdma_slice *s, uint32_t qp_type)
+{
+	uint64_t caps = le64toh(s->limits.device_cap_flags);
+	uint32_t opcodes = OPCODES_RC;
+
+	if (qp_type != IB_UVERBS_QPT_RC)
+		return qp_type == IB_UVERBS_QPT_UC ? OPCODES_UC : OPCODES_UD;
+	if (caps & (RDMA_CAP_FLUSH_GLOBAL | RDMA_CAP_FLUSH_PERSISTENT))
+		opcodes |= FLUSH;
+	if (caps & RDMA_CAP_ATOMIC_WRITE)
+		opcodes |= ATOMIC_WRITE;
+	return opcodes;
+}
+
 static int rxe_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
 		    uint32_t size, struct rdma_ring **ring, int *fd)
 {
@@ -265,6 +304,7 @@ static int rxe_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t
 		return bypass_fail(ENOMEM, "No memory for a guarded queue");
 	r->ring = *like;
 	r->size = size;
+	r->opcodes = find_opcodes(s, like->qp_type);
 	r->fd = -1;
 	r->real = map_shared(s->hca.cmd_fd, offset, size);
 	err = r->real ? make_copy(r) : -errno;

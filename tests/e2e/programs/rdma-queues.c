@@ -3,12 +3,34 @@
  * Queues of all kinds, beyond plain use: their sizes and states, what they say when they come to
  * their limits, and what the port says when it goes.
  *
- *	rdma-queues DEVICE SUBJECT...	completions unreliable shared states vectors port
+ *	rdma-queues DEVICE SUBJECT...	flush completions unreliable shared states vectors port
  *
  * Subject port says "mark: listens" when the port may go down, and "mark: down" when it may come
  * up again.
  */
 #include "rdma-steps.h"
+
+/* --- flush and atomic write, whose names the headers of older releases lack */
+
+#define CAPS_FLUSH   (7ull << 38) /* global, persistent; atomic write */
+#define ACCESS_FLUSH (1 << 8)
+
+static void flush(void)
+{
+	struct ibv_device_attr_ex attr;
+	struct ibv_mr *mr;
+	char text[64];
+	static char memory[SIZE];
+
+	must(ibv_query_device_ex(device.context, NULL, &attr), "ibv_query_device_ex");
+	snprintf(text, sizeof(text), "%#llx",
+		 (unsigned long long)(attr.device_cap_flags_ex & CAPS_FLUSH));
+	say("capabilities", text);
+	mr = ibv_reg_mr(device.pd, memory, SIZE, RW | ACCESS_FLUSH);
+	say_code("register for it", mr ? 0 : errno);
+	if (mr)
+		must(ibv_dereg_mr(mr), "ibv_dereg_mr");
+}
 
 /* --- completion queues that change */
 
@@ -354,6 +376,7 @@ static void port(void)
 int main(int argc, char **argv)
 {
 	static const struct subject subjects[] = {
+		{"flush", flush},
 		{"completions", completions},
 		{"unreliable", unreliable},
 		{"shared", shared},
