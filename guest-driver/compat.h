@@ -45,6 +45,17 @@ static inline int bypass_find_vqs(struct virtio_device *vdev, unsigned int count
 }
 #endif
 
+/* A virtio driver got a shutdown of its own; before, the driver core called the driver's. */
+#ifdef HAVE_VIRTIO_DRIVER_SHUTDOWN
+#define BYPASS_SHUTDOWN		       shutdown
+#define BYPASS_SHUTDOWN_DEVICE	       struct virtio_device
+#define bypass_shutdown_virtio(device) (device)
+#else
+#define BYPASS_SHUTDOWN		       driver.shutdown
+#define BYPASS_SHUTDOWN_DEVICE	       struct device
+#define bypass_shutdown_virtio(device) dev_to_virtio(device)
+#endif
+
 #ifndef HAVE_VM_FLAGS_CLEAR
 static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 {

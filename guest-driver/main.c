@@ -186,6 +186,12 @@ static int start(struct bypass_dev *dev)
 	return bypass_device_setup(dev);
 }
 
+/* A device that shutdown() has stopped must not come back: a revival may still be due. */
+static bool going_down(void)
+{
+	return system_state > SYSTEM_RUNNING;
+}
+
 static int probe(struct virtio_device *vdev)
 {
 	struct bypass_rdma_config config;
@@ -193,7 +199,7 @@ static int probe(struct virtio_device *vdev)
 	struct bypass_dev *dev;
 	int err;
 
-	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1) || !vdev->config->get)
+	if (!virtio_has_feature(vdev, VIRTIO_F_VERSION_1) || !vdev->config->get || going_down())
 		return -ENODEV;
 	err = read_config(vdev, &config);
 	if (err)
@@ -223,6 +229,8 @@ static void remove(struct virtio_device *vdev)
 {
 	struct bypass_dev *dev = vdev->priv;
 
+	if (!dev)
+		return; /* shutdown() has been here */
 	bypass_revival_disarm(dev);
 	/*
 	 * The host is asked to destroy and unmap one thing after the other while it listens.
@@ -233,6 +241,16 @@ static void remove(struct virtio_device *vdev)
 	ib_unregister_device(&dev->ibdev);
 	stop(dev);
 	free_dev(dev);
+	vdev->priv = NULL;
+}
+
+/*
+ * The guest ends, or starts another kernel by kexec. The HCA then must not write any more to
+ * what this kernel has registered: nothing but a reset stops a virtio device.
+ */
+static void shutdown(BYPASS_SHUTDOWN_DEVICE *device)
+{
+	remove(bypass_shutdown_virtio(device));
 }
 
 #ifdef CONFIG_PM_SLEEP
@@ -263,6 +281,7 @@ static struct virtio_driver driver = {
 	.feature_table_size = ARRAY_SIZE(features),
 	.probe = probe,
 	.remove = remove,
+	.BYPASS_SHUTDOWN = shutdown,
 	.config_changed = config_changed,
 #ifdef CONFIG_PM_SLEEP
 	.freeze = freeze,
