@@ -31,9 +31,9 @@ void bypass_unpack_ah(struct bypass_dev *dev, struct rdma_ah_attr *to,
 {
 	union ib_gid dgid;
 
-	if (!rdma_is_port_valid(&dev->ibdev, from->port))
-		return; /* not set yet */
-	to->type = rdma_ah_find_type(&dev->ibdev, from->port);
+	/* Before an address is set the port is 0; the host's driver may say more all the same. */
+	if (rdma_is_port_valid(&dev->ibdev, from->port))
+		to->type = rdma_ah_find_type(&dev->ibdev, from->port);
 	rdma_ah_set_port_num(to, from->port);
 	rdma_ah_set_dlid(to, le16_to_cpu(from->dlid));
 	rdma_ah_set_sl(to, from->sl);

@@ -33,11 +33,15 @@ static void ring(struct bypass_dev *dev, void *bits, u32 handle)
 		virtqueue_notify(dev->doorbell_vq);
 }
 
-/* Processes write their work requests to the queue themselves; this says that there are some. */
+/*
+ * The process writes its work requests to the queue itself; this call says that there are
+ * some. The host could not refuse a kick: what a driver would refuse is refused here.
+ */
 int bypass_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 		     const struct ib_send_wr **bad_wr)
 {
 	struct bypass_dev *dev = to_dev(ibqp->device);
+	struct bypass_qp *qp = to_qp(ibqp);
 
 	if (wr) {
 		*bad_wr = wr;
@@ -45,7 +49,9 @@ int bypass_post_send(struct ib_qp *ibqp, const struct ib_send_wr *wr,
 	}
 	if (READ_ONCE(dev->gone))
 		return -EIO;
-	ring(dev, bitmap(dev, BYPASS_RDMA_SEND_OFFSET), to_qp(ibqp)->object.handle);
+	if (READ_ONCE(qp->state) < IB_QPS_RTS)
+		return -EINVAL;
+	ring(dev, bitmap(dev, BYPASS_RDMA_SEND_OFFSET), qp->object.handle);
 	return 0;
 }
 

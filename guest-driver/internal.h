@@ -260,6 +260,7 @@ struct bypass_srq {
 struct bypass_qp {
 	struct ib_qp ibqp;
 	struct bypass_object object;
+	enum ib_qp_state state; /* that MODIFY_QP has set last; the HCA may have gone on to ERR */
 };
 
 struct bypass_ah {

@@ -96,23 +96,28 @@ static void pack_attr(struct bypass_rdma_qp_attr *to, const struct ib_qp_attr *f
 
 int bypass_modify_qp(struct ib_qp *ibqp, struct ib_qp_attr *attr, int mask, struct ib_udata *udata)
 {
-	const struct bypass_object *qp = &to_qp(ibqp)->object;
+	struct bypass_qp *qp = to_qp(ibqp);
 	struct bypass_rdma_modify_qp request = {
-		.handle = cpu_to_le32(qp->handle),
+		.handle = cpu_to_le32(qp->object.handle),
 		.mask = cpu_to_le32(mask),
 	};
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_MODIFY_QP,
-		.ucontext = qp->owner,
+		.ucontext = qp->object.owner,
 		.request = &request,
 		.request_size = sizeof(request),
 		.udata = udata,
 	};
+	int err;
 
-	if (mask & IB_QP_CAP)
-		return -EOPNOTSUPP;
 	pack_attr(&request.attr, attr, mask);
-	return bypass_execute(to_dev(ibqp->device), &command);
+	/* Two threads may modify one queue pair: the last state is that of the last command. */
+	mutex_lock(&qp->object.lock);
+	err = bypass_execute(to_dev(ibqp->device), &command);
+	if (!err && mask & IB_QP_STATE)
+		WRITE_ONCE(qp->state, attr->qp_state);
+	mutex_unlock(&qp->object.lock);
+	return err;
 }
 
 static void unpack_attr(struct bypass_dev *dev, struct ib_qp_attr *to,
