@@ -227,13 +227,14 @@ static void say_qp(const char *step, struct ibv_qp *qp, int err)
 	must(ibv_query_qp(qp, &a, (1 << 21) - 1, &init), "ibv_query_qp");
 	snprintf(text, sizeof(text),
 		 "state %d, MTU %d, Q_Key %#x, access %#x, PSN %u %u, reads %u %u, RNR timer %u, "
-		 "timeout %u, retries %u %u, port %u, P_Key index %u, to %s %s by GID %u hop %u",
+		 "timeout %u, retries %u %u, port %u, P_Key index %u, to %s %s by GID %u hop %u, "
+		 "GRH %u",
 		 a.qp_state, a.path_mtu, a.qkey, a.qp_access_flags, a.rq_psn, a.sq_psn,
 		 a.max_rd_atomic, a.max_dest_rd_atomic, a.min_rnr_timer, a.timeout, a.retry_cnt,
 		 a.rnr_retry, a.port_num, a.pkey_index,
 		 a.dest_qp_num == qp->qp_num ? "itself" : "-",
 		 memcmp(&a.ah_attr.grh.dgid, &device.gid, sizeof(device.gid)) ? "-" : "here",
-		 a.ah_attr.grh.sgid_index, a.ah_attr.grh.hop_limit);
+		 a.ah_attr.grh.sgid_index, a.ah_attr.grh.hop_limit, a.ah_attr.is_global);
 	say("it is", text);
 	snprintf(text, sizeof(text), "%u+%u requests of %u+%u, %u inline, type %d, signals %d",
 		 init.cap.max_send_wr, init.cap.max_recv_wr, init.cap.max_send_sge,
@@ -251,11 +252,14 @@ static int drain(struct ibv_qp *qp)
 static void walk(struct ibv_qp *qp)
 {
 	const struct address itself = {.qpn = qp->qp_num, .gid = device.gid};
+	struct ibv_qp_attr sizes = {.qp_state = IBV_QPS_RTS,
+				    .cap = {.max_send_wr = 8, .max_recv_wr = 8}};
 
 	say_qp("reset to ready to send", qp, to_rts(qp));
 	say_qp("to init", qp, to_init(qp));
 	say_qp("to ready to receive", qp, to_rtr(&device, qp, &itself));
 	say_qp("to ready to send", qp, to_rts(qp));
+	say_code("to other sizes", ibv_modify_qp(qp, &sizes, IBV_QP_STATE | IBV_QP_CAP));
 	if (qp->qp_type == IBV_QPT_RC) {
 		say_qp("to drained", qp, drain(qp));
 		say_event("it drains", qp);
@@ -264,6 +268,34 @@ static void walk(struct ibv_qp *qp)
 	say_qp("back to init", qp, to_init(qp));
 	say_qp("to error", qp, to_state(qp, IBV_QPS_ERR));
 	say_qp("to reset", qp, to_state(qp, IBV_QPS_RESET));
+}
+
+static void say_post(const char *step, struct end *e, struct ibv_ah *ah)
+{
+	struct ibv_send_wr *bad, wr = {.opcode = IBV_WR_SEND, .wr.ud = {.ah = ah}};
+
+	say_code(step, ibv_post_send(e->qp, &wr, &bad));
+}
+
+/* Sends that are posted before the queue pair may send, in each state on the way. */
+static void post_early(struct end *e)
+{
+	const struct address itself = {.qpn = e->qp->qp_num, .gid = device.gid};
+	struct ibv_ah_attr attr = {
+		.is_global = 1,
+		.grh = {.dgid = device.gid, .sgid_index = device.gid_index},
+		.port_num = 1,
+	};
+	struct ibv_ah *ah = ibv_create_ah(device.pd, &attr);
+
+	if (!ah)
+		fail("ibv_create_ah");
+	say_post("post in reset", e, ah);
+	must(to_init(e->qp), "to init");
+	say_post("post in init", e, ah);
+	must(to_rtr(&device, e->qp, &itself), "to ready to receive");
+	say_post("post in ready to receive", e, ah);
+	must(ibv_destroy_ah(ah), "ibv_destroy_ah");
 }
 
 static void states(void)
@@ -275,6 +307,9 @@ static void states(void)
 
 		make_end(&e, types[i], 64, NULL);
 		walk(e.qp);
+		drop_end(&e);
+		make_end(&e, types[i], 64, NULL);
+		post_early(&e);
 		drop_end(&e);
 	}
 }
