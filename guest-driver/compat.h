@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What differs between the kernels that the module builds on, 6.1 and newer. Kbuild asks
- * the headers and sets HAVE_…; nothing outside this file looks at these.
+ * Differences between the kernels that the module builds on: 6.1 and newer. Kbuild looks
+ * into the headers and defines HAVE_…, which this file alone uses.
  */
 #ifndef BYPASS_COMPAT_H
 #define BYPASS_COMPAT_H
@@ -45,7 +45,7 @@ static inline int bypass_find_vqs(struct virtio_device *vdev, unsigned int count
 }
 #endif
 
-/* A virtio driver got a shutdown of its own; before, the driver core called the driver's. */
+/* Newer kernels call the virtio driver at shutdown, older ones the device driver in it. */
 #ifdef HAVE_VIRTIO_DRIVER_SHUTDOWN
 #define BYPASS_SHUTDOWN		       shutdown
 #define BYPASS_SHUTDOWN_DEVICE	       struct virtio_device
@@ -67,7 +67,7 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 #define ib_umem_get_va ib_umem_get
 #endif
 
-/* reg_user_mr got a TPH handle, which no slice has. */
+/* Newer kernels give reg_user_mr a TPH handle, which no slice supports. */
 #ifdef HAVE_REG_USER_MR_DMAH
 #define BYPASS_DMAH_PARAMETER struct ib_dmah *dmah,
 #define BYPASS_DMAH_GIVEN     (dmah)

@@ -23,7 +23,7 @@ int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata)
 	ucontext->handle = BYPASS_RDMA_NONE;
 	err = bypass_execute(dev, &command);
 	if (err) {
-		flush_workqueue(dev->releases); /* they point to the context */
+		flush_workqueue(dev->releases); /* releases point to the context */
 		return err;
 	}
 	ucontext->handle = le32_to_cpu(response.handle);
@@ -32,7 +32,7 @@ int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata)
 	return 0;
 }
 
-/* Every page that was mapped has been given up by now, perhaps not yet told to the host. */
+/* The process has no mapping left, but the host may not have heard of all releases yet. */
 void bypass_dealloc_ucontext(struct ib_ucontext *ibuc)
 {
 	struct bypass_ucontext *ucontext = to_ucontext(ibuc);
@@ -45,8 +45,8 @@ void bypass_dealloc_ucontext(struct ib_ucontext *ibuc)
 }
 
 /*
- * The device leaves while the process stays. The core replaces what it has mapped and
- * destroys its objects; that we have this function says that its provider lives with it.
+ * The device leaves while the process stays. The core replaces the process's mappings and
+ * destroys its objects. An empty function tells the core that the provider survives this.
  */
 void bypass_disassociate(struct ib_ucontext *ibuc)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Commands to the host, over the control queue: packed with the provider's blob, waited
- * for with a limit, and their answers checked before anything believes them. A host that
- * stays silent is taken for dead, so that no verb hangs.
+ * Commands to the host, over the control queue. This file packs a command with the
+ * provider's blob, waits for its answer for a limited time, and checks the answer before
+ * anybody uses it. A host that does not answer counts as lost, so that no verb hangs.
  */
 #include <linux/module.h>
 #include <linux/scatterlist.h>
@@ -12,21 +12,21 @@
 
 static unsigned int timeout = 60;
 module_param(timeout, uint, 0644);
-MODULE_PARM_DESC(timeout, "Seconds after which a host that does not answer is given up (60)");
+MODULE_PARM_DESC(timeout, "Seconds after which a host that does not answer counts as lost (60)");
 
-/* How often a waiting command looks whether the device is still there. */
+/* How often a waiting command checks whether the device is still there. */
 #define BYPASS_LOOK_AGAIN_MS 100
 
 /**
  * struct bypass_call - a command on its way
  * @done: the host has answered
  * @answered: likewise, under the lock
- * @abandoned: nobody waits any more: who takes it out of the queue frees it
- * @used: bytes that the host says to have written
+ * @abandoned: nobody waits any more; whoever takes the call out of the queue frees it
+ * @used: bytes that the host says it has written
  * @request_size: bytes at the start of @bytes that the host reads
- * @response_at: where in @bytes it writes …
- * @response_size: … this much
- * @bytes: both
+ * @response_at: where in @bytes the host writes
+ * @response_size: bytes that the host may write there
+ * @bytes: request and response
  */
 struct bypass_call {
 	struct completion done;
@@ -72,7 +72,7 @@ static size_t blob_room(const struct bypass_command *command)
 			      : udata_out(command);
 }
 
-/* Where the provider's input lies in the request. */
+/* Where in the request the provider's input is. */
 static u8 *blob_in(struct bypass_call *call, const struct bypass_command *command)
 {
 	return call->bytes + sizeof(struct bypass_rdma_request) + command->request_size;
@@ -119,7 +119,7 @@ static struct bypass_call *pack(const struct bypass_command *command)
 	return call;
 }
 
-/* The memory is one piece, but the host may write to the second half only. */
+/* Request and response are one allocation, and the host may write to the response only. */
 static int submit(struct bypass_dev *dev, struct bypass_call *call)
 {
 	struct scatterlist in, out, *sgs[] = {&in, &out};
@@ -160,7 +160,7 @@ void bypass_control_done(struct virtqueue *vq)
 	wake_up_all(&dev->control_room);
 }
 
-/* Once the device has been reset: what it never answered is ours again. */
+/* Only once the device has been reset: then the calls that it never answered can be freed. */
 void bypass_control_drain(struct bypass_dev *dev)
 {
 	struct bypass_call *call;
@@ -236,8 +236,8 @@ static int deliver_blob(struct bypass_call *call, const struct bypass_command *c
 }
 
 /*
- * Believes nothing that the lengths do not bear out. The host can still write to the
- * buffer: the header is looked at once, in a copy.
+ * Uses nothing that the lengths do not confirm. The host can still write to the buffer, so
+ * that the header is read once, into a copy.
  */
 static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 		  const struct bypass_command *command)
@@ -282,13 +282,13 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 		memcpy(&handle, command->response, sizeof(handle));
 		bypass_destroy_handle(dev, command->undo, command->ucontext, le32_to_cpu(handle));
 	}
-	/* What nothing undoes has happened: the host shows the object there from now on. */
+	/* A change that nothing undoes has happened: the new mappings stay with the object. */
 	if (err && command->mmaps && command->undo)
 		bypass_mmaps_remove(command->mmaps);
 	return err;
 }
 
-/* The host takes one after the other: each waits for those before it too. */
+/* The host executes commands in order, so that each waits for those before it too. */
 static unsigned int wait_in_line(struct bypass_dev *dev, const struct bypass_command *command)
 {
 	u64 usual = (u64)bypass_timeout_ms() * atomic_inc_return(&dev->in_flight);
@@ -304,12 +304,12 @@ static void leave_line(struct bypass_dev *dev, const struct bypass_command *comm
 }
 
 /**
- * bypass_execute() - have the host do something, and wait for it
+ * bypass_execute() - send a command to the host, and wait for the answer
  * @dev: the slice
- * @command: what; its answer is stored where it says
+ * @command: the command; the answer is stored where it says
  *
- * Return: 0; what the host's answer means; -EIO when the device is gone, -EPROTO when its
- * answer makes no sense. When it fails, nothing was created.
+ * Return: 0; the errno of the host's status; -EIO when the device is gone; -EPROTO when the
+ * answer is malformed. After a failure no object exists.
  */
 int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command)
 {
@@ -335,21 +335,22 @@ int bypass_execute(struct bypass_dev *dev, const struct bypass_command *command)
 		return err;
 	err = unpack(dev, call, command);
 	if (err == -EPROTO)
-		ibdev_err_ratelimited(&dev->ibdev,
-				      "command %u was answered badly or refused as malformed\n",
-				      command->number);
+		ibdev_err_ratelimited(
+			&dev->ibdev,
+			"the answer to command %u is malformed, or says that the command is\n",
+			command->number);
 	kfree(call);
 	return err;
 }
 
 /**
- * bypass_destroy_handle() - a command that destroys something
+ * bypass_destroy_handle() - send a command that destroys an object
  * @dev: the slice
- * @number: which command; its body is a handle
- * @owner: the process that created it
- * @handle: what
+ * @number: the command; its body is a handle
+ * @owner: the process that created the object
+ * @handle: the object
  *
- * Return: as bypass_execute(), but 0 when the device is gone: so is the object.
+ * Return: as bypass_execute(), but 0 when the device is gone, as the object then is too.
  */
 int bypass_destroy_handle(struct bypass_dev *dev, u32 number, struct bypass_ucontext *owner,
 			  u32 handle)

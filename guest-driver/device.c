@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The verbs device: what it is to the RDMA core, and what it tells about itself and its
- * ports. It passes for the host's own device, so that a process loads that one's provider.
+ * The verbs device, as the RDMA core sees it. The device has the driver ID of the host's
+ * own device, so that a process loads the provider of that.
  */
 #include <linux/ctype.h>
 #include <linux/slab.h>
@@ -64,8 +64,8 @@ static int query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 }
 
 /*
- * There is no poll_cq, post_recv and the like: the queues have the provider's format,
- * which only the process knows. The core then keeps the kernel's own users away.
+ * There is no poll_cq, post_recv and the like, because the queues have the provider's
+ * format, which only the process knows. The core then keeps the kernel's own users away.
  */
 static const struct ib_device_ops device_ops = {
 	.owner = THIS_MODULE,
@@ -116,7 +116,7 @@ static const struct ib_device_ops doorbell_ops = {
 	.req_notify_cq = bypass_req_notify_cq,
 };
 
-/* The host's stem, as far as it is a name, and the core's number. */
+/* The characters of the host's stem that a name may have, and a number from the core. */
 static void make_name(const struct bypass_dev *dev, char *name, size_t size)
 {
 	size_t i;
@@ -164,11 +164,11 @@ int bypass_device_setup(struct bypass_dev *dev)
 			return err;
 	}
 	make_name(dev, name, sizeof(name));
-	err = ib_register_device(ibdev, name, NULL); /* no DMA device: the host does it */
+	err = ib_register_device(ibdev, name, NULL); /* no DMA device: the host maps */
 	if (err)
 		return err;
 	/* Pairs with bypass_read_events(). */
 	smp_store_release(&dev->registered, true);
-	schedule_work(&dev->event_work); /* for those that came meanwhile */
+	schedule_work(&dev->event_work); /* for events that came meanwhile */
 	return 0;
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The doorbell of an HCA whose own is a system call: bits in memory that the host sees,
- * and a queue that is only kicked. No command, no wait, for a send; a notification
- * is waited for, because a process may look at its queue only once it is armed.
+ * The doorbell of an HCA that has no doorbell page: bits in memory that the host sees, and
+ * a queue that is only kicked. A send needs no command and no wait. Arming a completion
+ * queue waits, because the process may look at the queue only once it is armed.
  */
 #include <linux/bitops.h>
 #include <linux/delay.h>
@@ -28,7 +28,7 @@ static void *bitmap(struct bypass_dev *dev, size_t offset)
 static void ring(struct bypass_dev *dev, void *bits, u32 handle)
 {
 	set_bit_le(handle, bits);
-	virt_mb(); /* the host clears @awake first and looks at the bits then */
+	virt_mb(); /* the host clears @awake first, and reads the bits then */
 	if (READ_ONCE(dev->doorbell->awake) != cpu_to_le32(1))
 		virtqueue_notify(dev->doorbell_vq);
 }
@@ -67,7 +67,7 @@ static int wait_cleared(struct bypass_dev *dev, const void *bits, u32 handle)
 		if (READ_ONCE(dev->gone))
 			return -EIO;
 		if (ktime_after(now, deadline)) {
-			bypass_silent(dev, "the host does not look at the doorbell");
+			bypass_silent(dev, "the host does not read the doorbell");
 			return -EIO;
 		}
 		if (ktime_after(now, sleep))
@@ -75,7 +75,7 @@ static int wait_cleared(struct bypass_dev *dev, const void *bits, u32 handle)
 		else
 			cpu_relax();
 	}
-	virt_rmb(); /* the process looks at its queue only after this */
+	virt_rmb(); /* the process reads its queue only after this */
 	return 0;
 }
 
@@ -101,7 +101,7 @@ int bypass_req_notify_cq(struct ib_cq *ibcq, enum ib_cq_notify_flags flags)
 	return err;
 }
 
-/* Tells the host where the bits are; before the first QP. */
+/* Tells the host where the bits are, before the first queue pair exists. */
 int bypass_doorbell_setup(struct bypass_dev *dev)
 {
 	struct bypass_rdma_set_doorbell request = {.size = cpu_to_le64(area_size(dev))};
@@ -118,7 +118,7 @@ int bypass_doorbell_setup(struct bypass_dev *dev)
 	return bypass_execute(dev, &command);
 }
 
-/* Once the device has been reset. */
+/* Only once the device has been reset. */
 void bypass_doorbell_free(struct bypass_dev *dev)
 {
 	if (dev->doorbell)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the host says unasked: asynchronous events, and completions of armed queues. An
- * object is looked up by its handle under the lock of its table and told under it, so
- * that one which has been taken out is told nothing more.
+ * What the host says unasked: asynchronous events, and completions of armed queues. The
+ * lookup of an object by its handle and the call of its handler are under one lock, so that
+ * an object that has been taken out of its table hears of nothing more.
  */
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
@@ -71,7 +71,7 @@ BYPASS_EVENT(qp)
 BYPASS_EVENT(srq)
 #undef BYPASS_EVENT
 
-/* The core fetches the tables anew when it hears of it: ours must be new by then. */
+/* The core fetches the tables again on such an event: the module must have them by then. */
 static void port_event(struct bypass_dev *dev, struct ib_event *event, u32 port)
 {
 	if (!rdma_is_port_valid(&dev->ibdev, port))
@@ -84,7 +84,7 @@ static void port_event(struct bypass_dev *dev, struct ib_event *event, u32 port)
 	ib_dispatch_event(event);
 }
 
-static void tell(struct bypass_dev *dev, u32 type, u32 handle)
+static void dispatch(struct bypass_dev *dev, u32 type, u32 handle)
 {
 	struct ib_event event = {.device = &dev->ibdev, .event = type};
 
@@ -113,7 +113,7 @@ static void tell(struct bypass_dev *dev, u32 type, u32 handle)
 	}
 }
 
-/* The core has no tables yet of a device that is not registered: until then events wait. */
+/* The core has no tables of a device before it is registered: until then events wait. */
 void bypass_read_events(struct work_struct *work)
 {
 	struct bypass_dev *dev = container_of(work, struct bypass_dev, event_work);
@@ -127,8 +127,8 @@ void bypass_read_events(struct work_struct *work)
 		virtqueue_disable_cb(dev->events);
 		while ((message = virtqueue_get_buf(dev->events, &used))) {
 			if (used >= sizeof(*message))
-				tell(dev, le32_to_cpu(READ_ONCE(message->type)),
-				     le32_to_cpu(READ_ONCE(message->handle)));
+				dispatch(dev, le32_to_cpu(READ_ONCE(message->type)),
+					 le32_to_cpu(READ_ONCE(message->handle)));
 			post(dev->events, message, sizeof(*message));
 		}
 		virtqueue_kick(dev->events);
@@ -144,7 +144,7 @@ void bypass_event_arrived(struct virtqueue *vq)
 		schedule_work(&dev->event_work);
 }
 
-/* Room for the messages, given to the host before it may run: nobody else uses the queues yet. */
+/* Fills the queues with buffers before the device is ready: nobody else uses the queues yet. */
 int bypass_events_setup(struct bypass_dev *dev)
 {
 	unsigned int i;
@@ -168,7 +168,7 @@ int bypass_events_setup(struct bypass_dev *dev)
 	return 0;
 }
 
-/* The device is ready: points the host to what it has been given. */
+/* The device is ready: tells the host that there are buffers. */
 void bypass_events_start(struct bypass_dev *dev)
 {
 	virtqueue_notify(dev->events);
@@ -176,7 +176,7 @@ void bypass_events_start(struct bypass_dev *dev)
 		virtqueue_notify(dev->vectors[v].vq);
 }
 
-/* Once the queues are gone. */
+/* Only once the queues are gone. */
 void bypass_events_free(struct bypass_dev *dev)
 {
 	for (u32 v = 0; dev->vectors && v < le32_to_cpu(dev->config.vectors); v++)

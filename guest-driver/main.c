@@ -21,18 +21,18 @@ static void config_changed(struct virtio_device *vdev)
 		bypass_lost(dev, "the device asks for a reset");
 }
 
-/* Copies the configuration and believes it only within bounds. */
+/* Copies the configuration, and refuses numbers that are out of bounds. */
 static int read_config(struct virtio_device *vdev, struct bypass_rdma_config *config)
 {
 	__le32 magic;
 
 	virtio_cread_bytes(vdev, offsetof(struct bypass_rdma_config, magic), &magic, sizeof(magic));
 	if (le32_to_cpu(magic) != BYPASS_RDMA_MAGIC)
-		return -ENODEV; /* somebody else's device with the same ID */
+		return -ENODEV; /* another device with the same ID */
 	virtio_cread_bytes(vdev, 0, config, sizeof(*config));
 	if (le16_to_cpu(config->major) != BYPASS_RDMA_MAJOR) {
 		dev_err(&vdev->dev,
-			"speaks version %u of the slice protocol, not %u: load the module that came with the host's bypass\n",
+			"version %u of the slice ABI, not %u: load the module that came with the host's bypass\n",
 			le16_to_cpu(config->major), BYPASS_RDMA_MAJOR);
 		return -EPROTONOSUPPORT;
 	}
@@ -41,7 +41,7 @@ static int read_config(struct virtio_device *vdev, struct bypass_rdma_config *co
 	    le32_to_cpu(config->max_qp) > BYPASS_MAX_OBJECTS ||
 	    le32_to_cpu(config->max_cq) > BYPASS_MAX_OBJECTS) {
 		dev_err(&vdev->dev,
-			"has %u ports, %u vectors, %u QPs, %u CQs: more than makes sense, or none\n",
+			"%u ports, %u vectors, %u QPs or %u CQs are none or too many: the host is at fault\n",
 			le32_to_cpu(config->ports), le32_to_cpu(config->vectors),
 			le32_to_cpu(config->max_qp), le32_to_cpu(config->max_cq));
 		return -EPROTO;
@@ -57,12 +57,12 @@ static int find_shm(struct bypass_dev *dev)
 		return 0;
 	if (!virtio_get_shm_region(dev->vdev, &dev->shm, 0)) {
 		dev_err(&dev->vdev->dev,
-			"has no shared memory region 0: its VMM does not support such regions\n");
+			"no shared memory region 0: the VMM does not support such regions\n");
 		return -ENXIO;
 	}
 	if (dev->shm.len < size || !PAGE_ALIGNED(dev->shm.addr)) {
 		dev_err(&dev->vdev->dev,
-			"%llu bytes of shared memory in a region of %llu at 0x%llx\n", size,
+			"%llu bytes of shared memory do not fit a region of %llu at 0x%llx\n", size,
 			dev->shm.len, dev->shm.addr);
 		return -ENXIO;
 	}
@@ -134,17 +134,17 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	return dev;
 }
 
-/* Undoes make_dev() and what was done since, as far as it was. The device has been reset. */
+/* Undoes make_dev() and start(), as far as they came. The device has been reset. */
 static void free_dev(struct bypass_dev *dev)
 {
-	/* Not before: a process that was opening the device may have set it off again. */
+	/* Not earlier: a process that was opening the device may have started the watch again. */
 	cancel_delayed_work_sync(&dev->watch);
 	if (dev->releases)
 		destroy_workqueue(dev->releases);
 	if (dev->control) {
 		bypass_control_drain(dev);
 		dev->vdev->config->del_vqs(dev->vdev);
-		/* Not every transport's reset waits for an interrupt that is being handled. */
+		/* The reset of some transports does not wait for the handler of an interrupt. */
 		cancel_work_sync(&dev->event_work);
 	}
 	bypass_events_free(dev);
@@ -213,7 +213,7 @@ static int probe(struct virtio_device *vdev)
 		goto stop;
 	err = start(dev);
 	if (err) {
-		dev_err(&vdev->dev, "cannot be set up: error %d\n", -err);
+		dev_err(&vdev->dev, "cannot be set up (error %d)\n", -err);
 		goto stop;
 	}
 	bypass_revival_arm(dev, revival);
@@ -233,8 +233,8 @@ static void remove(struct virtio_device *vdev)
 		return; /* shutdown() has been here */
 	bypass_revival_disarm(dev);
 	/*
-	 * The host is asked to destroy and unmap one thing after the other while it listens.
-	 * QEMU 11 crashes at the next start of a device that was reset with pages mapped.
+	 * While the host still listens it destroys and unmaps one object after the other: QEMU 11
+	 * crashes at the next start of a device that was reset while pages were mapped.
 	 */
 	WRITE_ONCE(dev->registered, false);
 	cancel_work_sync(&dev->event_work);
@@ -257,14 +257,14 @@ static void shutdown(BYPASS_SHUTDOWN_DEVICE *device)
 static int freeze(struct virtio_device *vdev)
 {
 	dev_err(&vdev->dev,
-		"what the host holds for it does not survive suspend: unload the module first\n");
+		"objects on the host do not survive suspend: unload the module first\n");
 	return -EBUSY;
 }
 #endif
 
 static const unsigned int features[] = {BYPASS_RDMA_F_DOORBELL};
 
-/* The place before the end is for the module's parameter. */
+/* The last but one is the module's parameter, if given. */
 static struct virtio_device_id id_table[] = {
 	{BYPASS_RDMA_VIRTIO_ID, VIRTIO_DEV_ANY_ID},
 	{BYPASS_RDMA_VIRTIO_ID_NAMED, VIRTIO_DEV_ANY_ID},

@@ -85,7 +85,7 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 	int err;
 
 	if (!flags)
-		return NULL; /* the core has seen that nothing changes */
+		return NULL; /* nothing changes */
 	if (flags & IB_MR_REREG_TRANS) {
 		if (!(flags & IB_MR_REREG_ACCESS))
 			access = writable ? IB_ACCESS_LOCAL_WRITE : 0;
@@ -95,7 +95,7 @@ struct ib_mr *bypass_rereg_user_mr(struct ib_mr *ibmr, int flags, u64 start, u64
 		pack_pin(&request.reg, pin, iova, length);
 		bypass_pin_describe(pin, &command);
 	} else if (flags & IB_MR_REREG_ACCESS && ib_access_writable(access) && !writable) {
-		return ERR_PTR(-EINVAL); /* pinned for reading: writes would miss the process */
+		return ERR_PTR(-EINVAL); /* pinned for reading: the process would not see writes */
 	}
 	err = bypass_execute(dev, &command);
 	if (pin && !err) {

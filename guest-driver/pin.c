@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A process's memory while the HCA may touch it: pinned, and named to the host as runs of
- * guest-physical addresses, which lie in pages of their own.
+ * A process's memory while the HCA may touch it. The memory is pinned. A list of runs of
+ * guest-physical addresses, in pages of its own, names the memory to the host.
  */
 #include <linux/slab.h>
 
@@ -32,7 +32,7 @@ static int add_run(struct bypass_pin *pin, u64 gpa, u64 size)
 	return 0;
 }
 
-/* The ABI counts in pages of 4 KiB: where ours are larger, the ends are cut to these. */
+/* The ABI counts in pages of 4 KiB. Where those of the kernel are larger, both ends are cut. */
 static int list_runs(struct bypass_pin *pin)
 {
 	const struct ib_umem *umem = pin->umem;
@@ -71,8 +71,8 @@ void bypass_pin_describe(const struct bypass_pin *pin, struct bypass_command *co
 }
 
 /**
- * bypass_pin_described() - the host has read the runs, and answered
- * @pin: keeps the memory, but not the list
+ * bypass_pin_described() - free the list of runs, which the host has read
+ * @pin: keeps the memory
  */
 void bypass_pin_described(struct bypass_pin *pin)
 {
@@ -97,7 +97,7 @@ static void release(struct bypass_pin *pin)
  * @iova: address that the HCA will use; the same offset in a page as @start
  * @access: IB_ACCESS_...
  *
- * Return: what bypass_unpin() releases, or an ERR_PTR().
+ * Return: the pin, for bypass_unpin(), or an ERR_PTR().
  */
 struct bypass_pin *bypass_pin(struct bypass_dev *dev, u64 start, u64 length, u64 iova, int access)
 {
@@ -124,12 +124,12 @@ struct bypass_pin *bypass_pin(struct bypass_dev *dev, u64 start, u64 length, u64
 }
 
 /**
- * bypass_unpin() - the host has given the memory up, or is gone
+ * bypass_unpin() - release memory that the host has given up
  * @dev: the slice
  * @pin: from bypass_pin()
  *
- * A host that was given up may be only slow, and its HCA have the pages until the device
- * is reset: so long they are kept.
+ * A host that counts as lost may only be slow. Until the device is reset the HCA may still
+ * touch the memory, so that it stays pinned until then.
  */
 void bypass_unpin(struct bypass_dev *dev, struct bypass_pin *pin)
 {
@@ -144,8 +144,8 @@ void bypass_unpin(struct bypass_dev *dev, struct bypass_pin *pin)
 }
 
 /**
- * bypass_unpin_parked() - the device has been reset
- * @dev: the slice; from here on bypass_unpin() does not wait for anything
+ * bypass_unpin_parked() - release what a lost host might have touched
+ * @dev: the slice, which has been reset; from here on bypass_unpin() releases at once
  */
 void bypass_unpin_parked(struct bypass_dev *dev)
 {

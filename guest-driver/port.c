@@ -31,7 +31,7 @@ int bypass_ask_port(struct bypass_dev *dev, u32 number, u32 port, void *response
 	return bypass_execute(dev, &command);
 }
 
-/* The core's tables are as long as the port's were at first: later lengths are not believed. */
+/* The core's tables are as long as the port's were at first: later lengths do not count. */
 int bypass_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *attr)
 {
 	struct bypass_dev *dev = to_dev(ibdev);
@@ -63,9 +63,9 @@ int bypass_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *at
 }
 
 /*
- * InfiniBand to the core, whatever the wire: with RoCE it would look for the GIDs and for
- * MAC addresses at a network device of the guest, and they are the host's. No management
- * datagrams either, which stay with the host.
+ * The port is an InfiniBand port to the core, whatever the wire is. For a RoCE port the core
+ * takes GIDs and MAC addresses from a network device of the guest, but they are the host's.
+ * Management datagrams stay with the host.
  */
 int bypass_get_port_immutable(struct ib_device *ibdev, u32 port,
 			      struct ib_port_immutable *immutable)
@@ -82,7 +82,7 @@ int bypass_get_port_immutable(struct ib_device *ibdev, u32 port,
 
 enum rdma_link_layer bypass_get_link_layer(struct ib_device *ibdev, u32 port)
 {
-	/* The core asks for what the host says of a queue pair, too. */
+	/* The core also asks for the port that the host reports of a queue pair. */
 	if (!rdma_is_port_valid(ibdev, port))
 		return IB_LINK_LAYER_UNSPECIFIED;
 	return to_dev(ibdev)->ports[port - 1].link_layer;
