@@ -264,14 +264,15 @@ static int freeze(struct virtio_device *vdev)
 
 static const unsigned int features[] = {BYPASS_RDMA_F_DOORBELL};
 
-/* The last but one is the module's parameter, if given. */
-static struct virtio_device_id id_table[] = {
+static const struct virtio_device_id aliases[] = {
 	{BYPASS_RDMA_VIRTIO_ID, VIRTIO_DEV_ANY_ID},
 	{BYPASS_RDMA_VIRTIO_ID_NAMED, VIRTIO_DEV_ANY_ID},
 	{0},
-	{0},
 };
-MODULE_DEVICE_TABLE(virtio, id_table);
+MODULE_DEVICE_TABLE(virtio, aliases);
+
+/* The aliases, the module's parameter if given, and an end. */
+static struct virtio_device_id id_table[ARRAY_SIZE(aliases) + 1];
 
 static struct virtio_driver driver = {
 	.driver.name = KBUILD_MODNAME,
@@ -292,8 +293,10 @@ static int __init bypass_rdma_init(void)
 {
 	int err;
 
+	memcpy(id_table, aliases, sizeof(aliases));
 	if (virtio_id)
-		id_table[2] = (struct virtio_device_id){virtio_id, VIRTIO_DEV_ANY_ID};
+		id_table[ARRAY_SIZE(aliases) - 1] =
+			(struct virtio_device_id){virtio_id, VIRTIO_DEV_ANY_ID};
 	err = bypass_revivals_start();
 	if (err)
 		return err;
