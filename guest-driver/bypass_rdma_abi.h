@@ -37,14 +37,14 @@
  * the module never looks inside; where a driver of the host returns something by a
  * pointer hidden in its input blob, bypass_rdma_response.udata_at says so.
  *
- * mmap: each response brings struct bypass_rdma_mmap entries, which tie an offset that
- * the provider will hand to mmap(2) to a place in the shared memory region. The module keeps them
- * (rdma_user_mmap_entry_insert_range() with @offset / PAGE_SIZE as both ends), maps them
- * with rdma_user_mmap_io(), cached unless the flags say otherwise (uncached would be
- * correct, only slow), drops its reference when the object is destroyed (or its
- * queue replaced by resize), and sends BYPASS_RDMA_RELEASE_MMAP from mmap_free(), when
- * neither object nor mapping is left. Until then the pages stay as they are, as with
- * the driver of the host.
+ * mmap: each response brings struct bypass_rdma_mmap entries. An entry ties an offset
+ * that the provider will hand to mmap(2) to a place in the shared memory region. The
+ * module keeps the entries (rdma_user_mmap_entry_insert_range() with @offset / PAGE_SIZE
+ * as both ends). It maps them with rdma_user_mmap_io(), cached unless the flags say
+ * otherwise (uncached would be correct, only slow). It drops its reference when the
+ * object is destroyed, or its queue replaced by a resize. It sends
+ * BYPASS_RDMA_RELEASE_MMAP from mmap_free(), when neither object nor mapping is left.
+ * Until then the pages stay as they are, as with the driver of the host.
  *
  * Port: register it with InfiniBand protocol (RDMA_CORE_CAP_PROT_IB) and no MAD, SA,
  * CM or AF_IB capability. With RoCE flags the guest's core would want a network device
@@ -53,9 +53,10 @@
  * address handle. get_link_layer still reports what bypass_rdma_port.link_layer says
  * (Ethernet for RoCE), because perftest, UCX and the pingpongs decide by it that
  * a GRH and a GID index are needed. GID and P_Key indices count in the tables of
- * the slice, which have what the slice may use; the device translates them. query_gid and query_pkey answer from a table
- * that the module fetches whole (QUERY_GIDS, QUERY_PKEYS) at probe and anew upon a
- * BYPASS_RDMA_EVENT_GID_CHANGE or _PKEY_CHANGE. There is no rdma_cm in such a guest.
+ * the slice, which have what the slice may use; the device translates them.
+ * query_gid and query_pkey answer from a table that the module fetches whole
+ * (QUERY_GIDS, QUERY_PKEYS) at probe and anew upon a BYPASS_RDMA_EVENT_GID_CHANGE or
+ * _PKEY_CHANGE. There is no rdma_cm in such a guest.
  *
  * uverbs commands: ib_device.uverbs_cmd_mask needs POST_SEND and REQ_NOTIFY_CQ when
  * BYPASS_RDMA_F_DOORBELL is there: the provider's post_send ends in an empty POST_SEND,
@@ -277,7 +278,7 @@ enum bypass_rdma_mmap_flags {
 /*
  * struct bypass_rdma_mmap - what a provider will ask mmap(2) for
  * @offset: the file offset that the provider passes, a multiple of the page size
- * @shm_offset: where in the shared memory region it lies, likewise; not the same as @offset in general
+ * @shm_offset: place in the shared memory region, likewise; in general not @offset
  * @size: bytes, likewise
  * @flags: enum bypass_rdma_mmap_flags
  */

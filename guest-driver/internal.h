@@ -41,7 +41,7 @@ struct bypass_vector {
  * @link_layer: as the host says; the core asks too often to fetch it each time
  * @gid_count: number of @gids
  * @pkey_count: number of @pkeys
- * @gids: the host's table, so that an index means the same there
+ * @gids: the slice's table, as the host has sent it: the host translates its indices
  * @pkeys: likewise
  */
 struct bypass_port {

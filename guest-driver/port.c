@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The ports: InfiniBand ports to the core, with the GID and P_Key tables of the host.
+ * The ports: InfiniBand ports to the core, with the GID and P_Key tables of the slice.
  */
 #include <linux/slab.h>
 
