@@ -206,6 +206,8 @@ static int carve_step(struct ledger *ledger, struct step step)
 	step_describe(&step, text, sizeof(text));
 	bypass_log(BYPASS_LOG_INFO, "%s", text);
 	err = step_do(&step);
+	ledger->step[ledger->step_count - 1].instance =
+		step.instance; /* saved with the next step */
 	fault_point("step done");
 	if (err)
 		return bypass_fail(-err, "could not %s: %s", text, bypass_error());
@@ -377,6 +379,7 @@ static int carve_locked(struct ledger *ledger, const struct bypass_carve *what,
 	ledger->state = LEDGER_CARVING;
 	ledger->vendor_id = function->vendor_id;
 	ledger->device_id = function->device_id;
+	ledger_boot(ledger->boot);
 	ledger->since = time(NULL);
 	ledger->pid = getpid();
 	if (what->name)

@@ -102,6 +102,12 @@ enum step_kind {
 
 struct step {
 	enum step_kind kind;
+	/*
+	 * Number of the kernel's device in which the value lives; 0: not known, or the value lives in
+	 * the hardware. A device that is removed and comes back has another number. What was set in
+	 * the first is gone then.
+	 */
+	uint64_t instance;
 	char function[BYPASS_ADDRESS_SIZE];
 	char slice[BYPASS_ADDRESS_SIZE]; /* that it is done for; empty: for all of them */
 	unsigned int index;
@@ -112,11 +118,26 @@ struct step {
 
 const char *step_kind_name(enum step_kind kind);
 int step_kind_parse(const char *name);
-/* Fills in @from with what is there now. */
+/* Fills in @from and @instance with what is there now. */
 int step_read(struct step *step);
-int step_do(const struct step *step);
-/* May be repeated, and may be called when step_do() was not, or not wholly. */
-int step_undo(const struct step *step);
+/* Fills in @instance when the step itself makes the device. */
+int step_do(struct step *step);
+
+/* What step_undo() did. */
+enum step_undone {
+	STEP_UNDONE,	  /* the value is @from */
+	STEP_DEVICE_GONE, /* the device went away, and the value with the device */
+	STEP_OF_ANOTHER,  /* the value is neither @from nor @to: nothing was written */
+};
+
+/*
+ * Sets the value back to @from if the value is still @to. May be repeated, and may be called when
+ * step_do() was not, or not wholly. Returns an enum step_undone, or a negative errno; @now receives
+ * the value that was found.
+ */
+int step_undo(const struct step *step, char now[HOST_VALUE_SIZE]);
+/* Would step_undo() write? */
+bool step_is_ours(const struct step *step);
 /* "bind 0000:01:10.0 to vfio-pci", for errors and remarks. */
 void step_describe(const struct step *step, char *text, size_t size);
 
@@ -136,7 +157,7 @@ int nvme_vf_write(const char *pf, unsigned int controller, const char *setting, 
 
 /* ledger.c, ledger_read.c: the steps on disk */
 
-#define LEDGER_VERSION 1 /* counts up when a file of today would be misread */
+#define LEDGER_VERSION 2 /* counts up when a file of today would be misread */
 
 enum ledger_state {
 	LEDGER_CARVING,
@@ -150,6 +171,7 @@ struct ledger {
 	char function[BYPASS_ADDRESS_SIZE];
 	unsigned int vendor_id;
 	unsigned int device_id;
+	char boot[40]; /* ID of the boot in which it was carved */
 	char name[BYPASS_SLICE_NAME_SIZE];
 	enum ledger_state state;
 	time_t since;
@@ -175,6 +197,10 @@ int ledger_add_slice(struct ledger *ledger, const char *address, const char *nam
 void ledger_close(struct ledger *ledger);
 /* The process that has the lock of @function, or 0. */
 pid_t ledger_locked_by(int directory, const char *function);
+/* Is the ledger of this boot? All but what the hardware keeps is gone with an earlier one. */
+bool ledger_is_of_this_boot(const struct ledger *ledger);
+/* ID of this boot; empty when the kernel does not say. */
+void ledger_boot(char boot[40]);
 /* Addresses that have a ledger, ordered; free() it. Returns how many. */
 int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE]);
 

@@ -203,6 +203,24 @@ void ledger_close(struct ledger *ledger)
 	ledger->directory = ledger->lock = -1;
 }
 
+void ledger_boot(char boot[40])
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/random/boot_id", host_paths.proc);
+	if (host_file(path, boot, 40) < 0)
+		boot[0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+}
+
+bool ledger_is_of_this_boot(const struct ledger *ledger)
+{
+	char boot[40];
+
+	ledger_boot(boot);
+	return !strcmp(ledger->boot, boot);
+}
+
 int ledger_add_step(struct ledger *ledger, const struct step *step)
 {
 	struct step *more;
@@ -244,6 +262,7 @@ static struct json_object *step_to_json(const struct step *step)
 	struct json_object *object = json_object_new_object();
 
 	put_text(object, "kind", step_kind_name(step->kind));
+	put_number(object, "instance", step->instance);
 	put_text(object, "function", step->function);
 	put_text(object, "slice", step->slice);
 	put_number(object, "index", step->index);
@@ -263,6 +282,7 @@ static struct json_object *ledger_to_json(const struct ledger *ledger)
 	put_text(root, "function", ledger->function);
 	put_number(root, "vendor", ledger->vendor_id);
 	put_number(root, "device", ledger->device_id);
+	put_text(root, "boot", ledger->boot);
 	put_text(root, "name", ledger->name);
 	put_text(root, "state", state_names[ledger->state]);
 	put_number(root, "since", ledger->since);

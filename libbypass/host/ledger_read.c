@@ -107,6 +107,7 @@ static void read_step(struct reader *reader, struct json_object *object, struct 
 		bad(reader, "'kind' is '%s', which is unknown", kind);
 	else
 		step->kind = known;
+	step->instance = get_number(reader, object, "instance", INT64_MAX);
 	get_address(reader, object, "function", false, step->function);
 	get_address(reader, object, "slice", true, step->slice);
 	step->index = get_number(reader, object, "index", UINT16_MAX);
@@ -155,6 +156,7 @@ static int read_root(struct reader *reader, struct ledger *ledger, struct json_o
 		bad(reader, "it is the ledger of '%s'", function);
 	ledger->vendor_id = get_number(reader, root, "vendor", UINT16_MAX);
 	ledger->device_id = get_number(reader, root, "device", UINT16_MAX);
+	get_text(reader, root, "boot", ledger->boot, sizeof(ledger->boot));
 	get_text(reader, root, "name", ledger->name, sizeof(ledger->name));
 	get_text(reader, root, "state", state, sizeof(state));
 	if (!strcmp(state, "carved"))

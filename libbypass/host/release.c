@@ -14,18 +14,45 @@
 
 #include "internal.h"
 
+/* Says which undo was left out, and why. A VF that is gone needs no words. */
+static void remark_left(const struct step *step, enum step_undone result, const char *text,
+			const char *now)
+{
+	if (result == STEP_OF_ANOTHER)
+		bypass_log(BYPASS_LOG_WARN,
+			   "did not undo '%s': somebody has changed this since, from '%s' to '%s'. "
+			   "Before the carving it was '%s'. The present value stays",
+			   text, step->to, now, step->from);
+	else if (step->kind == STEP_DRIVER && step->from[0])
+		bypass_log(BYPASS_LOG_WARN,
+			   "did not undo '%s': %s was removed since, and came back. The device "
+			   "keeps "
+			   "the driver and the settings that it has now",
+			   text, step->function);
+}
+
 /* *@unsaved is set to what is wrong when the undo is done but could not be struck out. */
 static int undo_step(struct ledger *ledger, size_t index, int *unsaved)
 {
 	struct step *step = &ledger->step[index];
-	char text[160];
-	int err;
+	char text[200], now[HOST_VALUE_SIZE] = "";
+	int result;
 
 	step_describe(step, text, sizeof(text));
 	bypass_log(BYPASS_LOG_INFO, "undo: %s", text);
-	err = step_undo(step);
-	if (err)
-		return bypass_fail(-err, "could not undo '%s': %s", text, bypass_error());
+	/* What an earlier boot has set in the kernel is gone; the hardware may have kept its own. */
+	if (step->kind != STEP_NVME && !ledger_is_of_this_boot(ledger))
+		result = STEP_DEVICE_GONE;
+	else
+		result = step_undo(step, now);
+	if (result < 0 && !ledger_is_of_this_boot(ledger)) {
+		bypass_log(BYPASS_LOG_WARN, "did not undo '%s': %s", text, bypass_error());
+		result = STEP_DEVICE_GONE;
+	}
+	if (result < 0)
+		return bypass_fail(-result, "could not undo '%s': %s", text, bypass_error());
+	if (result != STEP_UNDONE && ledger_is_of_this_boot(ledger))
+		remark_left(step, result, text, now);
 	fault_point("step undone");
 	memmove(step, step + 1, (--ledger->step_count - index) * sizeof(*step));
 	*unsaved = ledger_save(ledger);
@@ -64,6 +91,15 @@ int ledger_undo(struct ledger *ledger, const char *slice)
 	return ledger_save(ledger);
 }
 
+static int fail_earlier_boot(const struct ledger *ledger)
+{
+	return bypass_fail(ESTALE,
+			   "%s was carved in an earlier boot of this host, and a reboot undoes "
+			   "that: "
+			   "'bypass release %s' removes what is left of the carving",
+			   ledger->function, ledger->function);
+}
+
 /* The function must be the one that the ledger was written for. */
 static int check_identity(const struct ledger *ledger)
 {
@@ -87,31 +123,75 @@ static int check_identity(const struct ledger *ledger)
 			   host_paths.ledger, function);
 }
 
-/* The kernel waits without end when it is to unbind a function that a process has open. */
-static int check_unused(const struct ledger *ledger, const char *slice)
+static int fail_held(const char *address, const char *name, const struct bypass_holder *holder)
+{
+	bool named = name[0] && strcmp(name, address);
+
+	return bypass_fail(EBUSY, "slice %s%s%s%s is in use by process %d (%s): end that first",
+			   address, named ? " (" : "", named ? name : "", named ? ")" : "",
+			   holder->pid, holder->name);
+}
+
+/*
+ * May this function be taken from its driver? The kernel waits without end when it is to unbind a
+ * function that a process has open, and takes a disk from under its file system.
+ */
+static int check_unused(const char *address, const char *name)
 {
 	struct bypass_holder holder;
 	int err;
 
-	for (size_t i = 0; i < ledger->slice_count; i++) {
-		const struct bypass_carved *each = &ledger->slice[i];
+	err = bypass_function_holder(address, &holder);
+	if (err > 0)
+		return fail_held(address, name, &holder);
+	return err ? err : bypass_function_burden(address);
+}
 
-		if (slice && strcmp(slice, each->address))
-			continue;
-		err = bypass_function_holder(each->address, &holder);
-		if (err < 0)
-			return err;
-		if (err)
-			return bypass_fail(EBUSY,
-					   "slice %s%s%s%s is in use by process %d (%s): end that "
-					   "first",
-					   each->address,
-					   strcmp(each->name, each->address) ? " (" : "",
-					   strcmp(each->name, each->address) ? each->name : "",
-					   strcmp(each->name, each->address) ? ")" : "", holder.pid,
-					   holder.name);
+static const char *slice_name(const struct ledger *ledger, const char *address)
+{
+	for (size_t i = 0; i < ledger->slice_count; i++)
+		if (!strcmp(ledger->slice[i].address, address))
+			return ledger->slice[i].name;
+	return "";
+}
+
+/* A function that its owner has taken back from vfio-pci is left alone, whatever uses it. */
+static int check_whole_unused(const struct ledger *ledger)
+{
+	const char *function = ledger->function;
+	char driver[32];
+
+	if (host_link(function, "driver", driver, sizeof(driver)) || !driver_is_vfio(driver))
+		return 0;
+	return check_unused(function, slice_name(ledger, function));
+}
+
+/* The VFs go with the last slice: also those that are no slices any more. */
+static int check_vfs_unused(const struct ledger *ledger)
+{
+	char link[24], vf[BYPASS_ADDRESS_SIZE];
+	bool ours = false;
+	int err = 0;
+
+	for (size_t i = 0; i < ledger->step_count; i++)
+		if (ledger->step[i].kind == STEP_VFS)
+			ours = step_is_ours(&ledger->step[i]);
+	for (unsigned int i = 0; ours && !err; i++) {
+		snprintf(link, sizeof(link), "virtfn%u", i);
+		if (host_link(ledger->function, link, vf, sizeof(vf)) || !vf[0])
+			break;
+		err = check_unused(vf, slice_name(ledger, vf));
 	}
-	return 0;
+	return err;
+}
+
+static int check_users(const struct ledger *ledger, const char *slice)
+{
+	if (ledger->slice_count && !strcmp(ledger->slice[0].address, ledger->function))
+		return check_whole_unused(ledger);
+	if (!slice || ledger->slice_count <= 1)
+		return check_vfs_unused(ledger);
+	return host_has(slice, "") ? check_unused(slice, slice_name(ledger, slice)) : 0;
 }
 
 static int release_locked(struct ledger *ledger, const char *slice)
@@ -119,12 +199,22 @@ static int release_locked(struct ledger *ledger, const char *slice)
 	int err;
 
 	err = ledger_load(ledger);
-	if (!err)
-		err = check_identity(ledger);
-	if (!err)
-		err = check_unused(ledger, slice);
 	if (err)
 		return err;
+	if (ledger_is_of_this_boot(ledger)) {
+		err = check_identity(ledger);
+		if (!err)
+			err = check_users(ledger, slice);
+		if (err)
+			return err;
+	} else {
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s was carved in an earlier boot: only what the device itself has kept "
+			   "is "
+			   "put back",
+			   ledger->function);
+		slice = NULL;
+	}
 	ledger->state = LEDGER_RELEASING;
 	err = ledger_save(ledger);
 	if (err)
@@ -236,7 +326,8 @@ static struct bypass_carving *read_carving(const char *function)
 	}
 	pid = ledger_locked_by(ledger.directory, function);
 	if (!err)
-		err = check_identity(&ledger);
+		err = ledger_is_of_this_boot(&ledger) ? check_identity(&ledger)
+						      : fail_earlier_boot(&ledger);
 	bad = err;
 	if (err == -EBADMSG) /* nothing of what was read so far is to be trusted */
 		ledger.slice_count = ledger.step_count = 0;

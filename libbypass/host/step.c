@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -165,21 +166,99 @@ int step_kind_parse(const char *name)
 	return -EINVAL;
 }
 
+/*
+ * The number of a device's directory in sysfs. The kernel gives each directory a number of its own,
+ * also when a device comes back at the same address. 0: there is no such device.
+ */
+static uint64_t device_instance(const char *function)
+{
+	struct stat info;
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", host_paths.sys, function);
+	return stat(path, &info) ? 0 : info.st_ino & INT64_MAX;
+}
+
+/* Of the device in which the step's value lives; 0 when the value lives in the hardware. */
+static uint64_t step_instance(const struct step *step)
+{
+	char vf[BYPASS_ADDRESS_SIZE];
+
+	switch (step->kind) {
+	case STEP_VFS: /* the VFs are the value: the first one stands for all */
+		if (host_link(step->function, "virtfn0", vf, sizeof(vf)) || !vf[0])
+			return 0;
+		return device_instance(vf);
+	case STEP_LINK:
+		return device_instance(step->slice);
+	case STEP_NVME:
+		return 0;
+	default:
+		return device_instance(step->function);
+	}
+}
+
 int step_read(struct step *step)
 {
+	step->instance = step_instance(step);
 	return kinds[step->kind].read(step, step->from, sizeof(step->from));
 }
 
-int step_do(const struct step *step)
+int step_do(struct step *step)
 {
-	return kinds[step->kind].write(step, step->to);
+	int err = kinds[step->kind].write(step, step->to);
+
+	if (!err && step->kind == STEP_VFS)
+		step->instance = step_instance(step);
+	return err;
 }
 
-int step_undo(const struct step *step)
+/* No other driver than the one in driver_override can be bound. */
+static bool is_overridden(const struct step *step, char now[HOST_VALUE_SIZE])
 {
-	/* A VF that is gone has taken everything that was set in it along. */
-	if (step->slice[0] && !host_has(step->slice, ""))
-		return 0;
+	char override[HOST_VALUE_SIZE];
+
+	if (step->kind != STEP_DRIVER || !step->from[0] ||
+	    host_read(step->function, "driver_override", override, sizeof(override)) ||
+	    !override[0] || !strcmp(override, "(null)") || !strcmp(override, step->from))
+		return false;
+	snprintf(now, HOST_VALUE_SIZE, "%s", override);
+	return true;
+}
+
+/* Looks what an undo would find: STEP_UNDONE when the value is ours and is to be set back. */
+static int step_look(const struct step *step, char now[HOST_VALUE_SIZE])
+{
+	int err;
+
+	now[0] = '\0';
+	if (step->kind != STEP_NVME && step->slice[0] && !host_has(step->slice, ""))
+		return STEP_DEVICE_GONE;
+	if (step->instance && step->kind != STEP_VFS && step_instance(step) != step->instance)
+		return STEP_DEVICE_GONE;
+	err = kinds[step->kind].read(step, now, HOST_VALUE_SIZE);
+	if (err || !strcmp(now, step->from))
+		return err;
+	if (strcmp(now, step->to) || is_overridden(step, now))
+		return STEP_OF_ANOTHER;
+	if (step->kind == STEP_VFS && step->instance && step_instance(step) != step->instance)
+		return STEP_OF_ANOTHER; /* as many VFs, but not the ones that we made */
+	return STEP_UNDONE;
+}
+
+bool step_is_ours(const struct step *step)
+{
+	char now[HOST_VALUE_SIZE];
+
+	return step_look(step, now) == STEP_UNDONE && strcmp(now, step->from);
+}
+
+int step_undo(const struct step *step, char now[HOST_VALUE_SIZE])
+{
+	int result = step_look(step, now);
+
+	if (result != STEP_UNDONE || !strcmp(now, step->from))
+		return result;
 	return kinds[step->kind].write(step, step->from);
 }
 

@@ -12,7 +12,8 @@
 
 static struct step some_step(const char *slice)
 {
-	struct step step = {.kind = STEP_ATTRIBUTE, .function = FUNCTION, .from = "", .to = "x"};
+	struct step step = {
+		.kind = STEP_ATTRIBUTE, .function = FUNCTION, .from = "", .to = "vfio-pci"};
 
 	snprintf(step.slice, sizeof(step.slice), "%s", slice);
 	strcpy(step.attribute, "driver_override");
@@ -76,9 +77,9 @@ static void test_damage(void **state)
 		const char *from, *to, *says;
 	} damages[] = {
 		{"{", "", "JSON"},
-		{"\"version\":1", "\"version\":2", "version 2"},
-		{"\"version\":1", "\"verzion\":1", "'version'"},
-		{"\"version\":1", "\"version\":\"1\"", "'version'"},
+		{"\"version\":2", "\"version\":3", "version 3"},
+		{"\"version\":2", "\"verzion\":2", "'version'"},
+		{"\"version\":2", "\"version\":\"2\"", "'version'"},
 		{"\"state\":\"carved\"", "\"state\":\"craved\"", "'state'"},
 		{"\"kind\":\"attribute\"", "\"kind\":\"script\"", "'kind'"},
 		{"driver_override", "../../evil", "'attribute'"},
@@ -175,6 +176,64 @@ static void test_release(void **state)
 	assert_int_equal(bypass_carvings(&list), 0);
 	bypass_carvings_free(list);
 	assert_int_equal(bypass_release("web"), -ENOENT);
+}
+
+/* A function with the ledger of put_ledger(), and @override in its driver_override. */
+static void put_carved(const char *override)
+{
+	put_function(FUNCTION, "0x8086:0x10c9", "0x020000", NULL, 7);
+	put_ledger();
+	put_file(device_path(FUNCTION, "driver_override"), override);
+}
+
+static void assert_override(const char *expected)
+{
+	char text[64];
+
+	get_file(device_path(FUNCTION, "driver_override"), text, sizeof(text));
+	assert_string_equal(text, expected);
+}
+
+static void test_another_value_stays(void **state)
+{
+	(void)state;
+	put_carved("another\n");
+	assert_int_equal(bypass_release("web"), 0);
+	assert_override("another");
+	assert_int_equal(bypass_release("web"), -ENOENT);
+}
+
+/* The value that we had set, but in a device that has come since. */
+static void test_device_came_back(void **state)
+{
+	struct ledger ledger;
+
+	(void)state;
+	put_carved("vfio-pci\n");
+	assert_int_equal(ledger_lock(&ledger, FUNCTION, false), 0);
+	assert_int_equal(ledger_load(&ledger), 0);
+	ledger.step[0].instance = 1;
+	assert_int_equal(ledger_save(&ledger), 0);
+	ledger_close(&ledger);
+	assert_int_equal(bypass_release("web"), 0);
+	assert_override("vfio-pci");
+}
+
+static void test_earlier_boot(void **state)
+{
+	struct bypass_carving **list;
+
+	(void)state;
+	put_carved("vfio-pci\n");
+	put_file(in_tree("proc/sys/kernel/random/boot_id"), "another\n");
+	assert_int_equal(bypass_carvings(&list), 1);
+	assert_int_equal(list[0]->state, BYPASS_LEDGER_BAD);
+	assert_non_null(strstr(list[0]->problem, "earlier boot"));
+	bypass_carvings_free(list);
+	assert_int_equal(bypass_release("web"), 0);
+	assert_override("vfio-pci");
+	assert_int_equal(bypass_carvings(&list), 0);
+	bypass_carvings_free(list);
 }
 
 static void test_release_in_use(void **state)
@@ -320,6 +379,9 @@ int main(void)
 		in_host_tree(test_damage_is_listed),
 		in_host_tree(test_gone_device),
 		in_host_tree(test_release),
+		in_host_tree(test_another_value_stays),
+		in_host_tree(test_device_came_back),
+		in_host_tree(test_earlier_boot),
 		in_host_tree(test_release_in_use),
 		in_host_tree(test_symlink_for_directory),
 		in_host_tree(test_directory_of_others),
