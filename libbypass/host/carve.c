@@ -5,9 +5,12 @@
  */
 #include <ctype.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bypass/error.h>
@@ -16,6 +19,7 @@
 #include "internal.h"
 
 #define VFIO_DRIVER "vfio-pci"
+#define AUTOPROBE   "sriov_drivers_autoprobe"
 
 static int check_vfio(void)
 {
@@ -99,19 +103,38 @@ static int check_function(const struct bypass_function *function)
 	return check_vfio();
 }
 
-/* Would @what make a carving or slice that is called @name? */
-static bool names(const struct bypass_carve *what, const char *name)
+/* Does a carving of this name, with so many VFs, take the name @taken for itself or a slice? */
+static bool takes_name(const char *name, unsigned int vfs, const char *taken)
 {
-	char slice[BYPASS_SLICE_NAME_SIZE];
+	size_t length = strlen(name);
+	unsigned long index;
+	char *end;
 
-	if (!what->name)
+	if (!name[0] || strncmp(name, taken, length))
 		return false;
-	for (unsigned int i = 0; i < what->vfs; i++) {
-		snprintf(slice, sizeof(slice), "%s-%u", what->name, i);
-		if (!strcmp(slice, name))
+	if (!taken[length])
+		return true;
+	if (taken[length] != '-' || !isdigit((unsigned char)taken[length + 1]))
+		return false;
+	index = strtoul(taken + length + 1, &end, 10);
+	return !*end && index < vfs && (taken[length + 1] != '0' || end == taken + length + 2);
+}
+
+/* Do two carvings with these names and numbers of VFs have a name in common? */
+static bool names_meet(const char *name, unsigned int vfs, const char *other,
+		       unsigned int other_vfs)
+{
+	char slice[BYPASS_SLICE_NAME_SIZE + 8];
+
+	if (takes_name(name, vfs, other) || takes_name(other, other_vfs, name))
+		return true;
+	/* "a-0" with VFs takes "a-0-0", and "a" with VFs does not. */
+	for (unsigned int i = 0; i < vfs; i++) {
+		snprintf(slice, sizeof(slice), "%s-%u", name, i);
+		if (takes_name(other, other_vfs, slice))
 			return true;
 	}
-	return !strcmp(what->name, name);
+	return false;
 }
 
 /* The function that is to be carved has a ledger. */
@@ -138,28 +161,33 @@ static int fail_carved(const struct bypass_carving *carving)
 }
 
 /* Neither the function nor a name may be part of @other. */
-static int check_distinct(const struct bypass_carve *what, const char *address,
-			  const struct bypass_carving *other)
+static int check_distinct(const struct bypass_carve *what, const struct bypass_function *function,
+			  const struct ledger *other)
 {
-	if (!strcmp(other->function, address))
-		return fail_carved(other);
-	if (names(what, other->name))
-		return bypass_fail(EEXIST, "the name '%s' is taken by what %s was carved into",
-				   other->name, other->function);
-	for (size_t i = 0; i < other->count; i++) {
+	for (size_t i = 0; i < other->slice_count; i++) {
 		const struct bypass_carved *slice = &other->slice[i];
 
-		if (!strcmp(slice->address, address))
-			return bypass_fail(EBUSY, "%s is carved already, as a slice of %s", address,
-					   other->function);
-		if (names(what, slice->name))
+		if (!strcmp(slice->address, function->address))
+			return bypass_fail(EBUSY, "%s is carved already, as a slice of %s",
+					   slice->address, other->function);
+		if (what->name && takes_name(what->name, what->vfs, slice->name))
 			return bypass_fail(EEXIST, "the name '%s' is taken by %s, a slice of %s",
 					   slice->name, slice->address, other->function);
 	}
+	if (!strcmp(other->function, function->pf))
+		return bypass_fail(EBUSY,
+				   "%s is a VF that was made when %s was carved, and goes away "
+				   "when %s "
+				   "is released: it cannot be carved by itself. Release %s first",
+				   function->address, function->pf, function->pf, function->pf);
+	if (what->name && names_meet(what->name, what->vfs, other->name, other->vfs))
+		return bypass_fail(EEXIST, "the name '%s' is taken by what %s was carved into",
+				   what->name, other->function);
 	return 0;
 }
 
-static int check_unique(const struct bypass_carve *what, const char *address)
+/* With the lock over all ledgers. A ledger that cannot be read has no names. */
+static int check_unique(const struct bypass_carve *what, const struct bypass_function *function)
 {
 	struct bypass_carving **list;
 	int count, err = 0;
@@ -167,8 +195,18 @@ static int check_unique(const struct bypass_carve *what, const char *address)
 	count = bypass_carvings(&list);
 	if (count < 0)
 		return count;
-	for (int i = 0; i < count && !err; i++)
-		err = check_distinct(what, address, list[i]);
+	for (int i = 0; i < count && !err; i++) {
+		struct ledger other;
+
+		if (!strcmp(list[i]->function, function->address)) {
+			err = fail_carved(list[i]);
+			continue;
+		}
+		err = ledger_peek(&other, list[i]->function);
+		if (!err && !ledger_load(&other))
+			err = check_distinct(what, function, &other);
+		ledger_close(&other);
+	}
 	bypass_carvings_free(list);
 	return err;
 }
@@ -183,7 +221,7 @@ static int check(const struct bypass_carve *what, struct bypass_function *functi
 	if (!err && what->name)
 		err = check_name(what->name);
 	if (!err)
-		err = check_unique(what, function->address);
+		err = check_unique(what, function);
 	if (err)
 		return err;
 	return what->vfs ? check_vfs(function, what->vfs) : check_whole(function, what->force);
@@ -333,6 +371,23 @@ static int carve_vf(struct ledger *ledger, const struct bypass_carve *what, unsi
 	return err;
 }
 
+/*
+ * All VFs have their driver: probing is set back as it was. With probing off the host could not bind
+ * a VF that is given back alone.
+ */
+static int probe_again(struct ledger *ledger)
+{
+	int err = 0, unsaved = 0;
+
+	for (size_t i = ledger->step_count; i-- && !err;) {
+		const struct step *step = &ledger->step[i];
+
+		if (step->kind == STEP_ATTRIBUTE && !strcmp(step->attribute, AUTOPROBE))
+			err = ledger_undo_step(ledger, i, &unsaved);
+	}
+	return err ? err : unsaved;
+}
+
 static int carve_vfs(struct ledger *ledger, const struct bypass_carve *what)
 {
 	const char *pf = ledger->function;
@@ -343,15 +398,15 @@ static int carve_vfs(struct ledger *ledger, const struct bypass_carve *what)
 	if (host_has(pf, "nvme"))
 		err = nvme_vf_share(pf, what->vfs, &share.queues, &share.vectors);
 	/* Else the host's own driver takes each VF before we can. */
-	if (!err && host_has(pf, "sriov_drivers_autoprobe"))
-		err = set_attribute(ledger, pf, "", "sriov_drivers_autoprobe", "0");
+	if (!err && host_has(pf, AUTOPROBE))
+		err = set_attribute(ledger, pf, "", AUTOPROBE, "0");
 	snprintf(vfs.function, sizeof(vfs.function), "%s", pf);
 	snprintf(vfs.to, sizeof(vfs.to), "%u", what->vfs);
 	if (!err)
 		err = carve_step(ledger, vfs);
 	for (unsigned int i = 0; i < what->vfs && !err; i++)
 		err = carve_vf(ledger, what, i, &share);
-	return err;
+	return err ? err : probe_again(ledger);
 }
 
 static int carve_whole(struct ledger *ledger, const struct bypass_carve *what)
@@ -363,14 +418,27 @@ static int carve_whole(struct ledger *ledger, const struct bypass_carve *what)
 	return err ? err : bind_vfio(ledger, ledger->function);
 }
 
-/* Carves with the ledger locked. On failure everything is as it was. */
-static int carve_locked(struct ledger *ledger, const struct bypass_carve *what,
-			const struct bypass_function *function)
+static void make_id(char id[BYPASS_CARVING_ID_SIZE])
 {
-	char failure[1024];
+	uint64_t number = 0;
+
+	/* The time does as well: the lock on the function keeps two carvings apart. */
+	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number)) {
+		struct timespec now;
+
+		clock_gettime(CLOCK_REALTIME, &now);
+		number = now.tv_sec * 1000000000ull + now.tv_nsec;
+	}
+	snprintf(id, BYPASS_CARVING_ID_SIZE, "%016" PRIx64, number);
+}
+
+/* Writes a ledger in which no step is done, so that other carvings see what this one will take. */
+static int begin(struct ledger *ledger, const struct bypass_carve *what,
+		 const struct bypass_function *function)
+{
 	int err;
 
-	/* The checks saw no ledger, but that was without the lock. */
+	/* The checks saw no ledger, but that was without the function's lock. */
 	err = ledger_load(ledger);
 	if (err != -ENOENT)
 		return err ? err
@@ -380,11 +448,23 @@ static int carve_locked(struct ledger *ledger, const struct bypass_carve *what,
 	ledger->vendor_id = function->vendor_id;
 	ledger->device_id = function->device_id;
 	ledger_boot(ledger->boot);
+	make_id(ledger->id);
 	ledger->since = time(NULL);
 	ledger->pid = getpid();
+	ledger->vfs = what->vfs;
 	if (what->name)
 		snprintf(ledger->name, sizeof(ledger->name), "%s", what->name);
 	fault_point("ledger locked");
+	return ledger_save(ledger);
+}
+
+/* Carves with the ledger locked. On failure everything is as it was. */
+static int carve_locked(struct ledger *ledger, const struct bypass_carve *what)
+{
+	char failure[1024];
+	int err;
+
+	fault_point("ledger begun");
 	err = what->vfs ? carve_vfs(ledger, what) : carve_whole(ledger, what);
 	if (!err) {
 		ledger->state = LEDGER_CARVED;
@@ -422,19 +502,37 @@ static void remark(const struct ledger *ledger, const struct bypass_carve *what)
 	}
 }
 
-int bypass_carve(const struct bypass_carve *what, struct bypass_carving **carving)
+/* Checks @what, and takes what it takes: the function's lock, a ledger, and the names in it. */
+static int claim(struct ledger *ledger, const struct bypass_carve *what)
 {
 	struct bypass_function function;
+	struct ledger_all all;
+	int err;
+
+	err = ledger_lock_all(&all);
+	if (err)
+		return err;
+	err = check(what, &function);
+	if (!err)
+		err = ledger_lock(ledger, function.address, true);
+	if (!err) {
+		err = begin(ledger, what, &function);
+		if (err)
+			ledger_close(ledger);
+	}
+	ledger_unlock_all(&all);
+	return err;
+}
+
+int bypass_carve(const struct bypass_carve *what, struct bypass_carving **carving)
+{
 	struct ledger ledger;
 	int err;
 
-	err = check(what, &function);
+	err = claim(&ledger, what);
 	if (err)
 		return err;
-	err = ledger_lock(&ledger, function.address, true);
-	if (err)
-		return err;
-	err = carve_locked(&ledger, what, &function);
+	err = carve_locked(&ledger, what);
 	if (!err)
 		remark(&ledger, what);
 	if (!err && carving) {

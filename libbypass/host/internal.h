@@ -171,7 +171,9 @@ struct ledger {
 	char function[BYPASS_ADDRESS_SIZE];
 	unsigned int vendor_id;
 	unsigned int device_id;
-	char boot[40]; /* ID of the boot in which it was carved */
+	char boot[40];			 /* ID of the boot in which it was carved */
+	char id[BYPASS_CARVING_ID_SIZE]; /* tells this carving from earlier and later ones */
+	unsigned int vfs;		 /* that the carving makes; 0: the whole function */
 	char name[BYPASS_SLICE_NAME_SIZE];
 	enum ledger_state state;
 	time_t since;
@@ -182,6 +184,14 @@ struct ledger {
 	struct bypass_carved *slice;
 };
 
+/* The lock over all ledgers: a carving has it until its ledger says which names and VFs it takes. */
+struct ledger_all {
+	int directory;
+	int lock;
+};
+int ledger_lock_all(struct ledger_all *all);
+void ledger_unlock_all(struct ledger_all *all);
+
 /* Opens the directory of ledgers, makes it when @create. Returns a descriptor. */
 int ledger_directory(bool create);
 /* Takes the lock of @function; -EBUSY names who has it. The ledger is empty then. */
@@ -190,8 +200,10 @@ int ledger_lock(struct ledger *ledger, const char *function, bool create);
 int ledger_peek(struct ledger *ledger, const char *function);
 /* Reads the file. -ENOENT: there is none; -EBADMSG: it makes no sense. */
 int ledger_load(struct ledger *ledger);
-/* Writes the file whole, or removes it when no step is left. */
+/* Writes the file whole. */
 int ledger_save(struct ledger *ledger);
+/* Removes the file. */
+int ledger_remove(struct ledger *ledger);
 int ledger_add_step(struct ledger *ledger, const struct step *step);
 int ledger_add_slice(struct ledger *ledger, const char *address, const char *name);
 void ledger_close(struct ledger *ledger);
@@ -207,6 +219,8 @@ int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE]);
 /* release.c: undoes the steps of @slice and, when no slice is left, all others; all at once when
  * @slice is NULL. */
 int ledger_undo(struct ledger *ledger, const char *slice);
+/* Undoes one step, and strikes it out. *@unsaved is set when the undo could not be struck out. */
+int ledger_undo_step(struct ledger *ledger, size_t index, int *unsaved);
 /* What the ledger says, for the caller; NULL when there is no memory. */
 struct bypass_carving *carving_of(const struct ledger *ledger);
 

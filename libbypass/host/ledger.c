@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <json-c/json.h>
@@ -19,6 +20,9 @@
 #include <bypass/error.h>
 
 #include "internal.h"
+
+#define ALL_LOCK   "all.lock"
+#define LOCK_TRIES 500 /* of 20 ms */
 
 static const char *const state_names[] = {
 	[LEDGER_CARVING] = "carving",
@@ -125,30 +129,78 @@ static int fail_locked(const char *function, pid_t pid)
 			   pid, name, function);
 }
 
-/* Takes the lock, or says that the file which was locked is not the one in the directory. */
-static int try_lock(struct ledger *ledger, const char *name)
+/*
+ * Takes the lock in the file @name. Returns its descriptor, or -EBUSY and the PID of who has it in
+ * @holder. Whoever had the lock removes the file when done: -EAGAIN when the file that was locked is
+ * not in its place any more.
+ */
+static int try_lock(int directory, const char *name, pid_t *holder)
 {
 	struct flock lock = whole_file();
 	struct stat ours, theirs;
+	int fd, err;
 
-	ledger->lock =
-		openat(ledger->directory, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (ledger->lock < 0)
+	fd = openat(directory, name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
 		return bypass_fail(errno, "cannot open %s/%s: %s", host_paths.ledger, name,
 				   strerror(errno));
-	if (fcntl(ledger->lock, F_OFD_SETLK, &lock))
-		return fail_locked(ledger->function, lock_holder(ledger->lock));
-	/* Whoever had the lock before us removes the file when done: is it still in its place? */
-	if (fstat(ledger->lock, &ours) || fstatat(ledger->directory, name, &theirs, 0) ||
-	    ours.st_ino != theirs.st_ino) {
-		close(ledger->lock);
-		ledger->lock = -1;
-		return 0;
+	if (fcntl(fd, F_OFD_SETLK, &lock)) {
+		*holder = lock_holder(fd);
+		err = -EBUSY;
+	} else if (fstat(fd, &ours) || fstatat(directory, name, &theirs, 0) ||
+		   ours.st_ino != theirs.st_ino) {
+		err = -EAGAIN;
+	} else if (ftruncate(fd, 0) || dprintf(fd, "%d\n", getpid()) < 0) {
+		err = bypass_fail(errno, "cannot write %s/%s: %s", host_paths.ledger, name,
+				  strerror(errno));
+	} else {
+		return fd;
 	}
-	if (ftruncate(ledger->lock, 0) || dprintf(ledger->lock, "%d\n", getpid()) < 0)
-		return bypass_fail(errno, "cannot write %s/%s: %s", host_paths.ledger, name,
-				   strerror(errno));
-	return 0;
+	close(fd);
+	return err;
+}
+
+/* Makes the directory and opens it. */
+static int make_directory(void)
+{
+	int fd = ledger_directory(true);
+
+	if (fd >= 0)
+		close(fd);
+	return fd < 0 ? fd : ledger_directory(false);
+}
+
+int ledger_lock_all(struct ledger_all *all)
+{
+	const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+	pid_t holder = 0;
+
+	all->directory = make_directory();
+	if (all->directory < 0)
+		return all->directory;
+	for (int tries = 0; tries < LOCK_TRIES; tries++) {
+		all->lock = try_lock(all->directory, ALL_LOCK, &holder);
+		if (all->lock >= 0)
+			return 0;
+		if (all->lock != -EBUSY && all->lock != -EAGAIN)
+			break;
+		if (all->lock == -EBUSY)
+			nanosleep(&pause, NULL);
+	}
+	close(all->directory);
+	if (all->lock != -EBUSY && all->lock != -EAGAIN)
+		return all->lock;
+	return bypass_fail(EBUSY,
+			   "process %d has been looking at all carvings for %d seconds: try again "
+			   "when it has finished",
+			   holder, LOCK_TRIES / 50);
+}
+
+void ledger_unlock_all(struct ledger_all *all)
+{
+	unlinkat(all->directory, ALL_LOCK, 0);
+	close(all->lock);
+	close(all->directory);
 }
 
 int ledger_peek(struct ledger *ledger, const char *function)
@@ -162,6 +214,7 @@ int ledger_peek(struct ledger *ledger, const char *function)
 
 int ledger_lock(struct ledger *ledger, const char *function, bool create)
 {
+	pid_t holder = 0;
 	char name[40];
 	int err;
 
@@ -174,15 +227,12 @@ int ledger_lock(struct ledger *ledger, const char *function, bool create)
 		return err;
 	file_name(name, sizeof(name), function, "lock");
 	do {
-		err = try_lock(ledger, name);
-	} while (!err && ledger->lock < 0);
-	if (err) {
-		/* The lock is another's: leave its file alone. */
-		if (ledger->lock >= 0)
-			close(ledger->lock);
-		ledger->lock = -1;
-		ledger_close(ledger);
-	}
+		ledger->lock = try_lock(ledger->directory, name, &holder);
+	} while (ledger->lock == -EAGAIN);
+	if (ledger->lock >= 0)
+		return 0;
+	err = ledger->lock == -EBUSY ? fail_locked(function, holder) : ledger->lock;
+	ledger_close(ledger);
 	return err;
 }
 
@@ -283,10 +333,12 @@ static struct json_object *ledger_to_json(const struct ledger *ledger)
 	put_number(root, "vendor", ledger->vendor_id);
 	put_number(root, "device", ledger->device_id);
 	put_text(root, "boot", ledger->boot);
+	put_text(root, "id", ledger->id);
 	put_text(root, "name", ledger->name);
 	put_text(root, "state", state_names[ledger->state]);
 	put_number(root, "since", ledger->since);
 	put_number(root, "pid", ledger->pid);
+	put_number(root, "vfs", ledger->vfs);
 	for (size_t i = 0; i < ledger->slice_count; i++) {
 		struct json_object *slice = json_object_new_object();
 
@@ -340,25 +392,29 @@ static int write_file(struct ledger *ledger, const char *text)
 	return err;
 }
 
+static int fail_save(const struct ledger *ledger, int err)
+{
+	return bypass_fail(err, "cannot write the ledger of %s in %s: %s", ledger->function,
+			   host_paths.ledger, strerror(err));
+}
+
 int ledger_save(struct ledger *ledger)
 {
-	struct json_object *root;
-	char name[40];
-	int err = 0;
+	struct json_object *root = ledger_to_json(ledger);
+	int err;
 
-	if (!ledger->step_count) {
-		file_name(name, sizeof(name), ledger->function, "json");
-		if (unlinkat(ledger->directory, name, 0) && errno != ENOENT)
-			err = -errno;
-	} else {
-		root = ledger_to_json(ledger);
-		err = write_file(ledger,
-				 json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY));
-		json_object_put(root);
-	}
-	if (err)
-		return bypass_fail(-err, "cannot write the ledger of %s in %s: %s",
-				   ledger->function, host_paths.ledger, strerror(-err));
+	err = write_file(ledger, json_object_to_json_string_ext(root, JSON_C_TO_STRING_PRETTY));
+	json_object_put(root);
+	return err ? fail_save(ledger, -err) : 0;
+}
+
+int ledger_remove(struct ledger *ledger)
+{
+	char name[40];
+
+	file_name(name, sizeof(name), ledger->function, "json");
+	if (unlinkat(ledger->directory, name, 0) && errno != ENOENT)
+		return fail_save(ledger, errno);
 	return 0;
 }
 

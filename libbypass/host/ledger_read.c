@@ -135,8 +135,6 @@ static int read_arrays(struct reader *reader, struct ledger *ledger, struct json
 		read_step(reader, json_object_array_get_idx(steps, i), &step);
 		err = ledger_add_step(ledger, &step);
 	}
-	if (!ledger->step_count)
-		bad(reader, "it has no steps");
 	return err;
 }
 
@@ -156,6 +154,7 @@ static int read_root(struct reader *reader, struct ledger *ledger, struct json_o
 		bad(reader, "it is the ledger of '%s'", function);
 	ledger->vendor_id = get_number(reader, root, "vendor", UINT16_MAX);
 	ledger->device_id = get_number(reader, root, "device", UINT16_MAX);
+	get_text(reader, root, "id", ledger->id, sizeof(ledger->id));
 	get_text(reader, root, "boot", ledger->boot, sizeof(ledger->boot));
 	get_text(reader, root, "name", ledger->name, sizeof(ledger->name));
 	get_text(reader, root, "state", state, sizeof(state));
@@ -169,6 +168,7 @@ static int read_root(struct reader *reader, struct ledger *ledger, struct json_o
 		bad(reader, "'state' is '%s', which is unknown", state);
 	ledger->since = get_number(reader, root, "since", INT64_MAX);
 	ledger->pid = get_number(reader, root, "pid", INT32_MAX);
+	ledger->vfs = get_number(reader, root, "vfs", UINT16_MAX);
 	return read_arrays(reader, ledger, root);
 }
 

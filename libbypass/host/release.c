@@ -31,8 +31,7 @@ static void remark_left(const struct step *step, enum step_undone result, const 
 			   text, step->function);
 }
 
-/* *@unsaved is set to what is wrong when the undo is done but could not be struck out. */
-static int undo_step(struct ledger *ledger, size_t index, int *unsaved)
+int ledger_undo_step(struct ledger *ledger, size_t index, int *unsaved)
 {
 	struct step *step = &ledger->step[index];
 	char text[200], now[HOST_VALUE_SIZE] = "";
@@ -72,22 +71,53 @@ static void strike_slice(struct ledger *ledger, const char *address)
 	}
 }
 
+/* Is a slice bound to vfio-pci, as the last step of carving and the first of releasing say? */
+static bool is_whole(const struct ledger *ledger, const char *slice)
+{
+	for (size_t i = 0; i < ledger->step_count; i++) {
+		const struct step *step = &ledger->step[i];
+
+		if (step->kind == STEP_DRIVER && step->to[0] && !strcmp(step->slice, slice))
+			return true;
+	}
+	return false;
+}
+
+/* The state when one slice of several was given back. */
+static enum ledger_state state_of_rest(const struct ledger *ledger)
+{
+	if (ledger->state == LEDGER_CARVING)
+		return LEDGER_CARVING;
+	for (size_t i = 0; i < ledger->slice_count; i++)
+		if (!is_whole(ledger, ledger->slice[i].address))
+			return LEDGER_RELEASING;
+	return LEDGER_CARVED;
+}
+
+/* Is nothing of the carving to be left? */
+static bool is_all(const struct ledger *ledger, const char *slice)
+{
+	return !slice || ledger->slice_count <= 1;
+}
+
 int ledger_undo(struct ledger *ledger, const char *slice)
 {
-	bool all = !slice || ledger->slice_count <= 1;
+	bool all = is_all(ledger, slice);
 	int err = 0, unsaved = 0;
 
 	/*
-	 * A ledger that cannot be written is no reason to leave the host half undone: its undo can
-	 * be repeated, and the last step takes the file away.
+	 * A ledger that cannot be written is no reason to leave the host half undone: an undo can be
+	 * repeated, and the file goes away at the end.
 	 */
 	for (size_t i = ledger->step_count; i-- && !err;)
 		if (all || !strcmp(ledger->step[i].slice, slice))
-			err = undo_step(ledger, i, &unsaved);
-	if (err || all)
-		return err ? err : unsaved;
+			err = ledger_undo_step(ledger, i, &unsaved);
+	if (err)
+		return err;
+	if (all)
+		return ledger_remove(ledger);
 	strike_slice(ledger, slice);
-	ledger->state = LEDGER_CARVED;
+	ledger->state = state_of_rest(ledger);
 	return ledger_save(ledger);
 }
 
@@ -189,33 +219,20 @@ static int check_users(const struct ledger *ledger, const char *slice)
 {
 	if (ledger->slice_count && !strcmp(ledger->slice[0].address, ledger->function))
 		return check_whole_unused(ledger);
-	if (!slice || ledger->slice_count <= 1)
+	if (is_all(ledger, slice))
 		return check_vfs_unused(ledger);
 	return host_has(slice, "") ? check_unused(slice, slice_name(ledger, slice)) : 0;
 }
 
-static int release_locked(struct ledger *ledger, const char *slice)
+/* Undoes what is to be undone, with all checks made. */
+static int release_checked(struct ledger *ledger, const char *slice)
 {
+	bool all = is_all(ledger, slice);
 	int err;
 
-	err = ledger_load(ledger);
-	if (err)
-		return err;
-	if (ledger_is_of_this_boot(ledger)) {
-		err = check_identity(ledger);
-		if (!err)
-			err = check_users(ledger, slice);
-		if (err)
-			return err;
-	} else {
-		bypass_log(BYPASS_LOG_WARN,
-			   "%s was carved in an earlier boot: only what the device itself has kept "
-			   "is "
-			   "put back",
-			   ledger->function);
-		slice = NULL;
-	}
-	ledger->state = LEDGER_RELEASING;
+	/* What is half carved stays so until all of it is released. */
+	if (all || ledger->state != LEDGER_CARVING)
+		ledger->state = LEDGER_RELEASING;
 	err = ledger_save(ledger);
 	if (err)
 		return err;
@@ -226,14 +243,68 @@ static int release_locked(struct ledger *ledger, const char *slice)
 				   "%s.\nThe ledger keeps what is left to undo: mend it, then "
 				   "'bypass release %s' again",
 				   bypass_error(), ledger->function);
+	if (!all && host_has(slice, ""))
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s is still there and has no driver: 'echo %s > "
+			   "/sys/bus/pci/drivers_probe' gives it to the host's driver, 'bypass "
+			   "release %s' removes all VFs",
+			   slice, slice, ledger->function);
 	return 0;
+}
+
+/* Only the carving with this @id, unless @id is NULL. */
+static int release_locked(struct ledger *ledger, const char *slice, const char *id)
+{
+	int err;
+
+	err = ledger_load(ledger);
+	if (err == -ENOENT)
+		return 0; /* another release was faster */
+	if (err)
+		return err;
+	if (id && strcmp(ledger->id, id)) {
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s was released and carved again by process %d: that carving stays",
+			   ledger->function, ledger->pid);
+		return 0;
+	}
+	if (!ledger_is_of_this_boot(ledger)) {
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s was carved in an earlier boot: only what the device itself has kept "
+			   "is "
+			   "put back",
+			   ledger->function);
+		return release_checked(ledger, NULL);
+	}
+	err = check_identity(ledger);
+	if (!err)
+		err = check_users(ledger, slice);
+	return err ? err : release_checked(ledger, slice);
+}
+
+static int release_function(const char *function, const char *slice, const char *id)
+{
+	struct ledger ledger;
+	int err;
+
+	err = ledger_lock(&ledger, function, false);
+	if (err)
+		return err;
+	err = release_locked(&ledger, slice, id);
+	ledger_close(&ledger);
+	return err;
+}
+
+int bypass_release_carving(const struct bypass_carving *carving)
+{
+	return release_function(carving->function, NULL, carving->id);
 }
 
 /* Does @name mean this carving, or one slice of it, whose address goes into @slice then? */
 static bool means(const struct bypass_carving *carving, const char *name, const char **slice)
 {
 	*slice = NULL;
-	if (!strcmp(carving->function, name) || !strcmp(carving->name, name))
+	if (!strcmp(carving->function, name) || (name[0] && !strcmp(carving->name, name)))
 		return true;
 	for (size_t i = 0; i < carving->count; i++) {
 		const struct bypass_carved *each = &carving->slice[i];
@@ -249,19 +320,10 @@ static bool means(const struct bypass_carving *carving, const char *name, const 
 static int release_in(struct bypass_carving **list, const char *name)
 {
 	const char *slice;
-	struct ledger ledger;
-	int err;
 
-	for (size_t i = 0; list[i]; i++) {
-		if (!means(list[i], name, &slice))
-			continue;
-		err = ledger_lock(&ledger, list[i]->function, false);
-		if (err)
-			return err;
-		err = release_locked(&ledger, slice);
-		ledger_close(&ledger);
-		return err == -ENOENT ? 0 : err; /* another release was faster */
-	}
+	for (size_t i = 0; list[i]; i++)
+		if (means(list[i], name, &slice))
+			return release_function(list[i]->function, slice, NULL);
 	return bypass_fail(
 		ENOENT, "nothing of the name '%s' is carved: 'bypass status' shows what is", name);
 }
@@ -272,6 +334,9 @@ int bypass_release(const char *name)
 	struct bypass_carving **list;
 	int err;
 
+	if (!name[0])
+		return bypass_fail(EINVAL, "the name of what to release is empty: 'bypass status' "
+					   "shows what is carved");
 	err = bypass_carvings(&list);
 	if (err < 0)
 		return err;
@@ -297,6 +362,7 @@ struct bypass_carving *carving_of(const struct ledger *ledger)
 	snprintf(carving->function, sizeof(carving->function), "%s", ledger->function);
 	snprintf(carving->name, sizeof(carving->name), "%s", ledger->name);
 	carving->state = states[ledger->state];
+	snprintf(carving->id, sizeof(carving->id), "%s", ledger->id);
 	carving->since = ledger->since;
 	carving->pid = ledger->pid;
 	carving->steps = ledger->step_count;

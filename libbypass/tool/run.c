@@ -50,13 +50,13 @@ static int carve_one(struct session *session, const char *text)
 }
 
 /* Processes that the command left behind may need a moment to close the slices. */
-static int release_one(const char *function)
+static int release_one(const struct bypass_carving *carving)
 {
 	const struct timespec pause = {.tv_nsec = 200 * 1000 * 1000};
 	int err;
 
 	for (int tries = 0; tries < 25; tries++) {
-		err = bypass_release(function);
+		err = bypass_release_carving(carving);
 		if (err != -EBUSY)
 			break;
 		nanosleep(&pause, NULL);
@@ -71,7 +71,7 @@ static bool release_all(struct session *session)
 	while (session->count) {
 		struct bypass_carving *carving = session->carving[--session->count];
 
-		if (release_one(carving->function)) {
+		if (release_one(carving)) {
 			failed();
 			good = false;
 		}

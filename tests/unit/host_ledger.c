@@ -65,7 +65,7 @@ static void test_nothing_left_is_no_file(void **state)
 	(void)state;
 	put_ledger();
 	assert_int_equal(ledger_lock(&ledger, FUNCTION, false), 0);
-	assert_int_equal(ledger_save(&ledger), 0);
+	assert_int_equal(ledger_remove(&ledger), 0);
 	assert_int_equal(ledger_load(&ledger), -ENOENT);
 	ledger_close(&ledger);
 	assert_int_equal(rmdir(in_tree("ledger")), 0);
@@ -236,6 +236,198 @@ static void test_earlier_boot(void **state)
 	bypass_carvings_free(list);
 }
 
+/* The host's driver is not in the kernel now: the function is not given back, and the ledger stays. */
+static void test_driver_is_missing(void **state)
+{
+	struct step step = {.kind = STEP_DRIVER, .function = FUNCTION, .slice = FUNCTION};
+	struct bypass_carving **list;
+	struct ledger ledger;
+
+	(void)state;
+	put_carved("\n");
+	strcpy(step.from, "igb");
+	assert_int_equal(ledger_lock(&ledger, FUNCTION, false), 0);
+	assert_int_equal(ledger_load(&ledger), 0);
+	assert_int_equal(ledger_add_step(&ledger, &step), 0);
+	assert_int_equal(ledger_save(&ledger), 0);
+	ledger_close(&ledger);
+	assert_int_equal(bypass_release("web"), -ENOENT);
+	assert_says("modprobe igb");
+	assert_int_equal(bypass_carvings(&list), 1);
+	assert_int_equal(list[0]->state, BYPASS_RELEASE_HALF);
+	bypass_carvings_free(list);
+}
+
+static void test_empty_name(void **state)
+{
+	(void)state;
+	put_carved("vfio-pci\n");
+	assert_int_equal(bypass_release(""), -EINVAL);
+	assert_says("empty");
+	assert_override("vfio-pci");
+}
+
+/* A PF with two VFs, carved. */
+#define PF  "0000:04:00.0"
+#define VF0 "0000:04:00.1"
+#define VF1 "0000:04:00.2"
+
+static void put_vf(unsigned int index, const char *address)
+{
+	put_function(address, "0x8086:0x10ca", "0x020000", "vfio-pci", 20 + index);
+	put_link(device_path(address, "physfn"), in_tree("sys/bus/pci/devices/" PF));
+	put_link(in_tree("sys/bus/pci/devices/" PF "/virtfn%u", index),
+		 in_tree("sys/bus/pci/devices/%s", address));
+	put_file(device_path(address, "driver_override"), "vfio-pci\n");
+}
+
+static void add_step(struct ledger *ledger, enum step_kind kind, const char *slice,
+		     const char *attribute, const char *to)
+{
+	struct step step = {.kind = kind};
+
+	strcpy(step.function, slice[0] ? slice : PF);
+	strcpy(step.slice, slice);
+	strcpy(step.attribute, attribute);
+	strcpy(step.to, to);
+	strcpy(step.from, kind == STEP_VFS ? "0" : "");
+	assert_int_equal(ledger_add_step(ledger, &step), 0);
+}
+
+static void put_carved_pf(enum ledger_state carved)
+{
+	struct ledger ledger;
+
+	put_function(PF, "0x8086:0x10c9", "0x020000", "igb", 19);
+	put_file(device_path(PF, "sriov_totalvfs"), "7\n");
+	put_file(device_path(PF, "sriov_numvfs"), "2\n");
+	put_vf(0, VF0);
+	put_vf(1, VF1);
+	assert_int_equal(ledger_lock(&ledger, PF, true), 0);
+	ledger.state = carved;
+	ledger.vendor_id = 0x8086;
+	ledger.device_id = 0x10c9;
+	ledger.vfs = 2;
+	strcpy(ledger.name, "net");
+	strcpy(ledger.id, "0123456789abcdef");
+	assert_int_equal(ledger_add_slice(&ledger, VF0, "net-0"), 0);
+	assert_int_equal(ledger_add_slice(&ledger, VF1, "net-1"), 0);
+	add_step(&ledger, STEP_VFS, "", "", "2");
+	add_step(&ledger, STEP_ATTRIBUTE, VF0, "driver_override", "vfio-pci");
+	add_step(&ledger, STEP_DRIVER, VF0, "", "vfio-pci");
+	add_step(&ledger, STEP_ATTRIBUTE, VF1, "driver_override", "vfio-pci");
+	if (carved == LEDGER_CARVED)
+		add_step(&ledger, STEP_DRIVER, VF1, "", "vfio-pci");
+	assert_int_equal(ledger_save(&ledger), 0);
+	ledger_close(&ledger);
+}
+
+static enum bypass_carving_state only_state(void)
+{
+	struct bypass_carving **list;
+	enum bypass_carving_state state;
+
+	assert_int_equal(bypass_carvings(&list), 1);
+	state = list[0]->state;
+	bypass_carvings_free(list);
+	return state;
+}
+
+/* In a tree of files nothing unbinds a driver: this is what the kernel would do. */
+static void release_vf(const char *vf, const char *name)
+{
+	unlink(device_path(vf, "driver"));
+	assert_int_equal(bypass_release(name), 0);
+}
+
+static void test_release_of_one(void **state)
+{
+	(void)state;
+	put_carved_pf(LEDGER_CARVED);
+	release_vf(VF0, "net-0");
+	assert_int_equal(only_state(), BYPASS_CARVED);
+}
+
+/* One slice given back of a carving that is half done: the rest does not look whole. */
+static void test_release_of_one_of_half(void **state)
+{
+	(void)state;
+	put_carved_pf(LEDGER_CARVING);
+	release_vf(VF0, "net-0");
+	assert_int_equal(only_state(), BYPASS_CARVE_HALF);
+}
+
+static void test_release_of_one_of_half_released(void **state)
+{
+	(void)state;
+	put_carved_pf(LEDGER_RELEASING);
+	release_vf(VF0, "net-0");
+	assert_int_equal(only_state(), BYPASS_RELEASE_HALF);
+}
+
+/* A VF that is no slice any more goes with the last slice: somebody who has it open must not. */
+static void test_release_with_vf_in_use(void **state)
+{
+	(void)state;
+	put_carved_pf(LEDGER_CARVED);
+	release_vf(VF0, "net-0");
+	put_link(device_path(VF0, "driver"), in_tree("sys/bus/pci/drivers/vfio-pci"));
+	put_file(in_tree("proc/99/comm"), "vmm\n");
+	put_link(in_tree("proc/99/fd/4"), in_tree("dev/vfio/20"));
+	assert_int_equal(bypass_release("net-1"), -EBUSY);
+	assert_says(VF0);
+	assert_says("process 99 (vmm)");
+}
+
+static void test_vf_of_carved_pf(void **state)
+{
+	const struct bypass_carve what = {.function = VF0};
+
+	(void)state;
+	put_carved_pf(LEDGER_CARVED);
+	release_vf(VF0, "net-0");
+	assert_int_equal(bypass_carve(&what, NULL), -EBUSY);
+	assert_says("made when " PF " was carved");
+}
+
+/* Whoever carved it releases that carving, and none that was made since. */
+static void test_release_of_own(void **state)
+{
+	struct bypass_carving **list;
+
+	(void)state;
+	put_carved("vfio-pci\n");
+	assert_int_equal(bypass_carvings(&list), 1);
+	strcpy(list[0]->id, "0000000000000000");
+	assert_int_equal(bypass_release_carving(list[0]), 0);
+	assert_override("vfio-pci");
+	assert_int_equal(only_state(), BYPASS_CARVED);
+	list[0]->id[0] = '\0'; /* as in the ledger of put_ledger() */
+	assert_int_equal(bypass_release_carving(list[0]), 0);
+	assert_override("");
+	assert_int_equal(bypass_release_carving(list[0]), 0);
+	bypass_carvings_free(list);
+}
+
+/* Names that a carving in the making will take for slices that it has not made yet. */
+static void test_names_to_come(void **state)
+{
+	struct bypass_carve what = {.function = FUNCTION, .name = "net-1"};
+	struct ledger ledger;
+
+	(void)state;
+	put_function(FUNCTION, "0x8086:0x10c9", "0x020000", NULL, 7);
+	assert_int_equal(ledger_lock(&ledger, PF, true), 0);
+	ledger.vfs = 2;
+	strcpy(ledger.name, "net");
+	assert_int_equal(ledger_save(&ledger), 0);
+	assert_int_equal(bypass_carve(&what, NULL), -EEXIST);
+	assert_says("'net-1' is taken");
+	what.name = "net-2";
+	assert_int_not_equal(bypass_carve(&what, NULL), -EEXIST);
+	ledger_close(&ledger);
+}
+
 static void test_release_in_use(void **state)
 {
 	(void)state;
@@ -382,6 +574,15 @@ int main(void)
 		in_host_tree(test_another_value_stays),
 		in_host_tree(test_device_came_back),
 		in_host_tree(test_earlier_boot),
+		in_host_tree(test_driver_is_missing),
+		in_host_tree(test_empty_name),
+		in_host_tree(test_release_of_one),
+		in_host_tree(test_release_of_one_of_half),
+		in_host_tree(test_release_of_one_of_half_released),
+		in_host_tree(test_release_with_vf_in_use),
+		in_host_tree(test_vf_of_carved_pf),
+		in_host_tree(test_release_of_own),
+		in_host_tree(test_names_to_come),
 		in_host_tree(test_release_in_use),
 		in_host_tree(test_symlink_for_directory),
 		in_host_tree(test_directory_of_others),

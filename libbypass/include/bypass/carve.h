@@ -27,6 +27,9 @@ extern "C" {
 /** BYPASS_SLICE_NAME_SIZE - room for the name of a slice and a NUL, in bytes */
 #define BYPASS_SLICE_NAME_SIZE 40
 
+/** BYPASS_CARVING_ID_SIZE - room for the ID of a carving and a NUL, in bytes */
+#define BYPASS_CARVING_ID_SIZE 17
+
 /**
  * struct bypass_vf_settings - what the PF enforces on one VF of a network adapter
  * @mac: MAC address; all zero leaves the VF's as it is
@@ -88,6 +91,7 @@ enum bypass_carving_state {
  * struct bypass_carving - one carved function, as its ledger says
  * @function: address of the PF, or of the function that was carved whole
  * @name: name that the carving was given; empty when it was given none
+ * @id: tells this carving from every other of the same function, see bypass_release_carving()
  * @state: how far it is
  * @since: when it was carved, seconds since the epoch
  * @pid: process that works on it (BYPASS_CARVE_BUSY) or that carved it
@@ -99,6 +103,7 @@ enum bypass_carving_state {
 struct bypass_carving {
 	char function[BYPASS_ADDRESS_SIZE];
 	char name[BYPASS_SLICE_NAME_SIZE];
+	char id[BYPASS_CARVING_ID_SIZE];
 	enum bypass_carving_state state;
 	time_t since;
 	pid_t pid;
@@ -138,10 +143,26 @@ int bypass_carve(const struct bypass_carve *what, struct bypass_carving **carvin
  * one; with the last of them, the rest is put back too. Also finishes what a killed process left
  * half done. Stops at a step that cannot be undone, and keeps the ledger of what is left.
  *
- * Return: 0, or a negative errno: -ENOENT when nothing of this name is carved; -EBUSY when a
- * process uses a slice, or another process works on it; -EBADMSG when the ledger is damaged.
+ * Sets back only what it finds as bypass_carve() has left it. What somebody else has changed since,
+ * or what lives in a device that was removed and came back, stays as it is; a remark of level
+ * BYPASS_LOG_WARN says so.
+ *
+ * Return: 0, or a negative errno: -EINVAL when @name is empty; -ENOENT when nothing of this name is
+ * carved; -EBUSY when a process or the host uses a slice, or a VF that would be destroyed, or another
+ * process works on it; -EBADMSG when the ledger is damaged.
  */
 int bypass_release(const char *name);
+
+/**
+ * bypass_release_carving() - put back what one call of bypass_carve() has changed
+ * @carving: what that call returned
+ *
+ * As bypass_release() of its function, for whoever carved it: when somebody else has released the
+ * carving since, there is nothing to do, and a later carving of the same function stays.
+ *
+ * Return: 0, or a negative errno as bypass_release().
+ */
+int bypass_release_carving(const struct bypass_carving *carving);
 
 /**
  * bypass_carvings() - what is carved
