@@ -229,7 +229,7 @@ static int check(const struct bypass_carve *what, struct bypass_function *functi
 
 static int carve_step(struct ledger *ledger, struct step step)
 {
-	char text[160];
+	char text[2 * HOST_VALUE_SIZE];
 	int err;
 
 	err = step_read(&step);
@@ -415,6 +415,8 @@ static int carve_whole(struct ledger *ledger, const struct bypass_carve *what)
 
 	err = ledger_add_slice(ledger, ledger->function,
 			       what->name ? what->name : ledger->function);
+	if (!err)
+		err = interfaces_note(ledger, ledger->function);
 	return err ? err : bind_vfio(ledger, ledger->function);
 }
 

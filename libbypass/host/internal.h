@@ -27,7 +27,7 @@ extern struct host_paths host_paths;
 
 /* sysfs.c: attributes of PCI functions, by the function's address */
 
-#define HOST_VALUE_SIZE 64
+#define HOST_VALUE_SIZE 160
 
 /* One line of an attribute, without its newline. -ENODEV: no such function; -ENOENT: it has no
  * such attribute. */
@@ -97,7 +97,8 @@ enum step_kind {
 	STEP_VFS,	/* the number of VFs of @function */
 	STEP_DRIVER,	/* the driver that @function is bound to; empty for none */
 	STEP_LINK, /* setting @attribute ("mac", …) of VF @index of network adapter @function */
-	STEP_NVME, /* setting @attribute ("queues", …) of secondary controller @index */
+	STEP_INTERFACE, /* setting @attribute of port @index of @function: undone only, never done */
+	STEP_NVME,	/* setting @attribute ("queues", …) of secondary controller @index */
 };
 
 struct step {
@@ -145,6 +146,13 @@ void step_describe(const struct step *step, char *text, size_t size);
 int vf_link_read(const char *pf, unsigned int vf, const char *setting, char *value, size_t size);
 int vf_link_write(const char *pf, unsigned int vf, const char *setting, const char *value);
 
+/* interface.c: settings of a function's own network interfaces, which go away with its driver */
+struct ledger;
+/* Adds a step for each setting to the ledger. */
+int interfaces_note(struct ledger *ledger, const char *function);
+/* Puts one setting back. If that fails, a remark says which command does it. */
+void interface_put_back(const struct step *step);
+
 /* nvme_vf.c: resources of the secondary controllers of an NVMe controller */
 
 /* What each of @vfs VFs can be given, of what the controller has left. */
@@ -173,6 +181,7 @@ struct ledger {
 	unsigned int device_id;
 	char boot[40];			 /* ID of the boot in which it was carved */
 	char id[BYPASS_CARVING_ID_SIZE]; /* tells this carving from earlier and later ones */
+	bool rebound;			 /* releasing has begun to bind the host's driver */
 	unsigned int vfs;		 /* that the carving makes; 0: the whole function */
 	char name[BYPASS_SLICE_NAME_SIZE];
 	enum ledger_state state;

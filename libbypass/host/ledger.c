@@ -339,6 +339,7 @@ static struct json_object *ledger_to_json(const struct ledger *ledger)
 	put_number(root, "since", ledger->since);
 	put_number(root, "pid", ledger->pid);
 	put_number(root, "vfs", ledger->vfs);
+	put_number(root, "rebound", ledger->rebound);
 	for (size_t i = 0; i < ledger->slice_count; i++) {
 		struct json_object *slice = json_object_new_object();
 

@@ -49,9 +49,9 @@ static struct json_object *get(struct reader *reader, struct json_object *object
 	return value;
 }
 
-/* Values end up in paths below sysfs: nothing in them may lead elsewhere. */
-static void get_text(struct reader *reader, struct json_object *object, const char *key, char *text,
-		     size_t size)
+/* A value that is written, but is no part of a path. */
+static void get_value(struct reader *reader, struct json_object *object, const char *key,
+		      char *text, size_t size)
 {
 	struct json_object *value = get(reader, object, key, json_type_string);
 	const char *from = value ? json_object_get_string(value) : "";
@@ -63,12 +63,21 @@ static void get_text(struct reader *reader, struct json_object *object, const ch
 	if (length >= size)
 		bad(reader, "'%s' is too long", key);
 	for (size_t i = 0; i < length; i++)
-		if (!isgraph((unsigned char)from[i]) || from[i] == '/')
+		if (!isprint((unsigned char)from[i]))
 			bad(reader, "'%s' has a character that cannot be there", key);
-	if (!strcmp(from, "..") || !strcmp(from, "."))
-		bad(reader, "'%s' cannot be '%s'", key, from);
 	if (!reader->problem[0])
 		memcpy(text, from, length + 1);
+}
+
+/* Part of a path below sysfs: nothing in it may lead elsewhere. */
+static void get_text(struct reader *reader, struct json_object *object, const char *key, char *text,
+		     size_t size)
+{
+	get_value(reader, object, key, text, size);
+	if (strpbrk(text, "/ "))
+		bad(reader, "'%s' has a character that cannot be there", key);
+	if (!strcmp(text, "..") || !strcmp(text, "."))
+		bad(reader, "'%s' cannot be '%s'", key, text);
 }
 
 static void get_address(struct reader *reader, struct json_object *object, const char *key,
@@ -112,8 +121,13 @@ static void read_step(struct reader *reader, struct json_object *object, struct 
 	get_address(reader, object, "slice", true, step->slice);
 	step->index = get_number(reader, object, "index", UINT16_MAX);
 	get_text(reader, object, "attribute", step->attribute, sizeof(step->attribute));
-	get_text(reader, object, "from", step->from, sizeof(step->from));
-	get_text(reader, object, "to", step->to, sizeof(step->to));
+	if (step->kind == STEP_DRIVER) {
+		get_text(reader, object, "from", step->from, sizeof(step->from));
+		get_text(reader, object, "to", step->to, sizeof(step->to));
+	} else {
+		get_value(reader, object, "from", step->from, sizeof(step->from));
+		get_value(reader, object, "to", step->to, sizeof(step->to));
+	}
 }
 
 static int read_arrays(struct reader *reader, struct ledger *ledger, struct json_object *root)
@@ -169,6 +183,7 @@ static int read_root(struct reader *reader, struct ledger *ledger, struct json_o
 	ledger->since = get_number(reader, root, "since", INT64_MAX);
 	ledger->pid = get_number(reader, root, "pid", INT32_MAX);
 	ledger->vfs = get_number(reader, root, "vfs", UINT16_MAX);
+	ledger->rebound = get_number(reader, root, "rebound", 1);
 	return read_arrays(reader, ledger, root);
 }
 

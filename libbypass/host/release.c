@@ -31,19 +31,45 @@ static void remark_left(const struct step *step, enum step_undone result, const 
 			   text, step->function);
 }
 
+/* Only an interface that releasing has brought about is set up: another one's is left alone. */
+static int undo_interface(const struct ledger *ledger, const struct step *step)
+{
+	if (ledger->rebound)
+		interface_put_back(step);
+	else if (!strcmp(step->attribute, "name"))
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s had the interface %s, and has got its driver back from somebody "
+			   "else: "
+			   "the settings of its interface stay as they are",
+			   step->function, step->from);
+	return STEP_UNDONE;
+}
+
+static int undo(struct ledger *ledger, const struct step *step, char now[HOST_VALUE_SIZE])
+{
+	/* What an earlier boot has set in the kernel is gone; the hardware may have kept its own. */
+	if (step->kind != STEP_NVME && !ledger_is_of_this_boot(ledger))
+		return STEP_DEVICE_GONE;
+	if (step->kind == STEP_INTERFACE)
+		return undo_interface(ledger, step);
+	/* Written first: after a crash the next release must know whose interface this is. */
+	if (step->kind == STEP_DRIVER && step->from[0] && step_is_ours(step)) {
+		ledger->rebound = true;
+		ledger_save(ledger);
+		fault_point("about to bind again");
+	}
+	return step_undo(step, now);
+}
+
 int ledger_undo_step(struct ledger *ledger, size_t index, int *unsaved)
 {
 	struct step *step = &ledger->step[index];
-	char text[200], now[HOST_VALUE_SIZE] = "";
+	char text[2 * HOST_VALUE_SIZE], now[HOST_VALUE_SIZE] = "";
 	int result;
 
 	step_describe(step, text, sizeof(text));
 	bypass_log(BYPASS_LOG_INFO, "undo: %s", text);
-	/* What an earlier boot has set in the kernel is gone; the hardware may have kept its own. */
-	if (step->kind != STEP_NVME && !ledger_is_of_this_boot(ledger))
-		result = STEP_DEVICE_GONE;
-	else
-		result = step_undo(step, now);
+	result = undo(ledger, step, now);
 	if (result < 0 && !ledger_is_of_this_boot(ledger)) {
 		bypass_log(BYPASS_LOG_WARN, "did not undo '%s': %s", text, bypass_error());
 		result = STEP_DEVICE_GONE;

@@ -148,6 +148,7 @@ static const struct {
 	[STEP_VFS] = {"vfs", vfs_read, vfs_write},
 	[STEP_DRIVER] = {"driver", driver_read, driver_write},
 	[STEP_LINK] = {"vf-link", link_read, link_write},
+	[STEP_INTERFACE] = {"interface", NULL, NULL}, /* see interface_put_back() */
 	[STEP_NVME] = {"nvme-vf", nvme_read, nvme_write},
 };
 
@@ -281,6 +282,10 @@ void step_describe(const struct step *step, char *text, size_t size)
 	case STEP_LINK:
 		snprintf(text, size, "set %s of VF %u of %s to %s", step->attribute, step->index,
 			 step->function, step->to);
+		break;
+	case STEP_INTERFACE:
+		snprintf(text, size, "take %s '%s' from the interface of %s", step->attribute,
+			 step->from, step->function);
 		break;
 	case STEP_NVME:
 		snprintf(text, size, "set %s of NVMe controller %u of %s to %s", step->attribute,

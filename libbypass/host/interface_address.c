@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Addresses and routes of a network interface, as the words that ip(8) takes.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <netlink/addr.h>
+#include <netlink/errno.h>
+#include <netlink/route/addr.h>
+#include <netlink/route/route.h>
+
+#include <linux/if_addr.h>
+#include <sys/socket.h>
+
+#include <bypass/error.h>
+
+#include "interface.h"
+
+/* The word after @key in "key value key value …"; false when @key is not there. */
+static bool get_word(const char *text, const char *key, char *word, size_t size)
+{
+	char copy[HOST_VALUE_SIZE], *rest = copy, *at;
+
+	snprintf(copy, sizeof(copy), "%s", text);
+	while ((at = strsep(&rest, " ")))
+		if (!strcmp(at, key) && rest) {
+			snprintf(word, size, "%s", strsep(&rest, " "));
+			return true;
+		}
+	return false;
+}
+
+static struct nl_addr *parse_address(const char *text, int family)
+{
+	struct nl_addr *addr;
+
+	return nl_addr_parse(text, family, &addr) ? NULL : addr;
+}
+
+int interface_write_address(const struct interface *interface, const char *value)
+{
+	struct rtnl_addr *address = rtnl_addr_alloc();
+	struct nl_addr *local, *broadcast = NULL;
+	char first[64], word[64];
+	int err;
+
+	snprintf(first, sizeof(first), "%.*s", (int)strcspn(value, " "), value);
+	local = parse_address(first, AF_UNSPEC);
+	if (get_word(value, "brd", word, sizeof(word)))
+		broadcast = parse_address(word, AF_UNSPEC);
+	err = address && local ? 0 : -NLE_INVAL;
+	if (!err) {
+		rtnl_addr_set_ifindex(address, interface->index);
+		err = rtnl_addr_set_local(address, local);
+	}
+	if (!err && broadcast)
+		err = rtnl_addr_set_broadcast(address, broadcast);
+	if (!err)
+		err = rtnl_addr_add(interface->sock, address, 0);
+	nl_addr_put(local);
+	nl_addr_put(broadcast);
+	rtnl_addr_put(address);
+	return err && err != -NLE_EXIST ? bypass_fail(EIO, "%s", nl_geterror(err)) : 0;
+}
+
+static int fill_route(struct rtnl_route *route, struct rtnl_nexthop *hop, const char *value)
+{
+	struct nl_addr *addr;
+	char word[64];
+	int err, family;
+
+	snprintf(word, sizeof(word), "%.*s", (int)strcspn(value, " "), value);
+	family = strchr(word, ':') ? AF_INET6 : AF_INET;
+	addr = parse_address(word, family);
+	if (!addr)
+		return -NLE_INVAL;
+	rtnl_route_set_family(route, family);
+	err = rtnl_route_set_dst(route, addr);
+	nl_addr_put(addr);
+	if (!err && get_word(value, "via", word, sizeof(word)) &&
+	    (addr = parse_address(word, family))) {
+		rtnl_route_nh_set_gateway(hop, addr);
+		rtnl_route_set_scope(route, RT_SCOPE_UNIVERSE);
+		nl_addr_put(addr);
+	}
+	if (!err && get_word(value, "src", word, sizeof(word)) &&
+	    (addr = parse_address(word, family))) {
+		err = rtnl_route_set_pref_src(route, addr);
+		nl_addr_put(addr);
+	}
+	if (get_word(value, "metric", word, sizeof(word)))
+		rtnl_route_set_priority(route, strtoul(word, NULL, 10));
+	if (get_word(value, "table", word, sizeof(word)))
+		rtnl_route_set_table(route, strtoul(word, NULL, 10));
+	if (get_word(value, "proto", word, sizeof(word)))
+		rtnl_route_set_protocol(route, strtoul(word, NULL, 10));
+	return err;
+}
+
+int interface_write_route(const struct interface *interface, const char *value)
+{
+	struct rtnl_route *route = rtnl_route_alloc();
+	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+	int err = -NLE_NOMEM;
+
+	if (route && hop) {
+		rtnl_route_nh_set_ifindex(hop, interface->index);
+		err = fill_route(route, hop, value);
+		rtnl_route_add_nexthop(route, hop); /* takes it over */
+		hop = NULL;
+	}
+	if (!err)
+		err = rtnl_route_add(interface->sock, route, NLM_F_EXCL);
+	if (hop)
+		rtnl_route_nh_free(hop);
+	rtnl_route_put(route);
+	return err && err != -NLE_EXIST ? bypass_fail(EIO, "%s", nl_geterror(err)) : 0;
+}
+
+/* A route that goes through this interface alone, and that somebody has added. */
+static void note_route(struct nl_object *object, void *opaque)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct nl_addr *to = rtnl_route_get_dst(route), *from = rtnl_route_get_pref_src(route),
+		       *via;
+	struct interface_notes *notes = opaque;
+	char text[HOST_VALUE_SIZE], word[64];
+	struct rtnl_nexthop *hop;
+	size_t length;
+
+	if (rtnl_route_get_type(route) != RTN_UNICAST || rtnl_route_get_nnexthops(route) != 1 ||
+	    rtnl_route_get_protocol(route) == RTPROT_KERNEL ||
+	    rtnl_route_get_table(route) == RT_TABLE_LOCAL)
+		return;
+	hop = rtnl_route_nexthop_n(route, 0);
+	if (rtnl_route_nh_get_ifindex(hop) != notes->interface->index)
+		return;
+	if (to && nl_addr_get_prefixlen(to))
+		nl_addr2str(to, word, sizeof(word));
+	else
+		strcpy(word, rtnl_route_get_family(route) == AF_INET6 ? "::/0" : "0.0.0.0/0");
+	length = snprintf(text, sizeof(text), "%s", word);
+	via = rtnl_route_nh_get_gateway(hop);
+	if (via)
+		length += snprintf(text + length, sizeof(text) - length, " via %s",
+				   nl_addr2str(via, word, sizeof(word)));
+	if (from)
+		length += snprintf(text + length, sizeof(text) - length, " src %s",
+				   nl_addr2str(from, word, sizeof(word)));
+	if (rtnl_route_get_priority(route))
+		length += snprintf(text + length, sizeof(text) - length, " metric %u",
+				   rtnl_route_get_priority(route));
+	if (rtnl_route_get_table(route) != RT_TABLE_MAIN)
+		length += snprintf(text + length, sizeof(text) - length, " table %u",
+				   rtnl_route_get_table(route));
+	if (rtnl_route_get_protocol(route) != RTPROT_BOOT)
+		length += snprintf(text + length, sizeof(text) - length, " proto %u",
+				   rtnl_route_get_protocol(route));
+	notes->note(notes, "route", text);
+}
+
+void interface_note_routes(struct interface_notes *notes)
+{
+	struct nl_cache *routes;
+
+	if (rtnl_route_alloc_cache(notes->interface->sock, AF_UNSPEC, 0, &routes)) {
+		notes->err =
+			bypass_fail(EIO, "cannot read the routes of %s", notes->interface->name);
+		return;
+	}
+	nl_cache_foreach(routes, note_route, notes);
+	nl_cache_free(routes);
+}
+
+static void note_address(struct interface_notes *notes, struct rtnl_addr *address)
+{
+	struct nl_addr *broadcast = rtnl_addr_get_broadcast(address);
+	char text[HOST_VALUE_SIZE], word[64];
+	size_t length;
+
+	if (rtnl_addr_get_ifindex(address) != notes->interface->index ||
+	    rtnl_addr_get_scope(address) == RT_SCOPE_LINK) /* the kernel makes these */
+		return;
+	nl_addr2str(rtnl_addr_get_local(address), word, sizeof(word));
+	length = snprintf(text, sizeof(text), "%s", word);
+	if (!strchr(word, '/'))
+		length += snprintf(text + length, sizeof(text) - length, "/%d",
+				   rtnl_addr_get_prefixlen(address));
+	if (broadcast)
+		snprintf(text + length, sizeof(text) - length, " brd %s",
+			 nl_addr2str(broadcast, word, sizeof(word)));
+	notes->note(notes, rtnl_addr_get_flags(address) & IFA_F_PERMANENT ? "address" : "lease",
+		    text);
+}
+
+/* The last one first: the first one is put back first, and is the primary again. */
+void interface_note_addresses(struct interface_notes *notes)
+{
+	struct nl_cache *addresses;
+
+	if (rtnl_addr_alloc_cache(notes->interface->sock, &addresses)) {
+		notes->err =
+			bypass_fail(EIO, "cannot read the addresses of %s", notes->interface->name);
+		return;
+	}
+	for (struct nl_object *object = nl_cache_get_last(addresses); object;
+	     object = nl_cache_get_prev(object))
+		note_address(notes, (struct rtnl_addr *)object);
+	nl_cache_free(addresses);
+}
