@@ -300,19 +300,82 @@ static int bind_vfio(struct ledger *ledger, const char *function)
 	return err;
 }
 
+static void format_mac(const uint8_t mac[6], char *text, size_t size)
+{
+	snprintf(text, size, "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1], mac[2], mac[3],
+		 mac[4], mac[5]);
+}
+
+/* What nobody has asked for may fail: the VF works without. */
+static void set_unasked(struct ledger *ledger, const char *vf, unsigned int index,
+			const char *setting, const char *value)
+{
+	if (set_vf(ledger, STEP_LINK, vf, index, setting, value))
+		bypass_log(BYPASS_LOG_WARN, "%s goes without a %s of its own: %s", vf, setting,
+			   bypass_error());
+}
+
+static void remark_no_identity(const char *vf)
+{
+	bypass_log(BYPASS_LOG_WARN,
+		   "%s gets no stable address: %s holds no ID of this host from which one could be "
+		   "derived ('systemd-machine-id-setup' makes one)",
+		   vf, host_paths.machine_id);
+}
+
+static int set_mac(struct ledger *ledger, const char *vf, unsigned int index,
+		   const struct bypass_vf_settings *settings, bool ethernet)
+{
+	static const uint8_t none[6];
+	uint8_t derived[6];
+	char text[24];
+
+	if (memcmp(settings->mac, none, sizeof(none))) {
+		format_mac(settings->mac, text, sizeof(text));
+		return set_vf(ledger, STEP_LINK, vf, index, "mac", text);
+	}
+	if (ethernet && !identity_mac(ledger->function, index, derived)) {
+		remark_no_identity(vf);
+	} else if (ethernet) {
+		format_mac(derived, text, sizeof(text));
+		set_unasked(ledger, vf, index, "mac", text);
+	}
+	return 0;
+}
+
+/* Without GUIDs the subnet manager does not know the VF, and without the policy its link is down. */
+static int set_guids(struct ledger *ledger, const char *vf, unsigned int index,
+		     const struct bypass_vf_settings *settings, bool infiniband)
+{
+	uint64_t guid = settings->guid;
+	char text[24];
+	int err;
+
+	if (!guid && !infiniband)
+		return 0;
+	if (!guid && !identity_guid(ledger->function, index, &guid)) {
+		remark_no_identity(vf);
+		return 0;
+	}
+	vf_guid_format(guid, text, sizeof(text));
+	err = set_vf(ledger, STEP_LINK, vf, index, "node", text);
+	if (!err)
+		err = set_vf(ledger, STEP_LINK, vf, index, "port", text);
+	if (!err)
+		err = set_vf(ledger, STEP_LINK, vf, index, "policy", "Follow");
+	return err;
+}
+
 static int set_link(struct ledger *ledger, const char *vf, unsigned int index,
 		    const struct bypass_vf_settings *settings)
 {
-	static const uint8_t none[6];
-	const uint8_t *mac = settings->mac;
+	enum vf_link_kind kind = vf_link_kind(ledger->function);
 	char text[24];
-	int err = 0;
+	int err;
 
-	if (memcmp(mac, none, sizeof(none))) {
-		snprintf(text, sizeof(text), "%02x:%02x:%02x:%02x:%02x:%02x", mac[0], mac[1],
-			 mac[2], mac[3], mac[4], mac[5]);
-		err = set_vf(ledger, STEP_LINK, vf, index, "mac", text);
-	}
+	err = set_mac(ledger, vf, index, settings, kind == VF_LINK_ETHERNET);
+	if (!err)
+		err = set_guids(ledger, vf, index, settings, kind == VF_LINK_INFINIBAND);
 	if (!err && settings->vlan) {
 		snprintf(text, sizeof(text), "%u", settings->vlan);
 		err = set_vf(ledger, STEP_LINK, vf, index, "vlan", text);
@@ -351,6 +414,7 @@ static int set_nvme(struct ledger *ledger, const char *vf, unsigned int index,
 static int carve_vf(struct ledger *ledger, const struct bypass_carve *what, unsigned int index,
 		    const struct nvme_share *share)
 {
+	static const struct bypass_vf_settings none = {.trust = -1};
 	char link[24], vf[BYPASS_ADDRESS_SIZE], name[BYPASS_SLICE_NAME_SIZE];
 	int err;
 
@@ -362,8 +426,8 @@ static int carve_vf(struct ledger *ledger, const struct bypass_carve *what, unsi
 	if (what->name)
 		snprintf(name, sizeof(name), "%s-%u", what->name, index);
 	err = ledger_add_slice(ledger, vf, name);
-	if (!err && what->settings)
-		err = set_link(ledger, vf, index, &what->settings[index]);
+	if (!err)
+		err = set_link(ledger, vf, index, what->settings ? &what->settings[index] : &none);
 	if (!err && share->queues)
 		err = set_nvme(ledger, vf, index, share);
 	if (!err)
@@ -491,7 +555,7 @@ static void remark(const struct ledger *ledger, const struct bypass_carve *what)
 	for (size_t i = 0; i < ledger->slice_count; i++)
 		if (bypass_group_check(ledger->slice[i].address))
 			bypass_log(BYPASS_LOG_WARN, "%s", bypass_error());
-	if (what->vfs && !host_child(ledger->function, "net", interface, sizeof(interface))) {
+	if (what->vfs && !vf_link_interface(ledger->function, interface, sizeof(interface))) {
 		char attribute[64];
 
 		snprintf(attribute, sizeof(attribute), "net/%s/flags", interface);

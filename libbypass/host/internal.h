@@ -22,6 +22,7 @@ struct host_paths {
 	const char *dev;
 	const char *ledger;
 	const char *pci_ids; /* NULL: where libpci looks for it */
+	const char *machine_id;
 };
 extern struct host_paths host_paths;
 
@@ -142,7 +143,19 @@ bool step_is_ours(const struct step *step);
 /* "bind 0000:01:10.0 to vfio-pci", for errors and remarks. */
 void step_describe(const struct step *step, char *text, size_t size);
 
-/* vf_link.c: settings of the VFs of a network adapter */
+/* vf_link.c: settings of the VFs of a network adapter: "mac", "vlan", "trust", "node", "port" (GUIDs) and
+ * "policy" */
+enum vf_link_kind {
+	VF_LINK_NONE, /* the PF is no network adapter */
+	VF_LINK_ETHERNET,
+	VF_LINK_INFINIBAND,
+};
+enum vf_link_kind vf_link_kind(const char *pf);
+/* The interface of the adapter's own port. -ENOENT: it has none. */
+int vf_link_interface(const char *pf, char *interface, size_t size);
+/* "00:11:22:33:44:55:66:77" */
+bool vf_guid_parse(const char *text, uint64_t *guid);
+void vf_guid_format(uint64_t guid, char *text, size_t size);
 int vf_link_read(const char *pf, unsigned int vf, const char *setting, char *value, size_t size);
 int vf_link_write(const char *pf, unsigned int vf, const char *setting, const char *value);
 
@@ -152,6 +165,10 @@ struct ledger;
 int interfaces_note(struct ledger *ledger, const char *function);
 /* Puts one setting back. If that fails, a remark says which command does it. */
 void interface_put_back(const struct step *step);
+
+/* identity.c: addresses that a VF keeps. False: the host has no machine ID to derive them from. */
+bool identity_mac(const char *pf, unsigned int vf, uint8_t mac[6]);
+bool identity_guid(const char *pf, unsigned int vf, uint64_t *guid);
 
 /* nvme_vf.c: resources of the secondary controllers of an NVMe controller */
 

@@ -22,6 +22,7 @@ struct host_paths host_paths = {
 	.proc = "/proc",
 	.dev = "/dev",
 	.ledger = "/run/bypass",
+	.machine_id = "/etc/machine-id",
 };
 
 int pci_address(const char *text, char address[BYPASS_ADDRESS_SIZE])

@@ -17,6 +17,7 @@
 struct arguments {
 	struct bypass_carve carve;
 	const char *mac;
+	const char *guid;
 	const char *vlan;
 	const char *trust;
 };
@@ -36,6 +37,22 @@ static bool parse_mac(const char *text, struct bypass_vf_settings *settings)
 	for (int i = 0; i < 6; i++)
 		settings->mac[i] = byte[i];
 	return true;
+}
+
+static bool parse_guid(const char *text, struct bypass_vf_settings *settings)
+{
+	uint64_t guid = 0;
+	unsigned int byte;
+
+	for (int i = 0; i < 8; i++, text += 2) {
+		if (i && *text++ != ':')
+			return false;
+		if (strspn(text, "0123456789abcdefABCDEF") < 2 || sscanf(text, "%2x", &byte) != 1)
+			return false;
+		guid = guid << 8 | byte;
+	}
+	settings->guid = guid;
+	return !*text && guid && guid != UINT64_MAX;
 }
 
 static bool parse_vlan(const char *text, struct bypass_vf_settings *settings)
@@ -83,6 +100,10 @@ static enum exit_code parse_settings(const struct arguments *arguments,
 	if (!parse_list(arguments->mac, settings, vfs, false, parse_mac))
 		return wrong_usage(&command_carve, "--mac takes one unicast address for each VF, "
 						   "such as 02:00:00:00:00:01,02:00:00:00:00:02");
+	if (!parse_list(arguments->guid, settings, vfs, false, parse_guid))
+		return wrong_usage(&command_carve, "--guid takes one GUID for each VF, such as "
+						   "02:00:00:00:00:00:00:01,02:00:00:00:00:00:00:"
+						   "02");
 	if (!parse_list(arguments->vlan, settings, vfs, true, parse_vlan))
 		return wrong_usage(&command_carve, "--vlan takes a number from 1 to 4094, or one "
 						   "for each VF");
@@ -153,6 +174,7 @@ static enum exit_code run_carve(int argc, char **argv)
 	enum {
 		OPTION_VFS = OPTION_FIRST,
 		OPTION_MAC,
+		OPTION_GUID,
 		OPTION_VLAN,
 		OPTION_TRUST,
 		OPTION_NAME,
@@ -161,6 +183,7 @@ static enum exit_code run_carve(int argc, char **argv)
 	static const struct option options[] = {
 		{"vfs", required_argument, NULL, OPTION_VFS},
 		{"mac", required_argument, NULL, OPTION_MAC},
+		{"guid", required_argument, NULL, OPTION_GUID},
 		{"vlan", required_argument, NULL, OPTION_VLAN},
 		{"trust", required_argument, NULL, OPTION_TRUST},
 		{"name", required_argument, NULL, OPTION_NAME},
@@ -180,6 +203,8 @@ static enum exit_code run_carve(int argc, char **argv)
 				return wrong_usage(&command_carve, "--vfs takes a number from 1");
 		} else if (option == OPTION_MAC) {
 			arguments.mac = optarg;
+		} else if (option == OPTION_GUID) {
+			arguments.guid = optarg;
 		} else if (option == OPTION_VLAN) {
 			arguments.vlan = optarg;
 		} else if (option == OPTION_TRUST) {
@@ -194,8 +219,10 @@ static enum exit_code run_carve(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return wrong_usage(&command_carve, "say which one function to carve");
-	if (!arguments.carve.vfs && (arguments.mac || arguments.vlan || arguments.trust))
-		return wrong_usage(&command_carve, "--mac, --vlan and --trust go with --vfs");
+	if (!arguments.carve.vfs &&
+	    (arguments.mac || arguments.guid || arguments.vlan || arguments.trust))
+		return wrong_usage(&command_carve, "--mac, --guid, --vlan and --trust go with "
+						   "--vfs");
 	arguments.carve.function = argv[optind];
 	return carve(&arguments);
 }
@@ -210,7 +237,10 @@ const struct command command_carve = {
 		 "root.\n\n"
 		 "  --vfs N             create N VFs; without it, the function itself is the\n"
 		 "                      slice\n"
-		 "  --mac MAC[,…]       MAC address of each VF\n"
+		 "  --mac MAC[,…]       MAC address of each VF; by default one that is derived\n"
+		 "                      from this host and the VF, the same at each carving\n"
+		 "  --guid GUID[,…]     node and port GUID of each InfiniBand VF; default\n"
+		 "                      likewise\n"
 		 "  --vlan ID[,…]       VLAN that the PF puts each VF's traffic in\n"
 		 "  --trust on|off[,…]  whether each VF may change its filters and MAC address\n"
 		 "  --name NAME         call the slices NAME-0, NAME-1, …, or a whole function\n"

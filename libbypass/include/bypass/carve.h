@@ -32,14 +32,17 @@ extern "C" {
 
 /**
  * struct bypass_vf_settings - what the PF enforces on one VF of a network adapter
- * @mac: MAC address; all zero leaves the VF's as it is
+ * @mac: MAC address; all zero on Ethernet: one that is derived from the host and the VF, and so the
+ *       same at each carving
+ * @guid: node and port GUID on InfiniBand; 0: one that is derived likewise
  * @vlan: VLAN that the adapter puts the VF's traffic in, 1 to 4094; 0 leaves it as it is
  * @trust: 1 lets the VF change its filters and MAC address, 0 does not; -1 leaves it as it is
  *
- * Source: IFLA_VF_MAC, IFLA_VF_VLAN, IFLA_VF_TRUST of <linux/if_link.h>.
+ * Source: IFLA_VF_MAC, IFLA_VF_VLAN, IFLA_VF_TRUST, IFLA_VF_IB_NODE_GUID, IFLA_VF_IB_PORT_GUID of <linux/if_link.h>.
  */
 struct bypass_vf_settings {
 	uint8_t mac[6];
+	uint64_t guid;
 	uint16_t vlan;
 	int trust;
 };
