@@ -290,13 +290,15 @@ static int set_vf(struct ledger *ledger, enum step_kind kind, const char *vf, un
 /* In this order, so that the undo finds the override gone when it binds the old driver. */
 static int bind_vfio(struct ledger *ledger, const char *function)
 {
+	char driver[32];
 	int err;
 
+	vfio_driver(function, driver, sizeof(driver));
 	err = set_driver(ledger, function, "");
 	if (!err)
-		err = set_attribute(ledger, function, function, "driver_override", VFIO_DRIVER);
+		err = set_attribute(ledger, function, function, "driver_override", driver);
 	if (!err)
-		err = set_driver(ledger, function, VFIO_DRIVER);
+		err = set_driver(ledger, function, driver);
 	return err;
 }
 
@@ -315,8 +317,11 @@ static void set_unasked(struct ledger *ledger, const char *vf, unsigned int inde
 			   bypass_error());
 }
 
-static void remark_no_identity(const char *vf)
+/* Once: it is the same for all VFs. */
+static void remark_no_identity(const char *vf, unsigned int index)
 {
+	if (index)
+		return;
 	bypass_log(BYPASS_LOG_WARN,
 		   "%s gets no stable address: %s holds no ID of this host from which one could be "
 		   "derived ('systemd-machine-id-setup' makes one)",
@@ -335,7 +340,7 @@ static int set_mac(struct ledger *ledger, const char *vf, unsigned int index,
 		return set_vf(ledger, STEP_LINK, vf, index, "mac", text);
 	}
 	if (ethernet && !identity_mac(ledger->function, index, derived)) {
-		remark_no_identity(vf);
+		remark_no_identity(vf, index);
 	} else if (ethernet) {
 		format_mac(derived, text, sizeof(text));
 		set_unasked(ledger, vf, index, "mac", text);
@@ -354,7 +359,7 @@ static int set_guids(struct ledger *ledger, const char *vf, unsigned int index,
 	if (!guid && !infiniband)
 		return 0;
 	if (!guid && !identity_guid(ledger->function, index, &guid)) {
-		remark_no_identity(vf);
+		remark_no_identity(vf, index);
 		return 0;
 	}
 	vf_guid_format(guid, text, sizeof(text));
@@ -547,25 +552,58 @@ static int carve_locked(struct ledger *ledger, const struct bypass_carve *what)
 	return bypass_fail(-err, "%s.\nThe steps before it were undone", failure);
 }
 
+/* Firmware that goes on using memory by way of a device (an RMRR) ties the device to the host. */
+static void remark_reserved(const char *address)
+{
+	char path[256], line[128], type[32];
+	unsigned long long first, last;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/iommu_group/reserved_regions",
+		 host_paths.sys, address);
+	file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%llx %llx %31s", &first, &last, type) == 3 && !strcmp(type, "dire"
+											      "ct"))
+			bypass_log(BYPASS_LOG_WARN,
+				   "the host's firmware uses the memory from %#llx to %#llx by way "
+				   "of "
+				   "%s (an RMRR), so the kernel may refuse to give it to a guest: "
+				   "the "
+				   "firmware's set-up or the vendor can end that",
+				   first, last, address);
+	if (file)
+		fclose(file);
+}
+
+static void remark_link(const char *pf)
+{
+	char interface[32], attribute[64], flags[16];
+
+	if (vf_link_interface(pf, interface, sizeof(interface)))
+		return;
+	snprintf(attribute, sizeof(attribute), "net/%s/flags", interface);
+	if (!host_read(pf, attribute, flags, sizeof(flags)) && !(strtoul(flags, NULL, 0) & 1))
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s, the PF's interface, is down, and so are the links of its VFs: 'ip "
+			   "link set %s up'",
+			   interface, interface);
+}
+
 /* Slices that are carved but cannot be used yet are worth a remark. */
 static void remark(const struct ledger *ledger, const struct bypass_carve *what)
 {
-	char interface[32], flags[16];
+	for (size_t i = 0; i < ledger->slice_count; i++) {
+		const char *address = ledger->slice[i].address;
 
-	for (size_t i = 0; i < ledger->slice_count; i++)
-		if (bypass_group_check(ledger->slice[i].address))
+		if (bypass_group_check(address))
 			bypass_log(BYPASS_LOG_WARN, "%s", bypass_error());
-	if (what->vfs && !vf_link_interface(ledger->function, interface, sizeof(interface))) {
-		char attribute[64];
-
-		snprintf(attribute, sizeof(attribute), "net/%s/flags", interface);
-		if (!host_read(ledger->function, attribute, flags, sizeof(flags)) &&
-		    !(strtoul(flags, NULL, 0) & 1))
-			bypass_log(BYPASS_LOG_WARN,
-				   "%s, the PF's interface, is down, and so are the links of its "
-				   "VFs: 'ip link set %s up'",
-				   interface, interface);
+		remark_reserved(address);
 	}
+	if (ledger->slice_count)
+		vfio_driver_remark(ledger->slice[0].address);
+	if (what->vfs)
+		remark_link(ledger->function);
 }
 
 /* Checks @what, and takes what it takes: the function's lock, a ledger, and the names in it. */

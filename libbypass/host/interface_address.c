@@ -33,6 +33,17 @@ static bool get_word(const char *text, const char *key, char *word, size_t size)
 	return false;
 }
 
+/* Flags of an address that somebody chose, as ip(8) calls them. */
+static const struct {
+	unsigned int flag;
+	const char *word;
+} flags[] = {
+	{IFA_F_NODAD, "nodad"},
+	{IFA_F_NOPREFIXROUTE, "noprefixroute"},
+};
+
+#define FLAG_COUNT (sizeof(flags) / sizeof(flags[0]))
+
 static struct nl_addr *parse_address(const char *text, int family)
 {
 	struct nl_addr *addr;
@@ -58,6 +69,9 @@ int interface_write_address(const struct interface *interface, const char *value
 	}
 	if (!err && broadcast)
 		err = rtnl_addr_set_broadcast(address, broadcast);
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (strstr(value, flags[i].word))
+			rtnl_addr_set_flags(address, flags[i].flag);
 	if (!err)
 		err = rtnl_addr_add(interface->sock, address, 0);
 	nl_addr_put(local);
@@ -95,8 +109,9 @@ static int fill_route(struct rtnl_route *route, struct rtnl_nexthop *hop, const 
 		rtnl_route_set_priority(route, strtoul(word, NULL, 10));
 	if (get_word(value, "table", word, sizeof(word)))
 		rtnl_route_set_table(route, strtoul(word, NULL, 10));
-	if (get_word(value, "proto", word, sizeof(word)))
-		rtnl_route_set_protocol(route, strtoul(word, NULL, 10));
+	rtnl_route_set_protocol(route, get_word(value, "proto", word, sizeof(word))
+					       ? strtoul(word, NULL, 10)
+					       : RTPROT_BOOT);
 	return err;
 }
 
@@ -190,8 +205,12 @@ static void note_address(struct interface_notes *notes, struct rtnl_addr *addres
 		length += snprintf(text + length, sizeof(text) - length, "/%d",
 				   rtnl_addr_get_prefixlen(address));
 	if (broadcast)
-		snprintf(text + length, sizeof(text) - length, " brd %s",
-			 nl_addr2str(broadcast, word, sizeof(word)));
+		length += snprintf(text + length, sizeof(text) - length, " brd %s",
+				   nl_addr2str(broadcast, word, sizeof(word)));
+	for (size_t i = 0; i < FLAG_COUNT; i++)
+		if (rtnl_addr_get_flags(address) & flags[i].flag)
+			length += snprintf(text + length, sizeof(text) - length, " %s",
+					   flags[i].word);
 	notes->note(notes, rtnl_addr_get_flags(address) & IFA_F_PERMANENT ? "address" : "lease",
 		    text);
 }

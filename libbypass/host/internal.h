@@ -23,6 +23,7 @@ struct host_paths {
 	const char *ledger;
 	const char *pci_ids; /* NULL: where libpci looks for it */
 	const char *machine_id;
+	const char *modules;
 };
 extern struct host_paths host_paths;
 
@@ -140,6 +141,8 @@ enum step_undone {
 int step_undo(const struct step *step, char now[HOST_VALUE_SIZE]);
 /* Would step_undo() write? */
 bool step_is_ours(const struct step *step);
+/* Explains the error that writing sriov_numvfs has given. Returns @err. */
+int step_fail_vfs(const char *pf, unsigned int count, int err);
 /* "bind 0000:01:10.0 to vfio-pci", for errors and remarks. */
 void step_describe(const struct step *step, char *text, size_t size);
 
@@ -169,6 +172,11 @@ void interface_put_back(const struct step *step);
 /* identity.c: addresses that a VF keeps. False: the host has no machine ID to derive them from. */
 bool identity_mac(const char *pf, unsigned int vf, uint8_t mac[6]);
 bool identity_guid(const char *pf, unsigned int vf, uint64_t *guid);
+
+/* variant.c: the VFIO driver that serves the function best, of those that are loaded */
+void vfio_driver(const char *function, char *driver, size_t size);
+/* Says so when a better one is not loaded. */
+void vfio_driver_remark(const char *function);
 
 /* nvme_vf.c: resources of the secondary controllers of an NVMe controller */
 

@@ -19,7 +19,7 @@
 
 #include "internal.h"
 
-#define LEDGER_MAX (1 << 20) /* bytes */
+#define LEDGER_MAX (64 << 20) /* bytes: some thousand VFs */
 
 /* Collects the first thing that is wrong, so that the fields can be read one after another. */
 struct reader {
@@ -253,7 +253,7 @@ int ledger_load(struct ledger *ledger)
 	if (text)
 		err = parse(ledger, text, length, &reader);
 	else
-		bad(&reader, "it is no plain file of root's under 1 MiB (%s)", strerror(errno));
+		bad(&reader, "it is no plain file of root's under 64 MiB (%s)", strerror(errno));
 	free(text);
 	if (err || !reader.problem[0])
 		return err;

@@ -18,7 +18,12 @@
 static void remark_left(const struct step *step, enum step_undone result, const char *text,
 			const char *now)
 {
-	if (result == STEP_OF_ANOTHER)
+	if (result == STEP_OF_ANOTHER && !strcmp(now, step->to))
+		bypass_log(BYPASS_LOG_WARN,
+			   "did not undo '%s': somebody has removed them since and created others, "
+			   "which stay",
+			   text);
+	else if (result == STEP_OF_ANOTHER)
 		bypass_log(BYPASS_LOG_WARN,
 			   "did not undo '%s': somebody has changed this since, from '%s' to '%s'. "
 			   "Before the carving it was '%s'. The present value stays",
@@ -70,7 +75,8 @@ int ledger_undo_step(struct ledger *ledger, size_t index, int *unsaved)
 	step_describe(step, text, sizeof(text));
 	bypass_log(BYPASS_LOG_INFO, "undo: %s", text);
 	result = undo(ledger, step, now);
-	if (result < 0 && !ledger_is_of_this_boot(ledger)) {
+	/* A VF's settings end with the VF: a driver that refuses to change them stops nothing. */
+	if (result < 0 && (step->kind == STEP_LINK || !ledger_is_of_this_boot(ledger))) {
 		bypass_log(BYPASS_LOG_WARN, "did not undo '%s': %s", text, bypass_error());
 		result = STEP_DEVICE_GONE;
 	}
@@ -266,8 +272,8 @@ static int release_checked(struct ledger *ledger, const char *slice)
 	err = ledger_undo(ledger, slice);
 	if (err)
 		return bypass_fail(-err,
-				   "%s.\nThe ledger keeps what is left to undo: mend it, then "
-				   "'bypass release %s' again",
+				   "%s.\nThe ledger keeps what is left to undo: remove the "
+				   "cause, then 'bypass release %s' again",
 				   bypass_error(), ledger->function);
 	if (!all && host_has(slice, ""))
 		bypass_log(BYPASS_LOG_WARN,

@@ -51,19 +51,89 @@ static int wait_for_vf(const char *pf, unsigned int index)
 	return bypass_fail(ETIMEDOUT, "VF %u of %s has not appeared within 5 seconds", index, pf);
 }
 
+/* What the kernel means by the errors of sriov_numvfs: drivers/pci/iov.c. */
+int step_fail_vfs(const char *pf, unsigned int count, int err)
+{
+	char driver[32];
+
+	if (host_link(pf, "driver", driver, sizeof(driver)) || !driver[0])
+		return bypass_fail(
+			-err, "%s is bound to no driver, and only the PF's driver makes VFs", pf);
+	switch (-err) {
+	case ENOENT:
+	case ENOSYS:
+	case EOPNOTSUPP:
+		return bypass_fail(-err,
+				   "the driver of %s, %s, makes no VFs: the function can be carved "
+				   "whole, without --vfs",
+				   pf, driver);
+	case ENOMEM:
+		return bypass_fail(-err,
+				   "the kernel has no room for %u VFs of %s: the firmware has left "
+				   "too "
+				   "little memory space for their BARs, or too few bus numbers. "
+				   "Carve "
+				   "fewer VFs, enable SR-IOV in the firmware's set-up, or boot "
+				   "with "
+				   "pci=realloc ('dmesg' says what is missing)",
+				   count, pf);
+	case ENOSPC:
+	case ENFILE:
+		return bypass_fail(-err,
+				   "%s has not enough left for %u VFs, as its driver %s says, be "
+				   "that "
+				   "interrupt vectors or queues: carve fewer VFs, or have the PF's "
+				   "own "
+				   "interface use fewer ('ethtool -L')",
+				   pf, count, driver);
+	case EBUSY:
+		return bypass_fail(-err,
+				   "%s or its VFs are in use, as its driver %s says: 'dmesg' may "
+				   "say "
+				   "what by",
+				   pf, driver);
+	default:
+		return bypass_fail(-err,
+				   "the driver of %s, %s, cannot make %u VFs: %s. 'dmesg' may say "
+				   "more",
+				   pf, driver, count, strerror(-err));
+	}
+}
+
+/* A driver may make fewer VFs than it was asked for, and the kernel reports no error. */
+static int check_count(const char *pf, unsigned int wanted)
+{
+	unsigned int now;
+	int err = host_read_uint(pf, "sriov_numvfs", &now);
+
+	if (err || now == wanted)
+		return err;
+	return bypass_fail(ENOSPC,
+			   "the driver of %s has made %u VFs of the %u that it was asked for", pf,
+			   now, wanted);
+}
+
 static int vfs_write(const struct step *step, const char *value)
 {
 	unsigned int now, wanted = strtoul(value, NULL, 10);
+	char path[256];
 	int err;
 
 	err = host_read_uint(step->function, "sriov_numvfs", &now);
 	if (err || now == wanted)
 		return err;
+	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s/sriov_numvfs", host_paths.sys,
+		 step->function);
 	/* The kernel changes one number of VFs into another only by way of none. */
 	if (now && wanted)
-		err = host_write(step->function, "sriov_numvfs", "0");
+		err = host_file_write(path, "0");
 	if (!err)
-		err = host_write(step->function, "sriov_numvfs", value);
+		err = host_file_write(path, value);
+	if (err)
+		return step_fail_vfs(step->function, wanted, err);
+	err = check_count(step->function, wanted);
+	if (err) /* else the undo would take them for somebody else's */
+		host_file_write(path, "0");
 	for (unsigned int i = 0; !err && i < wanted; i++)
 		err = wait_for_vf(step->function, i);
 	return err;

@@ -23,6 +23,7 @@ struct host_paths host_paths = {
 	.dev = "/dev",
 	.ledger = "/run/bypass",
 	.machine_id = "/etc/machine-id",
+	.modules = "/lib/modules",
 };
 
 int pci_address(const char *text, char address[BYPASS_ADDRESS_SIZE])

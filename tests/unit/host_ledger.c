@@ -428,6 +428,53 @@ static void test_names_to_come(void **state)
 	ledger_close(&ledger);
 }
 
+/* What the errors of sriov_numvfs mean. */
+static void test_vfs_in_words(void **state)
+{
+	static const struct {
+		int err;
+		const char *says;
+	} errors[] = {
+		{ENOENT, "igb, makes no VFs"},
+		{ENOSYS, "igb, makes no VFs"},
+		{ENOMEM, "pci=realloc"},
+		{ENOSPC, "interrupt vectors"},
+		{EBUSY, "in use"},
+		{EIO, "cannot make 9 VFs: Input/output error"},
+	};
+
+	(void)state;
+	put_function(PF, "0x8086:0x10c9", "0x020000", "igb", 19);
+	for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+		assert_int_equal(step_fail_vfs(PF, 9, -errors[i].err), -errors[i].err);
+		assert_says(errors[i].says);
+	}
+	unlink(device_path(PF, "driver"));
+	assert_int_equal(step_fail_vfs(PF, 9, -ENOENT), -ENOENT);
+	assert_says("bound to no driver");
+}
+
+/* More VFs than any adapter has today. */
+static void test_many_vfs(void **state)
+{
+	struct ledger ledger, again;
+
+	(void)state;
+	assert_int_equal(ledger_lock(&ledger, PF, true), 0);
+	ledger.vfs = 1000;
+	for (unsigned int i = 0; i < 1000; i++) {
+		assert_int_equal(ledger_add_slice(&ledger, VF0, "net"), 0);
+		for (int j = 0; j < 8; j++)
+			add_step(&ledger, STEP_ATTRIBUTE, VF0, "driver_override", "vfio-pci");
+	}
+	assert_int_equal(ledger_save(&ledger), 0);
+	assert_int_equal(ledger_peek(&again, PF), 0);
+	assert_int_equal(ledger_load(&again), 0);
+	assert_int_equal(again.step_count, 8000);
+	ledger_close(&again);
+	ledger_close(&ledger);
+}
+
 static void test_release_in_use(void **state)
 {
 	(void)state;
@@ -583,6 +630,8 @@ int main(void)
 		in_host_tree(test_vf_of_carved_pf),
 		in_host_tree(test_release_of_own),
 		in_host_tree(test_names_to_come),
+		in_host_tree(test_vfs_in_words),
+		in_host_tree(test_many_vfs),
 		in_host_tree(test_release_in_use),
 		in_host_tree(test_symlink_for_directory),
 		in_host_tree(test_directory_of_others),

@@ -131,6 +131,7 @@ static inline int tree_setup(void **state)
 	host_paths.proc = strdup(in_tree("proc"));
 	host_paths.dev = strdup(in_tree("dev"));
 	host_paths.ledger = strdup(in_tree("ledger"));
+	host_paths.modules = strdup(in_tree("modules"));
 	host_paths.machine_id = strdup(in_tree("machine-id"));
 	return 0;
 }
@@ -151,6 +152,7 @@ static inline int tree_teardown(void **state)
 	free((void *)host_paths.dev);
 	free((void *)host_paths.ledger);
 	free((void *)host_paths.machine_id);
+	free((void *)host_paths.modules);
 	return remove_all(tree);
 }
 
