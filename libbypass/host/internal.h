@@ -188,7 +188,7 @@ int nvme_vf_read(const char *pf, unsigned int controller, const char *setting, c
 		 size_t size);
 int nvme_vf_write(const char *pf, unsigned int controller, const char *setting, const char *value);
 
-/* ledger.c, ledger_read.c: the steps on disk */
+/* ledger.c, ledger_read.c, ledger_lock.c: the steps on disk */
 
 #define LEDGER_VERSION 2 /* counts up when a file of today would be misread */
 
@@ -226,6 +226,10 @@ struct ledger_all {
 int ledger_lock_all(struct ledger_all *all);
 void ledger_unlock_all(struct ledger_all *all);
 
+/* "0000:01:00.0.json" */
+void ledger_file_name(char *name, size_t size, const char *function, const char *suffix);
+/* Explains why the directory cannot be used. Returns -@err. */
+int ledger_fail_directory(int err);
 /* Opens the directory of ledgers, makes it when @create. Returns a descriptor. */
 int ledger_directory(bool create);
 /* Takes the lock of @function; -EBUSY names who has it. The ledger is empty then. */
@@ -250,11 +254,41 @@ void ledger_boot(char boot[40]);
 /* Addresses that have a ledger, ordered; free() it. Returns how many. */
 int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE]);
 
-/* release.c: undoes the steps of @slice and, when no slice is left, all others; all at once when
+/* carve_check.c: everything that could be refused; with the lock over all ledgers */
+int carve_check(const struct bypass_carve *what, struct bypass_function *function);
+
+/* carve_step.c: one step, first in the ledger and then done */
+int carve_step(struct ledger *ledger, struct step step);
+int carve_attribute(struct ledger *ledger, const char *function, const char *slice,
+		    const char *attribute, const char *to);
+/* A setting of one VF, by way of its PF. */
+int carve_vf_setting(struct ledger *ledger, enum step_kind kind, const char *vf, unsigned int index,
+		     const char *setting, const char *to);
+/* Gives the function the VFIO driver that serves it best. */
+int carve_bind(struct ledger *ledger, const char *function);
+
+/* carve_vf.c */
+/* What each VF of an NVMe controller gets; queues is 0 on other functions. */
+struct nvme_share {
+	unsigned int queues;
+	unsigned int vectors;
+};
+int carve_vf(struct ledger *ledger, const struct bypass_carve *what, unsigned int index,
+	     const struct nvme_share *share);
+
+/* carve_remark.c */
+void carve_remark(const struct ledger *ledger, const struct bypass_carve *what);
+
+/* undo.c: undoes the steps of @slice and, when no slice is left, all others; all at once when
  * @slice is NULL. */
 int ledger_undo(struct ledger *ledger, const char *slice);
 /* Undoes one step, and strikes it out. *@unsaved is set when the undo could not be struck out. */
 int ledger_undo_step(struct ledger *ledger, size_t index, int *unsaved);
+/* Is nothing to be left when @slice is released? */
+bool ledger_is_all(const struct ledger *ledger, const char *slice);
+
+/* carvings.c: is the function the one that the ledger was written for? */
+int carving_check(const struct ledger *ledger);
 /* What the ledger says, for the caller; NULL when there is no memory. */
 struct bypass_carving *carving_of(const struct ledger *ledger);
 
