@@ -135,6 +135,12 @@ int interface_write_route(const struct interface *interface, const char *value)
 	return err && err != -NLE_EXIST ? bypass_fail(EIO, "%s", nl_geterror(err)) : 0;
 }
 
+/* The kernel makes these routes, of the interface's addresses and of what routers tell. */
+static bool comes_by_itself(int protocol)
+{
+	return protocol == RTPROT_KERNEL || protocol == RTPROT_RA || protocol == RTPROT_REDIRECT;
+}
+
 /* A route that goes through this interface alone, and that somebody has added. */
 static void note_route(struct nl_object *object, void *opaque)
 {
@@ -147,7 +153,7 @@ static void note_route(struct nl_object *object, void *opaque)
 	size_t length;
 
 	if (rtnl_route_get_type(route) != RTN_UNICAST || rtnl_route_get_nnexthops(route) != 1 ||
-	    rtnl_route_get_protocol(route) == RTPROT_KERNEL ||
+	    comes_by_itself(rtnl_route_get_protocol(route)) ||
 	    rtnl_route_get_table(route) == RT_TABLE_LOCAL)
 		return;
 	hop = rtnl_route_nexthop_n(route, 0);
@@ -194,10 +200,14 @@ static void note_address(struct interface_notes *notes, struct rtnl_addr *addres
 {
 	struct nl_addr *broadcast = rtnl_addr_get_broadcast(address);
 	char text[HOST_VALUE_SIZE], word[64];
+	bool permanent;
 	size_t length;
 
 	if (rtnl_addr_get_ifindex(address) != notes->interface->index ||
 	    rtnl_addr_get_scope(address) == RT_SCOPE_LINK) /* the kernel makes these */
+		return;
+	permanent = rtnl_addr_get_flags(address) & IFA_F_PERMANENT;
+	if (!permanent && rtnl_addr_get_family(address) == AF_INET6) /* a router tells them */
 		return;
 	nl_addr2str(rtnl_addr_get_local(address), word, sizeof(word));
 	length = snprintf(text, sizeof(text), "%s", word);
@@ -211,8 +221,7 @@ static void note_address(struct interface_notes *notes, struct rtnl_addr *addres
 		if (rtnl_addr_get_flags(address) & flags[i].flag)
 			length += snprintf(text + length, sizeof(text) - length, " %s",
 					   flags[i].word);
-	notes->note(notes, rtnl_addr_get_flags(address) & IFA_F_PERMANENT ? "address" : "lease",
-		    text);
+	notes->note(notes, permanent ? "address" : "lease", text);
 }
 
 /* The last one first: the first one is put back first, and is the primary again. */
