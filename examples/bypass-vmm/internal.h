@@ -5,7 +5,6 @@
 #ifndef BYPASS_VMM_INTERNAL_H
 #define BYPASS_VMM_INTERNAL_H
 
-#include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -210,7 +209,6 @@ int slices_open(struct slices *slices, const struct options *opt);
 int slices_plug(struct vmm *vmm);
 bool slices_mmio(struct slices *slices, uint64_t gpa, void *data, uint32_t size, bool write);
 bool slices_pio(struct slices *slices, uint16_t port, void *data, uint32_t size, bool write);
-unsigned int slices_watch(const struct slices *slices, struct pollfd *fds);
 void slices_listen(struct slices *slices);
 void slices_reset(struct slices *slices);
 void slices_destroy(struct slices *slices);

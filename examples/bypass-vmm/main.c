@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -294,13 +295,13 @@ static int open_signals(void)
 static enum event wait_event(struct vmm *vmm, int signal_fd, int *status)
 {
 	static bool input_ended;
-	struct pollfd fds[3 + MAX_SLICES] = {
+	struct pollfd fds[] = {
 		{.fd = signal_fd, .events = POLLIN},
 		{.fd = vmm->wake_fd, .events = POLLIN},
 		{.events = POLLIN},
+		{.fd = bypass_vm_event_fd(vmm->slices.vm), .events = POLLIN},
 	};
 	int again_ms = -1;
-	unsigned int n;
 	struct signalfd_siginfo info;
 	uint64_t count;
 	int got;
@@ -308,8 +309,7 @@ static enum event wait_event(struct vmm *vmm, int signal_fd, int *status)
 	while (vmm->event == EVENT_NONE) {
 		fds[2].fd = input_ended || !terminal_ready(&vmm->serial, &again_ms) ? -1
 										    : STDIN_FILENO;
-		n = slices_watch(&vmm->slices, fds + 3);
-		if (poll(fds, 3 + n, again_ms) < 0)
+		if (poll(fds, 4, again_ms) < 0)
 			continue;
 		slices_listen(&vmm->slices);
 		if (read(vmm->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)

@@ -173,26 +173,13 @@ bool slices_pio(struct slices *slices, uint16_t port, void *data, uint32_t size,
 	return true;
 }
 
-/**
- * slices_watch() - what to wait for: a slice has something to tell
- * @slices: the slices
- * @fds: filled, room for MAX_SLICES
- *
- * Return: their number.
- */
-unsigned int slices_watch(const struct slices *slices, struct pollfd *fds)
-{
-	for (unsigned int i = 0; i < slices->n; i++)
-		fds[i] = (struct pollfd){.fd = slices->slice[i]->event_fd, .events = POLLIN};
-	return slices->n;
-}
-
 /* For the guest a surprise removal: all reads give ones from now on. */
 static void take_out(struct slices *slices, unsigned int i)
 {
 	struct bypass_slice *slice = slices->slice[i];
 
 	bypass_vm_unplug(slices->vm, slice);
+	fprintf(stderr, "bypass-vmm: %s is given back; the guest has lost it\n", slice->name);
 	bypass_slice_close(slice);
 	slices->n--;
 	for (; i < slices->n; i++) {
@@ -202,35 +189,25 @@ static void take_out(struct slices *slices, unsigned int i)
 	slices->rdma[slices->n] = NULL;
 }
 
-/* Returns whether to take the slice out. A dead RDMA slice stays: it tells its guest itself. */
-static bool listen_to(struct slices *slices, unsigned int i)
-{
-	struct bypass_slice *slice = slices->slice[i];
-	struct bypass_event event;
-	bool goes = false;
-
-	while (slice->event_fd >= 0 && slice->ops->event(slice, &event) == 1) {
-		fprintf(stderr, "bypass-vmm: %s\n", event.text);
-		if (event.kind == BYPASS_EVENT_UNPLUG)
-			goes = true;
-		else if (event.kind == BYPASS_EVENT_DEAD)
-			goes = goes || !slices->rdma[i];
-	}
-	return goes;
-}
-
 /**
  * slices_listen() - take the slices' events, and give back each slice that the host wants
  * @slices: the slices; vCPUs may run
+ *
+ * A dead RDMA slice stays: it tells its guest itself. Remarks are in the log already.
  */
 void slices_listen(struct slices *slices)
 {
-	for (unsigned int i = slices->n; i-- > 0;) {
-		if (!listen_to(slices, i))
+	struct bypass_vm_event event;
+	unsigned int i;
+
+	while (bypass_vm_event(slices->vm, &event)) {
+		if (event.what.kind == BYPASS_EVENT_REMARK)
 			continue;
-		fprintf(stderr, "bypass-vmm: %s is given back; the guest has lost it\n",
-			slices->slice[i]->name);
-		take_out(slices, i);
+		fprintf(stderr, "bypass-vmm: %s\n", event.what.text);
+		for (i = 0; slices->slice[i] != event.slice; i++)
+			;
+		if (event.what.kind == BYPASS_EVENT_UNPLUG || !slices->rdma[i])
+			take_out(slices, i);
 	}
 }
 
