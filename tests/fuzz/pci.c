@@ -85,6 +85,7 @@ static void run(struct input *s, struct fake_slice *f)
 	struct bypass_vm_config config = {
 		.first_slot = 8,
 		.first_gsi = 24,
+		.phys_bits = 46,
 		.mmio32 = {0xe0000000, 0x100000},
 		.mmio64 = {0x1000000000, 0x100000},
 		.pio = {0xc000, 0x100},

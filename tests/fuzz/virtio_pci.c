@@ -197,6 +197,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct bypass_vm_config config = {
 		.first_slot = 8,
 		.first_gsi = 24,
+		.phys_bits = 46,
 		.mmio32 = {0xe0000000, 0x100000},
 		.mmio64 = {0x1000000000, 0x100000},
 	};

@@ -37,6 +37,7 @@ static inline struct bypass_vm_config fake_vm_config(void)
 	return (struct bypass_vm_config){
 		.first_slot = 8,
 		.first_gsi = FIRST_GSI,
+		.phys_bits = 46,
 		.mmio32 = {MMIO32, 0x100000},
 		.mmio64 = {MMIO64, 0x100000},
 		.pio = {0xc000, 0x100},

@@ -232,26 +232,26 @@ static void test_kvm_vfio_fd(void **state)
 
 static void test_mmio64(void **state)
 {
-	struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entry[2];
-	} cpuid = {.head = {.nent = 2},
-		   .entry = {{.function = 1}, {.function = 0x80000008, .eax = 0x3028}}};
+	uint64_t space[(sizeof(struct kvm_cpuid2) + 2 * sizeof(struct kvm_cpuid_entry2)) / 8] = {2};
+	struct kvm_cpuid2 *cpuid = (void *)space;
 	struct bypass_vm_config config = second_config();
 
 	(void)state;
-	assert_int_equal(bypass_vm_mmio64(&cpuid.head, &config), 0);
+	cpuid->entries[0].function = 1;
+	cpuid->entries[1].function = 0x80000008;
+	cpuid->entries[1].eax = 0x3028;
+	assert_int_equal(bypass_vm_mmio64(cpuid, &config), 0);
 	assert_int_equal(config.phys_bits, 40);
 	assert_int_equal(config.mmio64.base, 1ull << 39);
 	assert_int_equal(config.mmio64.size, 1ull << 38);
 	assert_int_equal(attach(&config), 0);
-	cpuid.entry[1].eax = 52;
-	assert_int_equal(bypass_vm_mmio64(&cpuid.head, &config), 0);
+	cpuid->entries[1].eax = 52;
+	assert_int_equal(bypass_vm_mmio64(cpuid, &config), 0);
 	assert_int_equal(config.mmio64.base, 1ull << 45);
-	cpuid.entry[1].eax = 32;
-	assert_int_equal(bypass_vm_mmio64(&cpuid.head, &config), -EINVAL);
-	cpuid.head.nent = 1;
-	assert_int_equal(bypass_vm_mmio64(&cpuid.head, &config), -EINVAL);
+	cpuid->entries[1].eax = 32;
+	assert_int_equal(bypass_vm_mmio64(cpuid, &config), -EINVAL);
+	cpuid->nent = 1;
+	assert_int_equal(bypass_vm_mmio64(cpuid, &config), -EINVAL);
 	said("CPUID", "0x80000008");
 }
 

@@ -273,6 +273,7 @@ static int setup(void **state)
 	struct bypass_vm_config config = {
 		.first_slot = 8,
 		.first_gsi = 24,
+		.phys_bits = 46,
 		.mmio32 = {0xe0000000, 0x100000},
 		.mmio64 = {0x1000000000, 0x100000},
 	};

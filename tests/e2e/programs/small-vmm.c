@@ -258,10 +258,8 @@ static void enter(void)
 
 int main(int argc, char **argv)
 {
-	static struct {
-		struct kvm_cpuid2 head;
-		struct kvm_cpuid_entry2 entries[256];
-	} cpuid = {.head.nent = 256};
+	static uint64_t space[2048];
+	struct kvm_cpuid2 *cpuid = (void *)space;
 	struct kvm_userspace_memory_region region = {.memory_size = RAM_SIZE};
 	struct kvm_pit_config pit = {0};
 	struct kvm_run *run;
@@ -280,13 +278,14 @@ int main(int argc, char **argv)
 	must_ioctl(vm_fd, KVM_CREATE_IRQCHIP, NULL, "KVM_CREATE_IRQCHIP");
 	must_ioctl(vm_fd, KVM_CREATE_PIT2, &pit, "KVM_CREATE_PIT2");
 	cpu_fd = must_ioctl(vm_fd, KVM_CREATE_VCPU, NULL, "KVM_CREATE_VCPU");
-	must_ioctl(kvm, KVM_GET_SUPPORTED_CPUID, &cpuid, "KVM_GET_SUPPORTED_CPUID");
-	must_ioctl(cpu_fd, KVM_SET_CPUID2, &cpuid, "KVM_SET_CPUID2");
+	cpuid->nent = 256;
+	must_ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid, "KVM_GET_SUPPORTED_CPUID");
+	must_ioctl(cpu_fd, KVM_SET_CPUID2, cpuid, "KVM_SET_CPUID2");
 	run = mmap(NULL, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE, MAP_SHARED,
 		   cpu_fd, 0);
 	if (run == MAP_FAILED)
 		die("the vCPU cannot be mapped");
-	attach(&cpuid.head);
+	attach(cpuid);
 	for (int i = 4; i < argc; i++)
 		plug(argv[i], i - 3);
 	load(argv[1], argv[2], argv[3]);
