@@ -29,7 +29,8 @@ struct fields {
 	uint32_t max_init_rd, max_dest_rd;
 	bool real; /* the HCA may refuse what is within the limits */
 	uint32_t pd, cq, srq, qp, mr;
-	uint64_t page; /* guest-physical */
+	uint64_t page;		       /* guest-physical */
+	struct bypass_rdma_ah_attr av; /* a good address vector: to the slice itself */
 	unsigned int tried, refused, wrong;
 };
 
@@ -49,14 +50,6 @@ union body {
 	struct bypass_rdma_query_qp query;
 	struct bypass_rdma_create_ah ah;
 	struct bypass_rdma_mcast mcast;
-};
-
-/* A good address vector. */
-static const struct bypass_rdma_ah_attr fields_av = {
-	.is_global = 1,
-	.hop_limit = 64,
-	.port = 1,
-	.dgid = {[10] = 0xff, [11] = 0xff, [12] = 10, [13] = 7, [15] = 1},
 };
 
 /* How a queue pair gets from one state to the next. */
@@ -170,7 +163,7 @@ static inline struct bypass_rdma_create_qp fields_qp(const struct fields *f, boo
 }
 
 /* Attributes that are good in each step; @to: the state wanted. */
-static inline struct bypass_rdma_qp_attr fields_attr(uint8_t to)
+static inline struct bypass_rdma_qp_attr fields_attr(const struct fields *f, uint8_t to)
 {
 	return (struct bypass_rdma_qp_attr){
 		.qp_state = to,
@@ -178,8 +171,8 @@ static inline struct bypass_rdma_qp_attr fields_attr(uint8_t to)
 		.path_mtu = IBV_MTU_256,
 		.qkey = 0x11111111,
 		.dest_qpn = 0x800000,
-		.ah = fields_av,
-		.alt_ah = fields_av,
+		.ah = f->av,
+		.alt_ah = f->av,
 		.max_rd_atomic = 1,
 		.max_dest_rd_atomic = 1,
 		.min_rnr_timer = 12,
@@ -204,14 +197,14 @@ static inline void fields_modify(struct fields *f, const char *name, union body 
 	body->modify.handle = f->qp;
 	for (unsigned int i = 0; i <= p->steps && i < 3; i++) {
 		body->modify.mask = fields_steps[i].mask[p->ud];
-		body->modify.attr = fields_attr(fields_steps[i].to);
+		body->modify.attr = fields_attr(f, fields_steps[i].to);
 		if (i < p->steps)
 			fields_must(f, BYPASS_RDMA_MODIFY_QP, body, sizeof(body->modify), 0);
 	}
 	if (!p->mask)
 		return;
 	body->modify.mask = p->mask;
-	body->modify.attr = fields_attr(p->state);
+	body->modify.attr = fields_attr(f, p->state);
 }
 
 /* Fill in a good request for the field; returns the size of its reply. */
@@ -264,7 +257,7 @@ static inline uint32_t fields_prepare(struct fields *f, const struct field *fiel
 		return 0;
 	case BYPASS_RDMA_CREATE_AH:
 		body->ah.pd = f->pd;
-		body->ah.attr = fields_av;
+		body->ah.attr = f->av;
 		return 0;
 	case BYPASS_RDMA_ATTACH_MCAST:
 	case BYPASS_RDMA_DETACH_MCAST:
@@ -356,13 +349,25 @@ static inline void fields_run(struct fields *f)
 {
 	const struct bypass_rdma_port_query query = {.port = 1};
 	struct bypass_rdma_device device;
+	static struct bypass_rdma_gids gids;
 	struct bypass_rdma_port port;
 
 	f->page = guest_alloc(&f->g->guest, GUEST_PAGE);
 	if (rdma_guest_set_doorbell(f->g) ||
 	    fields_call(f, BYPASS_RDMA_QUERY_DEVICE, NULL, 0, &device, sizeof(device)) ||
-	    fields_call(f, BYPASS_RDMA_QUERY_PORT, &query, sizeof(query), &port, sizeof(port)))
+	    fields_call(f, BYPASS_RDMA_QUERY_PORT, &query, sizeof(query), &port, sizeof(port)) ||
+	    fields_call(f, BYPASS_RDMA_QUERY_GIDS, &query, sizeof(query), &gids, sizeof(gids)))
 		guest_die("first commands");
+	/* The last GID in use is an address, where there is one. */
+	f->av = (struct bypass_rdma_ah_attr){.is_global = 1, .hop_limit = 64, .port = 1};
+	for (uint32_t i = 0; i < gids.count; i++) {
+		static const uint8_t none[16];
+
+		if (!memcmp(gids.gid[i], none, sizeof(none)))
+			continue;
+		f->av.sgid_index = i;
+		memcpy(f->av.dgid, gids.gid[i], sizeof(f->av.dgid));
+	}
 	f->ports = f->g->config.ports;
 	f->vectors = f->g->config.vectors;
 	f->active_mtu = port.active_mtu;

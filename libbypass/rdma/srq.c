@@ -107,10 +107,10 @@ int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 		return bypass_fail(EINVAL, "Unknown attributes %#x of a shared receive queue",
 				   in.attr_mask);
 	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR) {
-		if (s->guarded)
-			return bypass_fail(EOPNOTSUPP, "A guarded shared receive queue cannot be "
-						       "resized");
 		err = check_wr(s, in.max_wr);
+		if (!err && s->guarded)
+			err = bypass_fail(EOPNOTSUPP, "a guarded shared receive queue cannot be "
+						      "resized");
 		if (!err)
 			err = rdma_shm_check_resize(s, RDMA_SRQ, owner.handle, in.max_wr);
 	}
