@@ -90,7 +90,7 @@ static const struct shape *find_shape(uint32_t code)
 static uint32_t to_status(const struct rdma_slice *s, int err)
 {
 	/* The guest answers NO_DEVICE with a reset, which it must not before its shared memory region is empty. */
-	if (err == -ENODEV && !s->lost)
+	if (err == -ENODEV && s->hca_state == RDMA_HCA_WORKS)
 		return BYPASS_RDMA_E_IO;
 	switch (-err) {
 	case 0:
@@ -188,7 +188,7 @@ uint32_t rdma_control_execute(struct rdma_slice *s, struct rdma_command *c, uint
 	if (room < sizeof(header))
 		return 0;
 	err = parse(s, c, size, room, &shape);
-	if (!err && s->lost)
+	if (!err && s->hca_state != RDMA_HCA_WORKS)
 		err = bypass_fail(ENODEV, "The HCA %s was removed", s->hca.name);
 	if (!err)
 		err = shape->handler(s, c);

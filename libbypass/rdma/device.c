@@ -95,7 +95,8 @@ static void check_removal(struct rdma_slice *s)
 
 	for (ssize_t at = 0; at < n; at += sizeof(*event) + event->len) {
 		event = (const struct inotify_event *)(buffer + at);
-		if (event->len && !strcmp(event->name, s->hca.node) && !s->lost)
+		if (event->len && !strcmp(event->name, s->hca.node) &&
+		    s->hca_state == RDMA_HCA_WORKS)
 			rdma_lost(s);
 	}
 }
@@ -329,7 +330,7 @@ static void rdma_config_write(struct bypass_virtio_device *dev, uint32_t offset,
 
 static int start_doorbell(struct rdma_slice *s, int kick_fd)
 {
-	if (!s->dialect->doorbell || s->lost)
+	if (!s->dialect->doorbell || s->hca_state != RDMA_HCA_WORKS)
 		return 0;
 	s->doorbell_kick_fd = kick_fd;
 	return rdma_doorbell_start(s);
@@ -424,7 +425,8 @@ static void rdma_reset(struct bypass_virtio_device *dev)
 		rdma_count(&s->stats.objects, -1);
 	}
 	s->features = 0;
-	s->lost_told = false;
+	if (s->hca_state == RDMA_HCA_TOLD)
+		s->hca_state = RDMA_HCA_CLOSED;
 	leave(s);
 	pthread_rwlock_wrlock(&s->memory_lock);
 	s->doorbell_gpa = 0;

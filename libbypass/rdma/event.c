@@ -96,9 +96,10 @@ static void read_events(struct rdma_slice *s)
 	struct ib_uverbs_async_event_desc desc;
 	uint32_t *mask;
 
-	while (!s->lost && read(s->hca.async_fd, &desc, sizeof(desc)) == sizeof(desc)) {
+	while (s->hca_state == RDMA_HCA_WORKS &&
+	       read(s->hca.async_fd, &desc, sizeof(desc)) == sizeof(desc)) {
 		if (desc.event_type == BYPASS_RDMA_EVENT_DEVICE_FATAL) {
-			s->lost = true;
+			s->hca_state = RDMA_HCA_LOST;
 			return;
 		}
 		/* The element is the user_handle of a CQ, QP or SRQ, or else a port's number. */
@@ -143,11 +144,11 @@ static void deliver_events(struct rdma_slice *s)
 		s->event_next++;
 		rdma_count(&s->stats.events, 1);
 	}
-	if (!s->given_up || s->lost_told)
+	if (s->hca_state != RDMA_HCA_CLOSED)
 		return;
 	event = (struct bypass_rdma_event){.type = htole32(BYPASS_RDMA_EVENT_DEVICE_FATAL)};
 	if (put_record(s, BYPASS_RDMA_QUEUE_EVENT, &event)) {
-		s->lost_told = true;
+		s->hca_state = RDMA_HCA_TOLD;
 		rdma_count(&s->stats.events, 1);
 	}
 }
@@ -172,7 +173,7 @@ void rdma_events_forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t hand
  */
 static void give_up(struct rdma_slice *s)
 {
-	s->given_up = true;
+	s->hca_state = RDMA_HCA_CLOSED;
 	rdma_doorbell_stop(s);
 	rdma_objects_destroy(s, RDMA_ALL);
 	for (unsigned int v = 0; v < s->options.vectors; v++) {
@@ -187,7 +188,7 @@ static void give_up(struct rdma_slice *s)
 
 void rdma_lost(struct rdma_slice *s)
 {
-	s->lost = true;
+	s->hca_state = RDMA_HCA_LOST;
 	rdma_events_deliver(s);
 }
 
@@ -198,7 +199,7 @@ void rdma_lost(struct rdma_slice *s)
 void rdma_events_deliver(struct rdma_slice *s)
 {
 	deliver_events(s);
-	if (s->lost && !s->given_up) {
+	if (s->hca_state == RDMA_HCA_LOST) {
 		give_up(s);
 		deliver_events(s);
 	}

@@ -401,6 +401,14 @@ void rdma_arm(struct rdma_slice *s, uint32_t handle, bool solicited);
 
 /* ------------------------------------------------------------------- slice.c */
 
+/* Each one follows the one before. A reset of the device leads from TOLD back to CLOSED. */
+enum rdma_hca_state {
+	RDMA_HCA_WORKS,
+	RDMA_HCA_LOST,	 /* the HCA was removed, and is still open here */
+	RDMA_HCA_CLOSED, /* nothing of the HCA is open; the guest does not know yet */
+	RDMA_HCA_TOLD,	 /* the guest knows: it got the event DEVICE_FATAL */
+};
+
 struct rdma_slice {
 	struct bypass_virtio_device dev; /* first: it is what transports hold */
 	struct bypass_rdma_options options;
@@ -427,10 +435,8 @@ struct rdma_slice {
 	uint32_t event_next;		  /* whose turn it is, see event.c */
 	struct rdma_command *command;	  /* the one buffer for requests … */
 	uint8_t *response;		  /* … and this for responses */
-	bool lost;			  /* the HCA was removed … */
-	bool given_up;			  /* … and closed … */
-	bool lost_told;			  /* … and the guest knows */
-	bool resets;			  /* the transport takes shared pages back by itself */
+	enum rdma_hca_state hca_state;
+	bool resets; /* during a reset: the transport takes shared pages back by itself */
 
 	pthread_rwlock_t memory_lock;
 	struct bypass_memory *memory; /* the slice's own copy; never NULL */

@@ -139,7 +139,7 @@ static void destroy_left(struct rdma_slice *s, enum rdma_kind kind, uint32_t han
 
 	rdma_mcasts_detach(s, object);
 	err = destroy_on_host(s, kind, object->host);
-	if (!err || s->lost) {
+	if (!err || s->hca_state != RDMA_HCA_WORKS) {
 		forget(s, kind, handle);
 		return;
 	}
