@@ -63,7 +63,8 @@ static struct pci_access *access_new(void)
 	access->method = PCI_ACCESS_SYS_BUS_PCI;
 	access->error = libpci_error;
 	access->warning = libpci_warning;
-	access->id_lookup_mode = 0; /* names from pci.ids, never from a cache or the network */
+	/* names from pci.ids: libpci leaks its handle of a hardware database that is not there */
+	access->id_lookup_mode = PCI_LOOKUP_NO_HWDB;
 	snprintf(path, sizeof(path), "%s/bus/pci", host_paths.sys);
 	pci_set_param(access, "sysfs.path", path);
 	if (host_paths.pci_ids)
