@@ -41,7 +41,10 @@ int glue_vector_init(struct glue_machine *m, struct glue_vector *v)
 	if (fd < 0)
 		return bypass_fail(errno, "no eventfd for an interrupt vector: %s%s",
 				   strerror(errno),
-				   errno == EMFILE ? ". Raise the limit: ulimit -n" : "");
+				   errno == EMFILE ? ". Raise the limit with 'ulimit -n NUMBER' in "
+						     "the "
+						     "shell that starts the VMM"
+						   : "");
 	if (glue_ids_take(&m->gsis, &v->gsi)) {
 		close(fd);
 		return bypass_fail(ENOSPC, "all %u GSIs from %u up are taken", m->gsis.count,
