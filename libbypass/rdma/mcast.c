@@ -22,6 +22,14 @@ static struct rdma_mcast **find_mcast(struct rdma_object *qp, const uint8_t *gid
 	return link;
 }
 
+/* Of InfiniBand or IPv6, or an IPv4 address of RoCE as IPv6 has it. */
+static bool is_multicast(const uint8_t *gid)
+{
+	static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
+
+	return gid[0] == 0xff || (!memcmp(gid, mapped, sizeof(mapped)) && gid[12] >> 4 == 14);
+}
+
 /*
  * A group has one LID. The kernel takes the same GID with another for one more attachment, of
  * which a driver that has no LIDs knows nothing: the queue pair could not be destroyed any more.
@@ -36,7 +44,7 @@ int rdma_attach_mcast(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!qp)
 		return -EBADF;
-	if (qp->qp_type != IB_UVERBS_QPT_UD || body->gid[0] != 0xff)
+	if (qp->qp_type != IB_UVERBS_QPT_UD || !is_multicast(body->gid))
 		return bypass_fail(EINVAL, "only a UD queue pair can be attached, to a multicast "
 					   "GID alone");
 	if (le32toh(body->lid) > UINT16_MAX)

@@ -270,6 +270,16 @@ static void test_ucontext(void **state)
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_PD, t->pd), 0);
 }
 
+static uint32_t join(struct test *t, uint32_t qp, uint8_t first)
+{
+	const struct bypass_rdma_mcast body = {
+		.qp = qp, .gid = {[10] = 0xff, [11] = 0xff, [12] = first, [13] = 7}};
+
+	return rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_ATTACH_MCAST,
+								.body = &body,
+								.body_size = sizeof(body)});
+}
+
 /* A group counts once for a queue pair: of a second attachment it could not be rid again. */
 static void test_multicast(void **state)
 {
@@ -290,7 +300,10 @@ static void test_multicast(void **state)
 	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc001, 0), 0);
 	assert_int_equal(multicast(t, BYPASS_RDMA_DETACH_MCAST, qp.handle, 0xc001, 0),
 			 BYPASS_RDMA_E_INVALID);
-	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle), 0);
+	/* A group of IPv4, as RoCE has it; and an address of IPv4 that is no group. */
+	assert_int_equal(join(t, qp.handle, 239), 0);
+	assert_int_equal(join(t, qp.handle, 10), BYPASS_RDMA_E_INVALID);
+	t->g.dev->ops->reset(t->g.dev);
 }
 
 /* A group that cannot be left keeps no other from it, and is tried again. */
