@@ -72,7 +72,7 @@ static int map_queue(struct rdma_slice *s, struct rdma_command *c, const struct 
 		     uint8_t *out, const struct rdma_mapping *owner, uint32_t qp_type)
 {
 	struct bypass_rdma_mmap *mmap = &c->mmaps[c->n_mmaps];
-	int fd = s->hca.cmd_fd, err;
+	int fd = s->guarded ? s->shm.fd : s->hca.cmd_fd, err;
 	uint64_t offset, shm_offset;
 	uint32_t size;
 
@@ -81,22 +81,21 @@ static int map_queue(struct rdma_slice *s, struct rdma_command *c, const struct 
 	if (!size)
 		return 0;
 	size = (size + RDMA_PAGE - 1) & -RDMA_PAGE;
-	if (s->guarded && map->kind != RDMA_MAP_CQ) {
-		const struct rdma_ring like = {
+	err = rdma_shm_map(s, fd, offset, size, owner, &shm_offset);
+	if (err)
+		return err;
+	if (s->guarded) {
+		const struct rdma_ring wanted = {
 			.map = map->kind,
 			.kind = owner->kind,
 			.handle = owner->handle,
 			.qp_type = qp_type,
 		};
 
-		err = rdma_guard_open(s, &like, offset, size, &fd);
+		err = rdma_guard_open(s, &wanted, offset, size, shm_offset);
 		if (err)
 			return err;
-		offset = 0;
 	}
-	err = rdma_shm_map(s, fd, offset, size, owner, &shm_offset);
-	if (err)
-		return err;
 	memcpy(out + map->offset_at, &shm_offset, sizeof(shm_offset));
 	*mmap = (struct bypass_rdma_mmap){
 		.offset = htole64(shm_offset),

@@ -92,8 +92,14 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 	if (err)
 		return err;
 	in.cq_handle = cq->host;
+	if (s->guarded)
+		err = rdma_guard_stop(s, owner.handle, in.cqe);
+	if (err)
+		return err;
 	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_RESIZE_CQ, &in, sizeof(in), &out, sizeof(out),
 			  &blob.udata);
+	if (err && s->guarded)
+		rdma_guard_go_on(s, owner.handle, false);
 	if (err)
 		return bypass_fail(-err, "%s refuses to resize a completion queue to %u: %s",
 				   s->hca.name, in.cqe, strerror(-err));
@@ -101,6 +107,8 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 	cq->entries = out.cqe;
 	owner.ucontext = cq->ucontext;
 	err = rdma_blob_out(s, c, &blob, &owner, 0);
+	if (s->guarded)
+		rdma_guard_go_on(s, owner.handle, true);
 	if (err)
 		return err;
 	reply->handle = htole32(owner.handle);

@@ -44,7 +44,7 @@ static bool serve_sends(struct rdma_slice *s, uint64_t *words, uint32_t bits)
 /* Arm the completion queues whose bits are set. A bit is taken when its work is done. */
 static bool serve_arms(struct rdma_slice *s, uint64_t *words, uint32_t bits, bool solicited)
 {
-	bool any = false;
+	bool any = false, moved;
 
 	for (uint32_t i = 0; i < bits; i += 64) {
 		uint64_t taken = __atomic_load_n(&words[i / 64], __ATOMIC_ACQUIRE);
@@ -52,12 +52,18 @@ static bool serve_arms(struct rdma_slice *s, uint64_t *words, uint32_t bits, boo
 		for (uint64_t word = le64toh(taken); word; word &= word - 1) {
 			uint32_t handle = i + __builtin_ctzll(word);
 
-			if (handle < bits)
-				rdma_arm(s, handle, solicited);
+			if (handle >= bits)
+				continue;
+			if (s->guarded)
+				rdma_guard_arm(s, handle);
+			rdma_arm(s, handle, solicited);
 		}
 		if (!taken)
 			continue;
 		any = true;
+		/* What came before makes no event: the guest must find it when the bit is gone. */
+		if (s->guarded)
+			rdma_guard_move(s, &moved);
 		__atomic_fetch_and(&words[i / 64], ~taken, __ATOMIC_RELEASE);
 	}
 	return any;

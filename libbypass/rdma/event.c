@@ -210,13 +210,19 @@ static void read_completions(struct rdma_slice *s, unsigned int vector)
 	struct rdma_completions *c = &s->completions[vector];
 	struct ib_uverbs_comp_event_desc desc;
 	int fd = s->channels[vector];
+	bool moved, came = false;
 
 	while (fd >= 0 && read(fd, &desc, sizeof(desc)) == sizeof(desc)) {
+		came = true;
 		if (!rdma_table_get(&s->tables[RDMA_CQ], desc.cq_handle))
+			continue;
+		if (s->guarded && !rdma_guard_notified(s, desc.cq_handle))
 			continue;
 		c->waiting += !c->cqs[desc.cq_handle];
 		c->cqs[desc.cq_handle] = true;
 	}
+	if (s->guarded && came)
+		rdma_guard_move(s, &moved);
 }
 
 void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector)

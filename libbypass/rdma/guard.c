@@ -1,39 +1,58 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The guarded way's rings: copies of work queues for the guest to fill. Which bytes make
- * a sound work request is the dialect's to know.
+ * The guarded way's rings: copies of queues in the shared memory region. The guest fills copies
+ * of work queues, and finds completions in copies of completion queues. Which bytes make a sound
+ * work request is the dialect's to know.
+ *
+ * Who waits for completions by polling does not say so. A CQ that has had completions and was
+ * never armed by the guest is therefore armed here, and each event of the host moves what came.
+ * A CQ that the guest arms is armed as the guest says and no other way: only the host knows which
+ * completions are solicited.
  */
+#include <errno.h>
 #include <sys/eventfd.h>
 
 #include <bypass/error.h>
 
 #include "internal.h"
 
-int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
-		    uint32_t size, int *fd)
+int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64_t offset,
+		    uint32_t size, uint64_t shm_offset)
 {
-	struct rdma_ring *ring;
+	struct rdma_ring *ring, *old;
 	int err;
 
-	err = s->dialect->guard->open(s, like, offset, size, &ring, fd);
+	err = s->dialect->guard->open(s, wanted, offset, size, (char *)s->shm.hva + shm_offset,
+				      &ring);
 	if (err)
 		return err;
 	pthread_mutex_lock(&s->ring_lock);
+	/* Of a queue that was resized the guest has not taken all yet. */
+	for (old = s->rings; old && !old->stopped; old = old->next)
+		;
+	if (old) {
+		s->dialect->guard->adopt(ring, old);
+		ring->guest_arms = old->guest_arms;
+		ring->armed = old->armed;
+		ring->follow = old->follow;
+	}
 	ring->next = s->rings;
 	s->rings = ring;
 	pthread_mutex_unlock(&s->ring_lock);
-	/* From now on the thread has to look by itself. */
+	if (ring->follow)
+		rdma_arm(s, ring->handle, false);
+	/* From now on the thread looks into the rings by itself. */
 	eventfd_write(s->doorbell_wake_fd, 1);
 	return 0;
 }
 
-void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
+static void close_rings(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle, bool stopped)
 {
 	struct rdma_ring **link = &s->rings, *ring;
 
 	pthread_mutex_lock(&s->ring_lock);
 	while ((ring = *link)) {
-		if (ring->kind != kind || ring->handle != handle) {
+		if (ring->kind != kind || ring->handle != handle || ring->stopped < stopped) {
 			link = &ring->next;
 			continue;
 		}
@@ -43,11 +62,99 @@ void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle
 	pthread_mutex_unlock(&s->ring_lock);
 }
 
-/* Look into all rings of one kind. */
+void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
+{
+	close_rings(s, kind, handle, false);
+}
+
+/* With ring_lock held. */
+static struct rdma_ring *find_cq(struct rdma_slice *s, uint32_t handle)
+{
+	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
+		if (ring->map == RDMA_MAP_CQ && ring->handle == handle && !ring->stopped)
+			return ring;
+	}
+	return NULL;
+}
+
+int rdma_guard_stop(struct rdma_slice *s, uint32_t handle, uint32_t cqe)
+{
+	struct rdma_ring *ring;
+	uint32_t waiting = 0;
+
+	pthread_mutex_lock(&s->ring_lock);
+	ring = find_cq(s, handle);
+	if (ring)
+		waiting = s->dialect->guard->waiting(ring);
+	if (ring && waiting <= cqe)
+		ring->stopped = true;
+	pthread_mutex_unlock(&s->ring_lock);
+	if (waiting <= cqe)
+		return 0;
+	return bypass_fail(EINVAL,
+			   "a completion queue of %u entries has no room for the %u that "
+			   "wait in it",
+			   cqe, waiting);
+}
+
+void rdma_guard_go_on(struct rdma_slice *s, uint32_t handle, bool replaced)
+{
+	if (replaced) {
+		close_rings(s, RDMA_CQ, handle, true);
+		return;
+	}
+	pthread_mutex_lock(&s->ring_lock);
+	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next)
+		ring->stopped = false;
+	pthread_mutex_unlock(&s->ring_lock);
+}
+
+void rdma_guard_reset(struct rdma_slice *s, uint32_t handle)
+{
+	pthread_mutex_lock(&s->ring_lock);
+	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
+		if (ring->kind == RDMA_QP && ring->handle == handle)
+			s->dialect->guard->reset(ring);
+	}
+	pthread_mutex_unlock(&s->ring_lock);
+}
+
+void rdma_guard_arm(struct rdma_slice *s, uint32_t handle)
+{
+	struct rdma_ring *ring;
+
+	pthread_mutex_lock(&s->ring_lock);
+	ring = find_cq(s, handle);
+	if (ring) {
+		ring->guest_arms = ring->armed = true;
+		ring->follow = false;
+	}
+	pthread_mutex_unlock(&s->ring_lock);
+}
+
+bool rdma_guard_notified(struct rdma_slice *s, uint32_t handle)
+{
+	struct rdma_ring *ring;
+	bool armed = false;
+
+	pthread_mutex_lock(&s->ring_lock);
+	ring = find_cq(s, handle);
+	if (ring) {
+		armed = ring->armed;
+		ring->armed = false;
+		/* Before the ring is looked into: what comes later makes an event again. */
+		if (ring->follow)
+			rdma_arm(s, handle, false);
+	}
+	pthread_mutex_unlock(&s->ring_lock);
+	return armed;
+}
+
+/* Note how full all rings of one kind are. */
 static void look(struct rdma_slice *s, enum rdma_map_kind map)
 {
 	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
-		if (ring->map == map)
+		if (ring->map == map && !ring->stopped)
 			s->dialect->guard->look(ring);
 	}
 }
@@ -60,22 +167,46 @@ static bool move(struct rdma_slice *s, enum rdma_map_kind map, bool *any)
 		bool left = false;
 		unsigned int moved;
 
-		if (ring->map != map)
+		if (ring->map != map || ring->stopped)
 			continue;
 		moved = s->dialect->guard->move(ring, &left);
 		rdma_count(&s->stats.copied, moved);
 		*any |= moved;
 		if (moved && map == RDMA_MAP_SEND)
 			rdma_post_send(s, ring->handle);
-		/* Nobody rings for a receive: it has to be looked for. */
+		/* Nobody rings for a receive: the thread has to look. */
 		again |= left || map == RDMA_MAP_RECEIVE;
+	}
+	return again;
+}
+
+static bool move_completions(struct rdma_slice *s, bool *any)
+{
+	bool again = false;
+
+	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
+		unsigned int moved;
+		bool left;
+
+		if (ring->map != RDMA_MAP_CQ || ring->stopped)
+			continue;
+		moved = s->dialect->guard->move(ring, &left);
+		*any |= moved;
+		again = true;
+		if (!moved || ring->guest_arms || ring->follow)
+			continue;
+		ring->follow = true;
+		rdma_arm(s, ring->handle, false);
+		s->dialect->guard->look(ring);
+		s->dialect->guard->move(ring, &left);
 	}
 	return again;
 }
 
 /*
  * A receive that was posted before a send must be there before it: sends are looked at
- * first, and moved last.
+ * first, and moved last. When the guest finds a completion, it must find room in the work
+ * queue too: completions are looked at before all, and moved after all.
  */
 bool rdma_guard_move(struct rdma_slice *s, bool *any)
 {
@@ -83,10 +214,12 @@ bool rdma_guard_move(struct rdma_slice *s, bool *any)
 
 	*any = false;
 	pthread_mutex_lock(&s->ring_lock);
+	look(s, RDMA_MAP_CQ);
 	look(s, RDMA_MAP_SEND);
 	look(s, RDMA_MAP_RECEIVE);
 	again = move(s, RDMA_MAP_RECEIVE, any);
 	again |= move(s, RDMA_MAP_SEND, any);
+	again |= move_completions(s, any);
 	pthread_mutex_unlock(&s->ring_lock);
 	return again;
 }

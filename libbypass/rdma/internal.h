@@ -153,6 +153,7 @@ struct rdma_mapping {
 };
 
 struct rdma_shm {
+	int fd; /* of all of it, in the guarded way; else -1 */
 	void *hva;
 	uint64_t size;
 	uint64_t used;
@@ -160,7 +161,8 @@ struct rdma_shm {
 	uint32_t orphans;
 };
 
-int rdma_shm_init(struct rdma_shm *shm, uint64_t size);
+/* @file: the region is one memfd, of which rdma_shm_map() with its descriptor gives pages. */
+int rdma_shm_init(struct rdma_shm *shm, uint64_t size, bool file);
 void rdma_shm_free(struct rdma_shm *shm);
 /* Map @size bytes of @fd somewhere. @owner: kind, handle and ucontext of the object. */
 int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
@@ -368,22 +370,42 @@ void rdma_lost(struct rdma_slice *s);
 
 /* ------------------------------------------------------------------- guard.c */
 
-/* A work queue's copy, in the guarded way; the dialect's ring begins with it. */
+/* A queue's copy, in the guarded way; the dialect's ring begins with it. */
 struct rdma_ring {
 	struct rdma_ring *next;
 	enum rdma_map_kind map;
-	enum rdma_kind kind; /* of its object: QP or SRQ */
+	enum rdma_kind kind; /* of its object: QP, SRQ or CQ */
 	uint32_t handle;
 	uint32_t qp_type;
+	bool stopped;	 /* CQ: it is being resized */
+	bool guest_arms; /* CQ: the guest has armed it once … */
+	bool armed;	 /* … and waits for its event now */
+	bool follow;	 /* CQ: it is armed here, for a guest that polls */
 };
 
-int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
-		    uint32_t size, int *fd);
+/*
+ * Make a copy of the queue that the driver offers at @offset of cmd_fd, in the pages of the
+ * region at @shm_offset, which hold zeroes.
+ */
+int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64_t offset,
+		    uint32_t size, uint64_t shm_offset);
 void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /*
+ * Around the resize of a CQ: nothing is moved from the old queue; then it is @replaced or not.
+ * @cqe: what the guest has not taken yet must fit.
+ */
+int rdma_guard_stop(struct rdma_slice *s, uint32_t handle, uint32_t cqe);
+void rdma_guard_go_on(struct rdma_slice *s, uint32_t handle, bool replaced);
+/* A queue pair was reset: what the guest has posted before is gone. */
+void rdma_guard_reset(struct rdma_slice *s, uint32_t handle);
+/* The guest arms a CQ. Before it is armed on the host. */
+void rdma_guard_arm(struct rdma_slice *s, uint32_t handle);
+/* An event of a CQ came. Does the guest want to know? Before rings are moved. */
+bool rdma_guard_notified(struct rdma_slice *s, uint32_t handle);
+/*
  * Move what waits in all rings, and ring for the queue pairs that got something to send.
- * @any: something was moved. True when it has to be looked again before anybody rings:
- * receives come with no doorbell, and sends may have found the driver's queue full.
+ * @any: something was moved. True: rings must be looked into again before anybody rings:
+ * receives and completions come with no doorbell, and sends may have found the driver's queue full.
  */
 bool rdma_guard_move(struct rdma_slice *s, bool *any);
 

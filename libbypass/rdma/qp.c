@@ -253,6 +253,8 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 				   s->hca.name, in.attr_mask, in.qp_state, strerror(-err));
 	if (mask & IBV_QP_STATE)
 		qp->qp_state = attr->qp_state;
+	if (s->guarded && qp->qp_state == IBV_QPS_RESET)
+		rdma_guard_reset(s, owner.handle);
 	if (mask & IBV_QP_PORT)
 		qp->port = attr->port;
 	return rdma_blob_out(s, c, &blob, &owner, qp->qp_type);

@@ -2,10 +2,13 @@
 /*
  * The shared memory region: one span of host addresses, reserved for life, in which pages of the HCA
  * come and go. Where none is mapped lies anonymous memory, so that a stray access of the
- * guest neither faults nor reaches anything. A transport out of process maps the same
- * pages at the same offsets on its side, and then they are not mapped here.
+ * guest neither faults nor reaches anything. In the guarded way no page of the HCA comes there:
+ * the region is one memfd with the copies of all queues, and nothing else is handed out. A
+ * transport out of process maps the same pages at the same offsets on its side. Pages of the
+ * HCA are then not mapped here.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -29,16 +32,27 @@ static void *map_scratch(void *at, uint64_t size)
 	return hva;
 }
 
-int rdma_shm_init(struct rdma_shm *shm, uint64_t size)
+/* A file of fixed size: nobody can cut it off under those who have it mapped. */
+static void *map_file(uint64_t size, int *fd)
 {
-	void *hva = map_scratch(NULL, size);
+	*fd = memfd_create("bypass-shm", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (*fd < 0 || ftruncate(*fd, size) ||
+	    fcntl(*fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
+		return MAP_FAILED;
+	return mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, *fd, 0);
+}
+
+int rdma_shm_init(struct rdma_shm *shm, uint64_t size, bool file)
+{
+	int fd = -1;
+	void *hva = file ? map_file(size, &fd) : map_scratch(NULL, size);
 
 	if (hva == MAP_FAILED)
 		return bypass_fail(errno,
 				   "Cannot reserve %llu bytes of addresses for a shared memory "
 				   "region: %m",
 				   (unsigned long long)size);
-	*shm = (struct rdma_shm){.hva = hva, .size = size};
+	*shm = (struct rdma_shm){.hva = hva, .size = size, .fd = fd};
 	return 0;
 }
 
@@ -52,7 +66,9 @@ void rdma_shm_free(struct rdma_shm *shm)
 	}
 	if (shm->hva)
 		munmap(shm->hva, shm->size);
-	*shm = (struct rdma_shm){0};
+	if (shm->fd >= 0)
+		close(shm->fd);
+	*shm = (struct rdma_shm){.fd = -1};
 }
 
 /* The first gap of @size bytes; NULL when there is none. Returns the link to put it into. */
@@ -70,6 +86,8 @@ static int map_pages(struct rdma_slice *s, const struct rdma_mapping *m, int fd,
 {
 	if (s->carrier && s->carrier->shm_map)
 		return s->carrier->shm_map(s->transport, m->offset, m->size, fd, fd_offset, true);
+	if (fd == s->shm.fd)
+		return 0; /* the region shows all of its file */
 	if (mmap((char *)s->shm.hva + m->offset, m->size, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, fd, fd_offset) == MAP_FAILED)
 		return bypass_fail(errno,
@@ -78,16 +96,25 @@ static int map_pages(struct rdma_slice *s, const struct rdma_mapping *m, int fd,
 	return 0;
 }
 
+/* Scratch again: what was there is gone, and what comes there begins with zeroes. */
+static int clear_pages(struct rdma_slice *s, uint64_t offset, uint64_t size)
+{
+	if (s->shm.fd >= 0)
+		return fallocate(s->shm.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset,
+				 size)
+			       ? -errno
+			       : 0;
+	return map_scratch((char *)s->shm.hva + offset, size) == MAP_FAILED ? -errno : 0;
+}
+
 static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
 {
 	int err = 0;
 
-	if (s->carrier && s->carrier->shm_map && s->resets)
-		return;
-	if (s->carrier && s->carrier->shm_map)
+	if (s->carrier && s->carrier->shm_map && !s->resets)
 		err = s->carrier->shm_unmap(s->transport, m->offset, m->size);
-	else if (map_scratch((char *)s->shm.hva + m->offset, m->size) == MAP_FAILED)
-		err = -errno;
+	if (!err && (s->shm.fd >= 0 || !s->carrier || !s->carrier->shm_map))
+		err = clear_pages(s, m->offset, m->size);
 	if (err)
 		rdma_remark(s, "cannot take shared pages %#llx + %#llx back (%d)",
 			    (unsigned long long)m->offset, (unsigned long long)m->size, err);
@@ -197,7 +224,7 @@ int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size
 	m->offset = *offset;
 	m->size = size;
 	m->orphan = false;
-	err = map_pages(s, m, fd, fd_offset);
+	err = map_pages(s, m, fd, fd == s->shm.fd ? m->offset : fd_offset);
 	if (err) {
 		free(m);
 		return err;
@@ -273,7 +300,7 @@ void rdma_shm_sweep(struct rdma_slice *s, uint32_t ucontext)
 			link = &(*link)->next;
 	}
 	/* The guest's stray touches go too, and the many pieces become one mapping again. */
-	if (ucontext == RDMA_ALL && map_scratch(s->shm.hva, s->shm.size) == MAP_FAILED)
+	if (ucontext == RDMA_ALL && clear_pages(s, 0, s->shm.size))
 		bypass_log(BYPASS_LOG_WARN, "%s: cannot make the shared memory region anew: %m",
 			   s->dev.name);
 }

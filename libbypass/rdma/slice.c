@@ -321,6 +321,7 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 	s->dialect = dialect;
 	s->epoll_fd = s->control_stop_fd = s->doorbell_wake_fd = s->removal_fd = -1;
 	s->lost_fd = s->dev.event_fd = -1;
+	s->shm.fd = -1;
 	memset(s->channels, -1, sizeof(s->channels));
 	make_locks(s);
 
@@ -335,7 +336,7 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 	if (!err)
 		err = make_tables(s);
 	if (!err)
-		err = rdma_shm_init(&s->shm, s->options.quota.shm_bytes);
+		err = rdma_shm_init(&s->shm, s->options.quota.shm_bytes, s->guarded);
 	if (!err)
 		err = make_channels(s);
 	if (!err)

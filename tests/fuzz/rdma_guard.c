@@ -41,19 +41,18 @@ static void set_up(void)
 		abort();
 	slice = rdma_slice(dev);
 	for (int i = 0; i < 4; i++) {
-		const struct rdma_ring like = {
+		const struct rdma_ring wanted = {
 			.map = i < 3 ? RDMA_MAP_SEND : RDMA_MAP_RECEIVE,
 			.kind = RDMA_QP,
 			.handle = i,
 			.qp_type = types[i],
 		};
 		struct mminfo mi = mock_queue();
-		int fd;
 
-		if (rdma_guard_open(slice, &like, mi.offset, mi.size, &fd))
+		if (rdma_guard_open(slice, &wanted, mi.offset, mi.size, i * MOCK_QUEUE))
 			abort();
 		rings[i].ring = slice->rings;
-		rings[i].copy = map(fd, 0);
+		rings[i].copy = map(slice->shm.fd, i * MOCK_QUEUE);
 		rings[i].real = map(mock.cmd_fd, mi.offset);
 		rings[i].qp_type = types[i];
 	}

@@ -47,7 +47,7 @@ struct rdma_object;
 struct rdma_ring;
 struct rdma_slice;
 
-/* What a mapping shows, for the guarded way: it replaces work queues, not completion queues. */
+/* What a mapping shows, for the guarded way. */
 enum rdma_map_kind {
 	RDMA_MAP_CQ,
 	RDMA_MAP_SEND,
@@ -77,23 +77,26 @@ struct rdma_blob_rule {
 };
 
 /*
- * The guarded way: the guest gets a copy of a work queue to fill, and the doorbell
- * thread moves what it finds there to the driver's queue, checked on a private copy.
+ * The guarded way: the guest gets copies of queues. What it puts into the copy of a work queue is
+ * moved to the driver's, checked on a private copy; completions are moved the other way.
  */
 struct rdma_guard {
-	/*
-	 * Make a copy of the work queue that the driver offers at @offset of cmd_fd. On
-	 * success @fd is what the guest is to see in its place; it belongs to the ring.
-	 */
-	int (*open)(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
-		    uint32_t size, struct rdma_ring **ring, int *fd);
-	/* Note how far the guest has filled it. */
+	/* Map the queue that the driver offers at @offset of cmd_fd; @copy is what the guest sees. */
+	int (*open)(struct rdma_slice *s, const struct rdma_ring *wanted, uint64_t offset,
+		    uint32_t size, void *copy, struct rdma_ring **ring);
+	/* Take over the completions that are in the copy of the queue before its resize. */
+	void (*adopt)(struct rdma_ring *ring, struct rdma_ring *old);
+	/* Completions in the copy that the guest has not taken. */
+	uint32_t (*waiting)(const struct rdma_ring *ring);
+	/* Note how far the guest, or the driver, has filled it. */
 	void (*look)(struct rdma_ring *ring);
 	/*
-	 * Move what was there at the last look, and return how much that was; @left: the
-	 * driver's queue had no room for all of it.
+	 * Move what was there at the last look, and return how much that was; @left: there
+	 * was no room for all of it.
 	 */
 	unsigned int (*move)(struct rdma_ring *ring, bool *left);
+	/* Forget what is in the copy of a work queue. */
+	void (*reset)(struct rdma_ring *ring);
 	void (*close)(struct rdma_ring *ring);
 	const char *no_mws; /* why there are no memory windows; NULL: there are */
 };

@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The guarded way. The driver's completion queues are safe as they are: it keeps its own
- * index, and reads of the user's only how full the queue is. Its work queues are not. The
- * guest gets a file with the same layout in their place, and each work request passes
- * through a private copy here on its way to the driver's queue.
+ * The guarded way. The driver believes what it reads in a user's work queues. The guest gets a
+ * copy of the same layout in place of each queue. A work request passes through a private copy
+ * here on its way to the driver's queue; a completion is copied the other way. The driver's own
+ * queues are mapped here and nowhere else.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
@@ -46,14 +44,14 @@ struct rxe_ring {
 	struct rdma_ring ring;
 	struct rxe_queue_buf *real; /* the driver's */
 	struct rxe_queue_buf *copy; /* the guest's: every byte of it may change at any time */
-	int fd;			    /* of the copy */
 	uint32_t size;
 	uint32_t opcodes; /* of requests that may pass */
 	uint32_t mask;	  /* number of elements less one … */
 	uint32_t shift;	  /* … and log2 of an element's size, as the driver said at first */
-	uint32_t end;	  /* index behind the last element that was in the copy at a look */
-	uint32_t taken;	  /* index of the next element to take from the copy */
-	uint32_t put;	  /* index of the next element to fill in the driver's */
+	/* Elements move from the copy to the driver's queue; of a CQ the other way. */
+	uint32_t end;	/* index behind the last element that was there at a look */
+	uint32_t taken; /* index of the next element to take */
+	uint32_t put;	/* index of the next element to fill */
 	union {
 		struct rxe_send_wqe send;
 		struct rxe_recv_wqe receive;
@@ -188,7 +186,7 @@ static bool check_receive(struct rxe_ring *r)
 }
 
 /* In place of an unsound request: one that ends in an error, and takes its queue pair along. */
-static void spoil(struct rxe_ring *r)
+static void make_failing(struct rxe_ring *r)
 {
 	struct rxe_dma_info *dma;
 	uint64_t wr_id;
@@ -213,37 +211,105 @@ static void *element(struct rxe_ring *r, struct rxe_queue_buf *queue, uint32_t i
 	return queue->data + ((size_t)index << r->shift);
 }
 
+static uint32_t load(const uint32_t *index, const struct rxe_ring *r)
+{
+	return __atomic_load_n(index, __ATOMIC_ACQUIRE) & r->mask;
+}
+
 static void rxe_look(struct rdma_ring *ring)
 {
 	struct rxe_ring *r = to_rxe(ring);
 
-	r->end = __atomic_load_n(&r->copy->producer_index, __ATOMIC_ACQUIRE) & r->mask;
+	r->end = load(
+		ring->map == RDMA_MAP_CQ ? &r->real->producer_index : &r->copy->producer_index, r);
+}
+
+/* Completions: from the driver's queue to the copy. They hold nothing that is not the guest's. */
+static unsigned int move_completions(struct rxe_ring *r, bool *left)
+{
+	uint32_t done = load(&r->copy->consumer_index, r);
+	unsigned int moved = 0;
+
+	for (; r->taken != r->end; moved++) {
+		*left = ((r->put + 1) & r->mask) == done;
+		if (*left)
+			break;
+		memcpy(element(r, r->copy, r->put), element(r, r->real, r->taken), 1u << r->shift);
+		r->put = (r->put + 1) & r->mask;
+		r->taken = (r->taken + 1) & r->mask;
+	}
+	if (moved) {
+		__atomic_store_n(&r->copy->producer_index, r->put, __ATOMIC_RELEASE);
+		__atomic_store_n(&r->real->consumer_index, r->taken, __ATOMIC_RELEASE);
+	}
+	return moved;
+}
+
+/* Work requests: from the copy to the driver's queue, through the private copy. */
+static unsigned int move_requests(struct rxe_ring *r, bool *left)
+{
+	uint32_t done = load(&r->real->consumer_index, r);
+	unsigned int moved = 0;
+
+	for (; r->taken != r->end; moved++) {
+		*left = ((r->put + 1) & r->mask) == done;
+		if (*left)
+			break;
+		memcpy(r->wqe.bytes, element(r, r->copy, r->taken), 1u << r->shift);
+		atomic_signal_fence(memory_order_seq_cst);
+		if (r->ring.map == RDMA_MAP_SEND ? !check_send(r) : !check_receive(r))
+			make_failing(r);
+		memcpy(element(r, r->real, r->put), r->wqe.bytes, 1u << r->shift);
+		r->put = (r->put + 1) & r->mask;
+		r->taken = (r->taken + 1) & r->mask;
+	}
+	if (moved)
+		__atomic_store_n(&r->real->producer_index, r->put, __ATOMIC_RELEASE);
+	/* The guest's queue is as full as the driver's: what was moved is not done yet. */
+	__atomic_store_n(&r->copy->consumer_index, (r->taken - (r->put - done)) & r->mask,
+			 __ATOMIC_RELEASE);
+	return moved;
 }
 
 static unsigned int rxe_move(struct rdma_ring *ring, bool *left)
 {
 	struct rxe_ring *r = to_rxe(ring);
-	uint32_t done = __atomic_load_n(&r->real->consumer_index, __ATOMIC_ACQUIRE) & r->mask;
-	unsigned int moved = 0;
 
-	for (; r->taken != r->end; moved++) {
-		if (((r->put + 1) & r->mask) == done) {
-			*left = true;
-			break;
-		}
-		memcpy(r->wqe.bytes, element(r, r->copy, r->taken), 1u << r->shift);
-		atomic_signal_fence(memory_order_seq_cst);
-		if (ring->map == RDMA_MAP_SEND ? !check_send(r) : !check_receive(r))
-			spoil(r);
-		memcpy(element(r, r->real, r->put), r->wqe.bytes, 1u << r->shift);
-		r->put = (r->put + 1) & r->mask;
-		r->taken = (r->taken + 1) & r->mask;
+	*left = false;
+	return ring->map == RDMA_MAP_CQ ? move_completions(r, left) : move_requests(r, left);
+}
+
+static void rxe_reset(struct rdma_ring *ring)
+{
+	struct rxe_ring *r = to_rxe(ring);
+
+	rxe_look(ring);
+	r->taken = r->end;
+	__atomic_store_n(&r->copy->consumer_index, r->taken, __ATOMIC_RELEASE);
+}
+
+static uint32_t rxe_waiting(const struct rdma_ring *ring)
+{
+	const struct rxe_ring *r = (const struct rxe_ring *)ring;
+
+	return (r->put - load(&r->copy->consumer_index, r)) & r->mask;
+}
+
+static void rxe_adopt(struct rdma_ring *ring, struct rdma_ring *old)
+{
+	struct rxe_ring *from = to_rxe(old);
+	struct rxe_ring *r = to_rxe(ring);
+	uint32_t waiting = rxe_waiting(old);
+
+	if (from->shift != r->shift)
+		return;
+	for (; waiting && r->put != r->mask; waiting--) {
+		memcpy(element(r, r->copy, r->put),
+		       element(from, from->copy, (from->put - waiting) & from->mask),
+		       1u << r->shift);
+		r->put++;
 	}
-	if (moved) {
-		__atomic_store_n(&r->real->producer_index, r->put, __ATOMIC_RELEASE);
-		__atomic_store_n(&r->copy->consumer_index, r->taken, __ATOMIC_RELEASE);
-	}
-	return moved;
+	__atomic_store_n(&r->copy->producer_index, r->put, __ATOMIC_RELEASE);
 }
 
 static void rxe_close(struct rdma_ring *ring)
@@ -252,29 +318,19 @@ static void rxe_close(struct rdma_ring *ring)
 
 	if (r->real)
 		munmap(r->real, r->size);
-	if (r->copy)
-		munmap(r->copy, r->size);
-	if (r->fd >= 0)
-		close(r->fd);
 	free(r);
 }
 
-static void *map_shared(int fd, uint64_t offset, uint32_t size)
+static uint32_t least_element(enum rdma_map_kind map)
 {
-	void *hva = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset);
-
-	return hva == MAP_FAILED ? NULL : hva;
-}
-
-/* A file of fixed size: nobody can cut it off under those who have it mapped. */
-static int make_copy(struct rxe_ring *r)
-{
-	r->fd = memfd_create("bypass-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (r->fd < 0 || ftruncate(r->fd, r->size) ||
-	    fcntl(r->fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
-		return -errno;
-	r->copy = map_shared(r->fd, 0, r->size);
-	return r->copy ? 0 : -errno;
+	switch (map) {
+	case RDMA_MAP_SEND:
+		return sizeof(struct rxe_send_wqe);
+	case RDMA_MAP_RECEIVE:
+		return sizeof(struct rxe_recv_wqe);
+	default:
+		return sizeof(struct ib_uverbs_wc);
+	}
 }
 
 /* Versions of the driver that do not know an operation do not say that they have it. */
@@ -292,51 +348,56 @@ static uint32_t find_opcodes(const struct rdma_slice *s, uint32_t qp_type)
 	return opcodes;
 }
 
-static int rxe_open(struct rdma_slice *s, const struct rdma_ring *like, uint64_t offset,
-		    uint32_t size, struct rdma_ring **ring, int *fd)
+static int rxe_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64_t offset,
+		    uint32_t size, void *copy, struct rdma_ring **ring)
 {
-	uint32_t least = like->map == RDMA_MAP_SEND ? sizeof(struct rxe_send_wqe)
-						    : sizeof(struct rxe_recv_wqe);
 	struct rxe_ring *r = calloc(1, sizeof(*r));
 	int err;
 
 	if (!r)
-		return bypass_fail(ENOMEM, "No memory for a guarded queue");
-	r->ring = *like;
+		return bypass_fail(ENOMEM, "no memory for a guarded queue");
+	r->ring = *wanted;
 	r->size = size;
-	r->opcodes = find_opcodes(s, like->qp_type);
-	r->fd = -1;
-	r->real = map_shared(s->hca.cmd_fd, offset, size);
-	err = r->real ? make_copy(r) : -errno;
-	if (err) {
-		rxe_close(&r->ring);
-		return bypass_fail(-err, "Cannot make a guarded queue of %u bytes: %s", size,
-				   strerror(-err));
+	r->opcodes = find_opcodes(s, wanted->qp_type);
+	r->copy = copy;
+	r->real = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->hca.cmd_fd, offset);
+	if (r->real == MAP_FAILED) {
+		err = bypass_fail(errno, "cannot map a queue of %u bytes of %s: %m", size,
+				  s->hca.name);
+		r->real = NULL;
+		goto fail;
 	}
 	r->mask = r->real->index_mask;
 	r->shift = r->real->log2_elem_size;
-	if (r->shift > 12 || 1u << r->shift < least || (r->mask & (r->mask + 1)) ||
-	    sizeof(*r->real) + ((r->mask + 1ull) << r->shift) > size) {
+	if (r->shift > 12 || 1u << r->shift < least_element(wanted->map) ||
+	    (r->mask & (r->mask + 1)) || sizeof(*r->real) + ((r->mask + 1ull) << r->shift) > size) {
 		err = bypass_fail(EOPNOTSUPP,
 				  "%s has queues of a kind that is not known here (elements of "
-				  "2^%u "
-				  "bytes, index mask %#x, %u bytes)",
+				  "2^%u bytes, index mask %#x, %u bytes)",
 				  s->hca.name, r->shift, r->mask, size);
-		rxe_close(&r->ring);
-		return err;
+		goto fail;
 	}
-	r->put = r->real->producer_index & r->mask;
-	r->taken = r->end = r->put;
 	memcpy(r->copy, r->real, sizeof(*r->copy));
+	if (wanted->map == RDMA_MAP_CQ) {
+		r->taken = r->end = r->real->consumer_index & r->mask;
+		r->copy->producer_index = r->copy->consumer_index = 0;
+	} else {
+		r->put = r->taken = r->end = r->real->producer_index & r->mask;
+	}
 	*ring = &r->ring;
-	*fd = r->fd;
 	return 0;
+fail:
+	rxe_close(&r->ring);
+	return err;
 }
 
 const struct rdma_guard rdma_rxe_guard = {
 	.open = rxe_open,
+	.adopt = rxe_adopt,
+	.waiting = rxe_waiting,
 	.look = rxe_look,
 	.move = rxe_move,
+	.reset = rxe_reset,
 	.close = rxe_close,
 	.no_mws = "rxe does not ask whose the window is when somebody invalidates it",
 };
