@@ -68,6 +68,7 @@ static struct {
 	uint64_t probe_at[3]; /* offsets in the next region, and … */
 	uint8_t probe[3];     /* … the bytes that were there; while reg_look */
 	uint64_t reg_start, reg_length, reg_iova;
+	_Atomic int reg_stays; /* 1: the next registration waits until this is 0; 2: it does */
 	struct ibv_context context;
 } mock = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -167,6 +168,13 @@ static inline int mock_reg(const struct mock_call *c)
 		mock.reg_sum = mock.reg_sum * 31 + *(const uint8_t *)(uintptr_t)(in->start + i);
 	for (int i = 0; mock.reg_look && i < 3; i++)
 		mock.probe[i] = *(const uint8_t *)(uintptr_t)(in->start + mock.probe_at[i]);
+	if (mock.reg_stays) {
+		mock.reg_stays = 2;
+		pthread_mutex_unlock(&mock.lock);
+		while (mock.reg_stays)
+			usleep(1000);
+		pthread_mutex_lock(&mock.lock);
+	}
 	out.mr_handle = mock_new(MOCK_MR, 0);
 	memcpy(c->out, &out, sizeof(out));
 	return 0;

@@ -278,12 +278,14 @@ static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass
 		return bypass_fail(ENOMEM, "No memory for a memory map");
 	page = rdma_ram_page(new);
 	/* Not with lock: a command may hold it while it waits for the VMM that calls us. */
+	pthread_mutex_lock(&s->pin_lock);
 	pthread_rwlock_wrlock(&s->memory_lock);
 	old = s->memory;
 	s->memory = new;
 	old_page = s->ram_page;
 	s->ram_page = page;
 	pthread_rwlock_unlock(&s->memory_lock);
+	pthread_mutex_unlock(&s->pin_lock);
 	bypass_memory_free(old);
 	if (page > RDMA_PAGE && page != old_page)
 		bypass_log(BYPASS_LOG_WARN,

@@ -8,6 +8,9 @@
  *	lock		queues, objects, shm; held by the control thread while it
  *			executes a command, by the transport's calls while they start and
  *			stop queues
+ *	pin_lock	keeps the memory map as it is while the HCA's driver pins guest
+ *			memory, which takes seconds; held by the control thread meanwhile,
+ *			and by whoever changes the map
  *	memory_lock	the guest's memory map, the doorbell area and the queues' call_fds;
  *			shared by whoever copies from or to guest memory or signals, for no
  *			longer than that
@@ -275,7 +278,7 @@ struct rdma_span {
 	int scratch_fd;	  /* behind holes in RAM, or -1 */
 };
 
-/* All but init and take_down with memory_lock held. A span is taken down also after a failure. */
+/* All but init and take_down with pin_lock held. A span is taken down also after a failure. */
 void rdma_span_init(struct rdma_span *span);
 /* Add the runs that the request's tail lists: @pages pages of runs, @want bytes altogether. */
 int rdma_span_read_runs(struct rdma_slice *s, struct rdma_span *span, const struct rdma_command *c,
@@ -460,6 +463,7 @@ struct rdma_slice {
 	enum rdma_hca_state hca_state;
 	bool resets; /* during a reset: the transport takes shared pages back by itself */
 
+	pthread_mutex_t pin_lock;
 	pthread_rwlock_t memory_lock;
 	struct bypass_memory *memory; /* the slice's own copy; never NULL */
 	uint64_t doorbell_gpa;	      /* 0: not told yet */

@@ -43,8 +43,8 @@ static int check_quota(struct rdma_slice *s, uint64_t now, uint64_t want)
 }
 
 /*
- * Prepare what @reg describes. @now: bytes that it replaces. Returns with memory_lock
- * held for reading, also on failure: the pages must stay until the driver holds them.
+ * Prepare what @reg describes. @now: bytes that it replaces. Returns with pin_lock held, also on
+ * failure: the guest's pages must stay until the driver holds them.
  */
 static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 		   const struct bypass_rdma_reg_mr *reg, uint64_t now, struct rdma_span *span,
@@ -57,7 +57,7 @@ static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 	rdma_span_init(span);
 	*iova = le64toh(reg->iova);
 	*length = le64toh(reg->length);
-	pthread_rwlock_rdlock(&s->memory_lock);
+	pthread_mutex_lock(&s->pin_lock);
 	if (flags == BYPASS_RDMA_MR_ALL_RAM) {
 		if (!(s->features & 1ull << BYPASS_RDMA_F_ALL_RAM))
 			return bypass_fail(EPERM, "The slice may not register all RAM at once "
@@ -154,7 +154,7 @@ int rdma_reg_mr(struct rdma_slice *s, struct rdma_command *c)
 		if (err)
 			err = explain(s, err, span.size);
 	}
-	pthread_rwlock_unlock(&s->memory_lock);
+	pthread_mutex_unlock(&s->pin_lock);
 	rdma_span_take_down(&span);
 	if (err) {
 		rdma_table_put(&s->tables[RDMA_MR], handle);
@@ -212,7 +212,7 @@ int rdma_rereg_mr(struct rdma_slice *s, struct rdma_command *c)
 		in.length = length;
 		in.hca_va = iova;
 	} else {
-		pthread_rwlock_rdlock(&s->memory_lock);
+		pthread_mutex_lock(&s->pin_lock);
 	}
 	if (!err) {
 		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_REREG_MR, &in, sizeof(in), &out,
@@ -220,7 +220,7 @@ int rdma_rereg_mr(struct rdma_slice *s, struct rdma_command *c)
 		if (err)
 			err = explain(s, err, span.size);
 	}
-	pthread_rwlock_unlock(&s->memory_lock);
+	pthread_mutex_unlock(&s->pin_lock);
 	rdma_span_take_down(&span);
 	if (err)
 		return err;

@@ -229,6 +229,7 @@ static void make_locks(struct rdma_slice *s)
 	pthread_rwlockattr_t attr;
 
 	pthread_mutex_init(&s->lock, NULL);
+	pthread_mutex_init(&s->pin_lock, NULL);
 	pthread_mutex_init(&s->ring_lock, NULL);
 	pthread_mutex_init(&s->host_lock, NULL);
 	/* A guest that keeps both threads busy must not keep the VMM from changing its map. */
@@ -279,6 +280,7 @@ void rdma_slice_free(struct rdma_slice *s)
 	for (unsigned int k = 0; k < RDMA_KINDS; k++)
 		rdma_table_free(&s->tables[k]);
 	pthread_mutex_destroy(&s->lock);
+	pthread_mutex_destroy(&s->pin_lock);
 	pthread_mutex_destroy(&s->ring_lock);
 	pthread_mutex_destroy(&s->host_lock);
 	pthread_rwlock_destroy(&s->memory_lock);

@@ -344,6 +344,62 @@ static unsigned int huge_mappings(void)
 	return n;
 }
 
+static void *register_page(void *opaque)
+{
+	struct test *t = opaque;
+	const uint64_t page = guest_alloc(&t->g.guest, GUEST_PAGE);
+	struct bypass_rdma_mr mr;
+
+	return (void *)(uintptr_t)reg(t, 0, GUEST_PAGE, &page, 1, &mr);
+}
+
+static _Atomic bool map_is_set;
+
+static void *set_map(void *opaque)
+{
+	struct test *t = opaque;
+	int err = t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem);
+
+	map_is_set = true;
+	return (void *)(intptr_t)err;
+}
+
+/*
+ * While the driver pins memory, and the VMM waits to change its map, the doorbells of others
+ * work. The map itself changes only after that.
+ */
+static void test_long_registration(void **state)
+{
+	struct test *t = *state;
+	uint32_t *awake = (uint32_t *)(t->g.guest.ram + t->g.doorbell);
+	pthread_t registers, sets;
+	void *result;
+
+	assert_int_equal(rdma_guest_set_doorbell(&t->g), 0);
+	mock.reg_stays = 1;
+	map_is_set = false;
+	assert_int_equal(pthread_create(&registers, NULL, register_page, t), 0);
+	while (mock.reg_stays != 2)
+		usleep(1000);
+	assert_int_equal(pthread_create(&sets, NULL, set_map, t), 0);
+	usleep(100000); /* until it waits; if it does not yet, the test says nothing, and passes */
+	for (int i = 0; i < 3; i++) {
+		uint64_t *word = (uint64_t *)((char *)awake + BYPASS_RDMA_SEND_OFFSET);
+		int ms = 0;
+
+		rdma_guest_post_send(&t->g, 0);
+		while (__atomic_load_n(word, __ATOMIC_SEQ_CST) && ms++ < 5000)
+			usleep(1000);
+		assert_true(ms < 5000);
+	}
+	assert_false(map_is_set);
+	mock.reg_stays = 0;
+	pthread_join(registers, &result);
+	assert_ptr_equal(result, NULL);
+	pthread_join(sets, &result);
+	assert_ptr_equal(result, NULL);
+}
+
 /* A run of guest memory; @pages has room for its pages. */
 static uint32_t list_run(uint64_t *pages, uint64_t gpa, uint64_t size)
 {
@@ -429,6 +485,7 @@ int main(void)
 		TEST(test_all_ram_not_granted),
 		cmocka_unit_test_setup_teardown(test_huge_pages, set_up_large, tear_down),
 		TEST(test_scattered_huge_pages),
+		TEST(test_long_registration),
 		cmocka_unit_test(test_all_ram),
 	};
 
