@@ -12,7 +12,7 @@
 
 steps() {
 	rdma-verbs rxe0 windows-2 windows-1 datagrams multicast regions &&
-		rdma-queues rxe0 completions unreliable shared states vectors port
+		rdma-queues rxe0 flush completions unreliable shared states vectors port
 }
 {
 	declare -f steps
