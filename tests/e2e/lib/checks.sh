@@ -52,11 +52,12 @@ wait_for() {
 	done
 }
 
-# at_exit COMMAND: run when the scenario ends, however it ends; the last one given comes first.
+# at_exit COMMAND: run when the scenario ends, however it ends; the last one given comes first. The
+# scenario's status is in exit_status then.
 at_exit() {
 	exit_commands="$1; ${exit_commands:-}"
 	# shellcheck disable=SC2064 # as it is now
-	trap "$exit_commands" EXIT
+	trap "exit_status=\$?; $exit_commands" EXIT
 }
 
 # What a kernel says that is not well, as an extended regular expression. A lock-up that is soft is

@@ -34,6 +34,11 @@ check "what was carved before is given back" host_restored
 check_error "no command" "say '--' and the command" bypass run "$nvme=1"
 check_error "no functions" "say which functions" bypass run -- true
 
+check "a later carving of the same function is not its own" \
+	bypass run "$edu" -- sh -c "bypass release $edu && bypass carve $edu --name later"
+check "that one stays" bypass release later
+check "the host is as it was" host_restored
+
 # A VMM that has a slice open when the signal comes.
 start() {
 	rm -f pid

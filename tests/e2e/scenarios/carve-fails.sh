@@ -39,6 +39,28 @@ umount $probe $bind
 check "release makes it good once the reason is gone" bypass release "$nvme"
 check "everything was undone" host_restored
 
+# A driver that makes no VFs.
+modprobe pci-stub
+echo "$igb" >"/sys/bus/pci/drivers/igb/unbind"
+echo pci-stub >"/sys/bus/pci/devices/$igb/driver_override"
+echo "$igb" >/sys/bus/pci/drivers_probe
+check_error "a driver that makes no VFs" "pci-stub, makes no VFs" bypass carve "$igb" --vfs 1
+echo "$igb" >/sys/bus/pci/drivers/pci-stub/unbind
+echo >"/sys/bus/pci/devices/$igb/driver_override"
+echo "$igb" >/sys/bus/pci/drivers/igb/bind
+check "everything was undone" host_restored
+
+# The host's driver is gone: the function waits for it, and is not called released.
+check "carve it whole" bypass carve "$nvme"
+modprobe -r nvme
+at_exit "modprobe nvme"
+check_error "a driver that is not in the kernel" "modprobe nvme" bypass release "$nvme"
+half_released() { bypass status | grep "half released"; }
+check "status knows" half_released
+modprobe nvme
+check "release makes it good when the driver is back" bypass release "$nvme"
+check "everything was undone" host_restored
+
 # A ledger that cannot be written any more: nothing is done that is not in it.
 bypass status >/dev/null
 mount -t tmpfs -o size=16k,mode=700 none /run/bypass

@@ -40,10 +40,14 @@ check "status called them half carved" grep -q "half carved" <<<"$states"
 states=
 carve_nvme() { bypass carve "$nvme" --vfs 1; }
 carve_igb() { bypass carve "$igb" --vfs 1 --mac 02:00:00:00:00:01 2>/dev/null; }
-carve_whole() { bypass carve "$nvme"; }
+carve_whole() { bypass carve "$igb"; }
 kill_at_each_point "releasing an NVMe VF" carve_nvme release "$nvme"
 kill_at_each_point "releasing an igb VF" carve_igb release "$igb"
-kill_at_each_point "releasing a whole function" carve_whole release "$nvme"
+interface=$(ls "/sys/bus/pci/devices/$igb/net")
+ip link set "$interface" mtu 1400 up
+remember_host
+kill_at_each_point "releasing a whole adapter" carve_whole release "$igb"
+ip link set "$interface" mtu 1500 down
 check "status called them half released" grep -q "half released" <<<"$states"
 
 honours_nothing() {

@@ -45,10 +45,35 @@ check_error "not a slice once more" "carved already, as a slice of $igb" \
 	bypass carve "$(head -n 1 <<<"$slices" | cut -d' ' -f1)"
 check_error "no name twice" "name 'net' is taken" bypass carve "$edu" --name net
 
-check "one slice by its name" bypass release net-1
+check_error "an empty name means nothing" "name .* is empty" bypass release ""
+
+modprobe igbvf
+at_exit "modprobe -r igbvf"
+alone=$(awk '$2 == "net-1" { print $1 }' <<<"$slices")
+released_alone() { bypass release net-1 2>&1 | grep "$alone .*no driver.*drivers_probe"; }
+check "one slice by its name, and what to do with it" released_alone
 one_left() { [ "$(bypass status --json | jq -r '.carvings[].slices[].name')" = net-0 ]; }
 check "the other stays" one_left
+check_error "what was given back alone is no function of its own" "made when $igb was carved" \
+	bypass carve "$alone"
+echo "$alone" >/sys/bus/pci/drivers_probe
+check "the host's driver takes it" wait_for 20 test "$(driver_of "$alone")" = igbvf
 check "the last slice" bypass release net-0
+check "the host is as it was" host_restored
+
+address_of_vf() { ip link show dev "$interface" | sed -n 's/.*vf 0 .*link\/ether \([0-9a-f:]*\).*/\1/p'; }
+stable() {
+	local first second
+	bypass carve "$igb" --vfs 1
+	first=$(address_of_vf)
+	bypass release "$igb"
+	bypass carve "$igb" --vfs 1
+	second=$(address_of_vf)
+	bypass release "$igb"
+	echo "$first, then $second"
+	[ "$first" = "$second" ] && [[ $first =~ ^.[26ae]: ]] && [ "$first" != 00:00:00:00:00:00 ]
+}
+check "without --mac a VF has the same address at each carving" stable
 check "the host is as it was" host_restored
 
 carve_nvme() {
@@ -58,6 +83,13 @@ carve_nvme() {
 check "two VFs of an NVMe controller, online" carve_nvme
 check "all of them by the PF's address, without its domain" bypass release "${nvme#0000:}"
 check "the host is as it was" host_restored
+vanish() {
+	bypass carve "$nvme" --vfs 2
+	echo 0 >"/sys/bus/pci/devices/$nvme/sriov_numvfs"
+	bypass release "$nvme"
+}
+check "VFs that vanish before they are released" vanish
+check "their controllers give back what they had" host_restored
 check_error "more VFs than there are" "can have 4 VFs, not 5" bypass carve "$nvme" --vfs 5
 
 # As an administrator before us might have left it.
@@ -78,18 +110,18 @@ done
 mkfs.ext4 -q /dev/nvme0n1
 mkdir mnt
 mount /dev/nvme0n1 mnt
-at_exit "umount mnt"
+at_exit "umount mnt 2>/dev/null || true"
 check_error "a mounted file system" "mounted on .*mnt" bypass carve "$nvme"
 check "its VFs all the same" bypass carve "$nvme" --vfs 1
 check "and back" bypass release "$nvme"
 umount mnt
-trap - EXIT
 ip link set "$interface" up
 ip addr add 192.0.2.1/24 dev "$interface"
 check_error "an address in use" "host's address 192.0.2.1/24, on interface $interface" \
 	bypass carve "$igb"
 forced() { bypass carve "$igb" --force && bypass release "$igb"; }
 check "by force" forced
+ip addr del 192.0.2.1/24 dev "$interface"
 ip link set "$interface" down
 check "the host is as it was" host_restored
 

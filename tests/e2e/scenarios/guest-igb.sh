@@ -10,7 +10,7 @@
 . "${0%/*}/../lib/guests.sh"
 
 pf=$(ls "/sys/bus/pci/devices/$igb/net")
-at_exit "ip address flush dev $pf"
+at_exit "ip address flush dev $pf; ip link set dev $pf down"
 ip link set dev "$pf" up
 ip address add 192.168.77.1/24 dev "$pf"
 carve_vfs "$igb" 1

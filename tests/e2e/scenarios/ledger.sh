@@ -12,8 +12,8 @@ modprobe vfio-pci
 remember_host
 at_exit "bypass release --all >/dev/null 2>&1 || true"
 
-# The first writes its ledger slowly.
-strace -o /dev/null -e trace=renameat,renameat2 -e inject=renameat,renameat2:delay_exit=15000000:when=1 \
+# The first writes its first step slowly. (Before that, it has the lock over all ledgers.)
+strace -o /dev/null -e trace=renameat,renameat2 -e inject=renameat,renameat2:delay_exit=15000000:when=2 \
 	bypass carve "$nvme" --vfs 1 >/dev/null &
 first=$!
 check "the first says who it is" wait_for 20 test -s "/run/bypass/$nvme.lock"
@@ -50,7 +50,7 @@ head -c 4096 /dev/urandom | damage "full of garbage" "cannot be used"
 jq '.version = 7' good | damage "of another version" "version 7"
 jq 'del(.steps[0].from)' good | damage "with a part missing" "'from' is missing"
 jq '.steps[0].attribute = "../../../../../../tmp/x"' good | damage "that leads elsewhere" "'attribute'"
-head -c 2000000 /dev/zero | damage "that is huge" "1 MiB"
+head -c 70000000 /dev/zero | damage "that is huge" "64 MiB"
 rm "$ledger" && ln -s "$PWD/good" "$ledger"
 check_error "a link in place of a ledger" "no plain file" bypass release "$nvme"
 rm "$ledger" && cp good "$ledger"
