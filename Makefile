@@ -4,6 +4,7 @@
 # make demo       a guest with its own VFs, in an emulated host, with figures
 # make check-fast the tests that need no root and no emulated host: a minute or so
 # make check      every test; TAP out
+# make check-long the scenarios that repeat their subject, with all repetitions
 # make check-unit the unit tests alone, NAME= some; make check-e2e: the scenarios, SCENARIOS= some
 # make bench      what each way of doing I/O costs on this machine; build/bench/ has it all
 # make lint       formatting and static analysis
@@ -327,6 +328,9 @@ check-unit: check-build
 check-e2e: setup
 	@tests/e2e/run $(SCENARIOS)
 
+check-long: setup
+	@tests/e2e/run --long $(SCENARIOS)
+
 lint:
 	@tests/lint || [ $$? = 77 ]
 
@@ -352,6 +356,6 @@ clean:
 	rm -rf $(O)
 
 .PHONY: all man unit threaded fuzz fuzzers e2e install setup demo bench lint clean FORCE \
-	check check-build check-fast check-unit check-e2e
+	check check-build check-fast check-unit check-e2e check-long
 .SECONDARY:
 -include $(shell find $(O)/obj $(O)/guest -name '*.d' 2>/dev/null)

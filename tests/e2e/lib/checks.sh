@@ -52,6 +52,12 @@ wait_for() {
 	done
 }
 
+# repetitions SHORT LONG: how often a scenario repeats its subject. `make check` runs the short form,
+# `make check-long` the long form.
+repetitions() {
+	[ -n "${LONG:-}" ] && echo "$2" || echo "$1"
+}
+
 # at_exit COMMAND: run when the scenario ends, however it ends; the last one given comes first. The
 # scenario's status is in exit_status then.
 at_exit() {

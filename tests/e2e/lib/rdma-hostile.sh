@@ -9,6 +9,9 @@
 options=rxe0,qps=64,mrs=64,shm=4M
 programs='ibv_rc_pingpong -c -g 1 -n 100'
 
+# How long the attack lasts.
+seconds=$(repetitions 20 60)
+
 # In a guest: one run of a program with itself, by events.
 talk_to_self() {
 	ibv_rc_pingpong -e -c -g 1 -n 100 >/tmp/server 2>&1 &
@@ -35,6 +38,7 @@ make_villain() {
 	{
 		declare -f talk_to_self
 		echo "attack() { rdma-hostile $* \"\$device\" \$1; }"
+		echo "seconds=$seconds"
 		cat <<-'END'
 			set -e
 			talk_to_self
@@ -44,7 +48,7 @@ make_villain() {
 			echo "${device##*/}" >unbind
 			attack 5
 			mark warm; hear
-			attack 60
+			attack $seconds
 			mark over; hear
 			echo "${device##*/}" >bind
 			modprobe bypass_rdma
@@ -88,7 +92,7 @@ another_villain() {
 	wait_mark villain 300 warm && say villain go
 }
 
-# attack PID: the minute of the villain, from its `warm` to its `over`; PID has its slice.
+# attack PID: the attack of the villain, from its `warm` to its `over`; PID has its slice.
 attack() {
 	local pid=$1 before after first
 	check "the villain has had its first go" wait_mark villain 300 warm
@@ -99,7 +103,7 @@ attack() {
 	until wait_mark villain 300 over; do
 		another_villain || break
 	done
-	check "a minute of it" marked villain over
+	check "$seconds s of it" marked villain over
 	mapfile -t after < <(footprint "$pid")
 	grep '^hostile:' villain.log
 	check "of which nothing is left" wait_for 60 both_idle
@@ -109,7 +113,7 @@ attack() {
 	check "all commands, accepted and refused" deep
 }
 
-# The attack of a minute got as far as a driver, with each command.
+# The attack got as far as a driver, with each command.
 deep() {
 	local lines
 	lines=$(tr -d '\r' <villain.log | sed '0,/^mark: warm/d' | grep '^hostile: [A-Z_]* accepted')

@@ -6,6 +6,7 @@
 # which may not survive it; the one after that finds the service as it was.
 #
 # timeout: 1500
+# long: 2400
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"

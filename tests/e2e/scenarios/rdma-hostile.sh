@@ -1,10 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# A guest attacks the device of its slice from user space for a minute. Its VMM lives and does not
+# A guest attacks the device of its slice from user space. Its VMM lives and does not
 # grow, another guest's traffic goes on unharmed, and afterwards the device works.
 #
 # timeout: 600
+# long: 1200
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"

@@ -4,7 +4,9 @@
 # As rdma-memory, for a guest under QEMU with a slice of `bypass serve`.
 #
 # timeout: 1200
+# long: 2400
 
 way=qemu
-rounds=2000 # each is slower here
+. "${0%/*}/../lib/checks.sh"
+rounds=$(repetitions 200 2000) # each is slower here
 . "${0%/*}/rdma-memory.sh"

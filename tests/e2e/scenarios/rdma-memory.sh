@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Registrations of a guest: a thousand at a time, ten thousand one after the other with no growth
-# of its host process, more than 256 MiB of scattered memory; and what set-up costs, beside the host.
+# Registrations of a guest: a thousand at a time, thousands one after the other with no growth of
+# the guest's host process, more than 256 MiB of scattered memory; and what set-up costs, beside the host.
 #
 # timeout: 600
+# long: 1200
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
 
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled # as the README says
 options=$options,mrs=2000
-rounds=${rounds:-10000}
+rounds=${rounds:-$(repetitions 1000 10000)}
 make_guest guest --with rdma-memory <<END
 set -e
 rdma-memory rxe0 loop 200
