@@ -86,7 +86,7 @@ host_restored() {
 # shellcheck disable=SC2154 # exit_status: see at_exit
 at_end() {
 	[ "$exit_status" = 0 ] || return 0
-	cd "$carving_start"
+	cd "$carving_start" || exit
 	mv at-begin before
 	host_restored || {
 		echo "FAILED: the host is not as it was when the scenario began"
