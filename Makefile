@@ -11,6 +11,8 @@
 # make tags       an index for editors; make compile_commands.json: what they need to compile
 # make fuzz       the fuzzers, a short while each (FUZZ_SECONDS=)
 # make install    PREFIX=, DESTDIR=
+# make dist       a tarball of the sources, which builds with no git, in build/
+# make deb        Debian packages, in build/deb/
 # make setup      install the packages that the above need (done by demo and check)
 #
 # WERROR=0 lets a compiler's warnings pass, for packagers with a compiler of another release.
@@ -287,6 +289,30 @@ ifneq ($(wildcard libbypass/tool/completion/bypass),)
 	$(INSTALL) -D -m 644 -t $(DESTDIR)$(COMPLETIONDIR) libbypass/tool/completion/bypass
 endif
 
+# --- tarball and packages
+
+# The top of the tree, without what builds leave there.
+DIST_OF := libbypass vmm-glue guest-driver examples tests docs $(wildcard *.md LICENSE*) Makefile \
+	$(wildcard .clang-format .editorconfig)
+DIST := bypass-$(VERSION)
+
+dist:
+	@mkdir -p $(O) && $(say) $(O)/$(DIST).tar.gz
+	tar -czf $(O)/$(DIST).tar.gz --owner=0 --group=0 --sort=name --transform='s|^|$(DIST)/|' $(DIST_OF)
+
+# In a copy of the sources: debhelper wants debian/ at the top of the tree and writes there.
+deb: dist
+	@tests/setup deb
+	rm -rf $(O)/deb && mkdir -p $(O)/deb
+	tar -xzf $(O)/$(DIST).tar.gz -C $(O)/deb
+	cp -r libbypass/debian $(O)/deb/$(DIST)/debian
+	sed -e 's/@VERSION@/$(VERSION)/' -e "s/@DATE@/$$(date -R)/" libbypass/debian/changelog.in \
+		>$(O)/deb/$(DIST)/debian/changelog
+	(cd $(O)/deb/$(DIST) && env -u MAKEFLAGS dpkg-buildpackage -b -us -uc) >$(O)/deb/build.log 2>&1 || \
+		{ tail -40 $(O)/deb/build.log; exit 1; }
+	cd $(O)/deb && lintian --fail-on error *.changes >lintian.log || { cat lintian.log; exit 1; }
+	ls $(O)/deb/*.deb
+
 # --- tests
 
 setup:
@@ -355,7 +381,7 @@ compile_commands.json: FORCE
 clean:
 	rm -rf $(O)
 
-.PHONY: all man unit threaded fuzz fuzzers e2e install setup demo bench lint clean FORCE \
+.PHONY: all man unit threaded fuzz fuzzers e2e install dist deb setup demo bench lint clean FORCE \
 	check check-build check-fast check-unit check-e2e check-long
 .SECONDARY:
 -include $(shell find $(O)/obj $(O)/guest -name '*.d' 2>/dev/null)
