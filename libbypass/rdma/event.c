@@ -16,8 +16,12 @@
 
 #include "internal.h"
 
-/* Put a record into the guest's next buffer of a queue. False: there is none. */
-static bool put_record(struct rdma_slice *s, unsigned int queue, const void *record)
+/*
+ * Put a record into the guest's next buffer of a queue. False: there is none. @counter: counts the
+ * record before the guest can see the record.
+ */
+static bool put_record(struct rdma_slice *s, unsigned int queue, const void *record,
+		       _Atomic uint64_t *counter)
 {
 	struct bypass_virtqueue *vq = &s->queues[queue];
 	const size_t size = sizeof(struct bypass_rdma_event);
@@ -31,6 +35,7 @@ static bool put_record(struct rdma_slice *s, unsigned int queue, const void *rec
 	pthread_rwlock_rdlock(&s->memory_lock);
 	n = bypass_virtqueue_pop(vq, s->memory, &chain);
 	if (n == 1) {
+		rdma_count(counter, 1);
 		err = bypass_chain_write(&chain, s->memory, 0, record, size);
 		if (!err)
 			err = bypass_virtqueue_push(vq, s->memory, &chain, size);
@@ -137,20 +142,17 @@ static void deliver_events(struct rdma_slice *s)
 	read_events(s);
 	while (s->events_waiting) {
 		mask = next_event(s, &event, &bit);
-		if (!put_record(s, BYPASS_RDMA_QUEUE_EVENT, &event))
+		if (!put_record(s, BYPASS_RDMA_QUEUE_EVENT, &event, &s->stats.events))
 			return;
 		*mask &= ~bit;
 		s->events_waiting--;
 		s->event_next++;
-		rdma_count(&s->stats.events, 1);
 	}
 	if (s->hca_state != RDMA_HCA_CLOSED)
 		return;
 	event = (struct bypass_rdma_event){.type = htole32(BYPASS_RDMA_EVENT_DEVICE_FATAL)};
-	if (put_record(s, BYPASS_RDMA_QUEUE_EVENT, &event)) {
+	if (put_record(s, BYPASS_RDMA_QUEUE_EVENT, &event, &s->stats.events))
 		s->hca_state = RDMA_HCA_TOLD;
-		rdma_count(&s->stats.events, 1);
-	}
 }
 
 void rdma_events_forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
@@ -235,10 +237,10 @@ void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector)
 		while (!c->cqs[c->next])
 			c->next = (c->next + 1) % s->tables[RDMA_CQ].size;
 		completion.cq = htole32(c->next);
-		if (!put_record(s, BYPASS_RDMA_QUEUE_VECTOR + vector, &completion))
+		if (!put_record(s, BYPASS_RDMA_QUEUE_VECTOR + vector, &completion,
+				&s->stats.completions))
 			return;
 		c->cqs[c->next] = false;
 		c->waiting--;
-		rdma_count(&s->stats.completions, 1);
 	}
 }
