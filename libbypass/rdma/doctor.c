@@ -94,9 +94,8 @@ static struct bypass_finding examine_memory(const struct bypass_rdma_hca *hca)
 	    "register with %s only buffers that are not scattered over parts of huge pages, others "
 	    "fail with EINVAL",
 	    pages, hca->name);
-	strcpy(finding.fix, "back the RAM of guests with context slices by ordinary memory "
-			     "(memfd, "
-			     "with transparent huge pages)");
+	strcpy(finding.fix, "back the guests' RAM by ordinary memory (memfd, with "
+			    "transparent huge pages)");
 	return finding;
 }
 
