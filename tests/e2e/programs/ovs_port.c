@@ -67,6 +67,8 @@ static int find_family(const char *name)
 	nla_put_string(msg, CTRL_ATTR_FAMILY_NAME, name);
 	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, got_family, &family);
 	send_request(msg, "find Open vSwitch in the kernel");
+	/* Answers to later requests are no families, and &family ends with this function. */
+	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_DEFAULT, NULL, NULL);
 	return family;
 }
 

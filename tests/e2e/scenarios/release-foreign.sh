@@ -11,17 +11,23 @@
 modprobe vfio-pci
 devices=/sys/bus/pci/devices
 driver_of() { [ ! -e "$devices/$1/driver" ] || basename "$(readlink "$devices/$1/driver")"; }
-has_disk() { [ -b "$(namespace_of_host)" ]; }
-namespace_of_host() { find /dev -maxdepth 1 -name 'nvme*n1' -type b | head -n 1; }
+# A namespace of a function's controller: nvme0c1n1 is a path of the controller nvme1 to nvme0n1.
+disk_of() { # ADDRESS
+	find "$devices/$1"/nvme/nvme*/ -maxdepth 1 -name 'nvme*n[0-9]*' -printf '/dev/%f\n' 2>/dev/null |
+		sed 's/c[0-9]*n/n/' | sort | head -n 1
+}
+has_disk() { [ -b "$(disk_of "$1")" ]; }
 remember_host
 at_exit "bypass release --all || true"
 mkdir mnt
 
 # The host has the disk again, with a file system that is mounted.
-mount_disk() {
-	wait_for 20 has_disk
-	mkfs.ext4 -qF "$(namespace_of_host)"
-	mount "$(namespace_of_host)" mnt
+mount_disk() { # ADDRESS
+	local disk
+	wait_for 20 has_disk "$1"
+	disk=$(disk_of "$1")
+	mkfs.ext4 -qF "$disk"
+	mount "$disk" mnt
 	echo precious >mnt/file
 	sync
 }
@@ -46,14 +52,14 @@ rebind() {
 	echo "$nvme" >/sys/bus/pci/drivers/nvme/bind
 }
 rebind
-check "bound again by hand and mounted" mount_disk
+check "bound again by hand and mounted" mount_disk "$nvme"
 check "release leaves the disk to the host" leaves_disk "did not undo 'bind $nvme to vfio-pci'.* 'nvme'"
 
 check "carve the NVMe controller whole" bypass carve "$nvme"
 port=$(dirname "$(readlink -f "$devices/$nvme")")
 echo 1 >"$devices/$nvme/remove"
 echo 1 >"$port/rescan"
-check "removed, found again, and mounted" mount_disk
+check "removed, found again, and mounted" mount_disk "$nvme"
 check "release leaves the disk to the host" leaves_disk "$nvme was removed since"
 
 # The same values, set by somebody else in the device that came back.
@@ -101,8 +107,7 @@ vf=$(basename "$(readlink "$devices/$nvme/virtfn0")")
 echo "$vf" >/sys/bus/pci/drivers/vfio-pci/unbind
 echo nvme >"$devices/$vf/driver_override"
 echo "$vf" >/sys/bus/pci/drivers/nvme/bind
-disk=$(namespace_of_host)
-mount "$disk" mnt
+check "the disk of the VF is mounted" mount_disk "$vf"
 check_error "release does not destroy the VF under its file system" "mounted on .*mnt" bypass release "$nvme"
 check "the disk is whole" test "$(cat mnt/file)" = precious
 umount mnt

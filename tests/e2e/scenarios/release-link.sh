@@ -15,7 +15,7 @@ for where in all default; do
 	at_exit "sysctl -q net.ipv6.conf.$where.accept_ra=$(sysctl -n net.ipv6.conf.$where.accept_ra)"
 	sysctl -q net.ipv6.conf.$where.accept_ra=0
 done
-settled() { [ -z "$(ip address show tentative)" ] && [ "$(cat "/sys/bus/pci/devices/$igb"/net/*/carrier)" = 1 ]; }
+settled() { [ -z "$(ip -6 -o address show tentative)" ] && [ "$(cat "/sys/bus/pci/devices/$igb"/net/*/carrier)" = 1 ]; }
 round() {
 	check "the link is up" wait_for 20 settled
 	remember_host
