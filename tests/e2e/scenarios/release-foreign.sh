@@ -66,7 +66,7 @@ check "release leaves the disk to the host" leaves_disk "$nvme was removed since
 check "carve it once more" bypass carve "$nvme"
 echo 1 >"$devices/$nvme/remove"
 echo 1 >"$port/rescan"
-check "the disk is there" wait_for 20 has_disk
+check "the disk is there" wait_for 20 has_disk "$nvme"
 echo "$nvme" >/sys/bus/pci/drivers/nvme/unbind
 echo vfio-pci >"$devices/$nvme/driver_override"
 echo "$nvme" >/sys/bus/pci/drivers/vfio-pci/bind
