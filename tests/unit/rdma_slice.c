@@ -510,7 +510,7 @@ static void test_broken_queue(void **state)
 	assert_int_equal(t->g.dev->ops->queue_stop(t->g.dev, BYPASS_RDMA_QUEUE_CONTROL), 3);
 }
 
-static unsigned int remarks;
+static _Atomic unsigned int remarks;
 
 static void count_remarks(void *opaque, enum bypass_log_level level, const char *text)
 {
