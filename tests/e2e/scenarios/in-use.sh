@@ -64,9 +64,6 @@ row "$igb" "interface mac9, which is built on $interface" \
 	"ip link add link $interface name mac9 type macvlan mode bridge" "ip link del mac9"
 row "$igb" "interface ip9, which is built on $interface" \
 	"ip link add link $interface name ip9 type ipvlan mode l2" "ip link del ip9"
-row "$igb" "interface $interface, a port of ovs-system" \
-	"ovs_port add $interface" "ovs-port delete"
-
 row "$igb" "interface $interface, which is in the network namespace blue: take it back" \
 	"ip netns add blue; ip link set $interface netns blue" \
 	"ip -n blue link set $interface netns 1; ip netns del blue; ip link set $interface up"
