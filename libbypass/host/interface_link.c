@@ -102,7 +102,8 @@ static int write_up(const struct interface *interface, const char *value)
 	err = read_attribute(interface, "flags", flags);
 	if (err)
 		return err;
-	bits = strtoul(flags, NULL, 0) & ~(unsigned long)IFF_UP;
+	/* A bridge counts these two by itself. What is written here would be a count of the user's. */
+	bits = strtoul(flags, NULL, 0) & ~(unsigned long)(IFF_UP | IFF_PROMISC | IFF_ALLMULTI);
 	snprintf(flags, sizeof(flags), "%#lx", bits | (strcmp(value, "up") ? 0 : IFF_UP));
 	return write_attribute(interface, "flags", flags);
 }
