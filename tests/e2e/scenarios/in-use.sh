@@ -10,7 +10,7 @@
 . "${0%/*}/../lib/doctor.sh"
 
 modprobe vfio-pci
-modprobe -a bridge 8021q bonding team macvlan ipvlan vrf openvswitch loop dm-mod
+modprobe -a bridge 8021q bonding team macvlan ipvlan vrf loop dm-mod
 interface=$(ls "/sys/bus/pci/devices/$igb/net")
 disk=/dev/nvme0n1
 free() { [ -z "$(verdict host-needs "$1")" ]; }
@@ -113,4 +113,8 @@ check "and is free" bypass carve "$nvme"
 check "given back" bypass release "$nvme"
 check "the adapter too" bypass carve "$igb"
 check "given back" bypass release "$igb"
-modprobe -r openvswitch vrf ipvlan macvlan team bonding 8021q bridge 2>/dev/null || true
+# A bond and a team have set the adapter's MAC address. The driver gives a fresh interface.
+echo "$igb" >/sys/bus/pci/drivers/igb/unbind
+echo "$igb" >/sys/bus/pci/drivers/igb/bind
+check "a fresh interface" wait_for 10 test -e "/sys/bus/pci/devices/$igb/net/$interface"
+modprobe -r vrf ipvlan macvlan team bonding 8021q bridge 2>/dev/null || true
