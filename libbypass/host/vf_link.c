@@ -112,9 +112,12 @@ static void format_trust(struct nlattr *const *info, char *value, size_t size)
 
 static void format_guid(struct nlattr *attribute, char *value, size_t size)
 {
-	const struct ifla_vf_guid *guid = attribute ? nla_data(attribute) : NULL;
+	struct ifla_vf_guid guid = {0};
 
-	vf_guid_format(guid ? guid->guid : 0, value, size);
+	/* An attribute is aligned to 4 bytes, its GUID to 8. */
+	if (attribute && nla_len(attribute) >= (int)sizeof(guid))
+		memcpy(&guid, nla_data(attribute), sizeof(guid));
+	vf_guid_format(guid.guid, value, size);
 }
 
 static void format_node(struct nlattr *const *info, char *value, size_t size)

@@ -31,7 +31,7 @@ static void test_change(void **state)
 {
 	struct nlattr *link[IFLA_MAX + 1], *list[2], *info[IFLA_VF_MAX + 1];
 	const struct ifinfomsg *header;
-	const struct ifla_vf_guid *guid;
+	struct ifla_vf_guid guid;
 	struct nl_msg *message;
 
 	(void)state;
@@ -44,9 +44,9 @@ static void test_change(void **state)
 	assert_int_equal(nla_parse_nested(list, 1, link[IFLA_VFINFO_LIST], NULL), 0);
 	assert_int_equal(nla_parse_nested(info, IFLA_VF_MAX, list[IFLA_VF_INFO], NULL), 0);
 	assert_null(info[IFLA_VF_IB_NODE_GUID]);
-	guid = nla_data(info[IFLA_VF_IB_PORT_GUID]);
-	assert_int_equal(guid->vf, 3);
-	assert_int_equal(guid->guid, 0x0211223344556677);
+	memcpy(&guid, nla_data(info[IFLA_VF_IB_PORT_GUID]), sizeof(guid));
+	assert_int_equal(guid.vf, 3);
+	assert_int_equal(guid.guid, 0x0211223344556677);
 	nlmsg_free(message);
 	assert_null(vf_link_change(7, 3, "port", "02:11"));
 	assert_null(vf_link_change(7, 3, "colour", "red"));
