@@ -3,7 +3,7 @@
 #
 # As rdma-faults, for guests under QEMU with slices of `bypass serve`.
 #
-# timeout: 600
+# timeout: 900
 
 way=qemu
 . "${0%/*}/rdma-faults.sh"
