@@ -448,7 +448,7 @@ static uint64_t rdma_interrupts(struct bypass_virtio_device *dev)
 static void rdma_close(struct bypass_virtio_device *dev)
 {
 	rdma_reset(dev);
-	rdma_slice_free(rdma_slice(dev));
+	rdma_resources_free(rdma_slice(dev));
 }
 
 const struct bypass_virtio_ops rdma_virtio_ops = {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Events on their way to the guest. The kernel keeps an event until the event is read, without
- * a limit. So all are read at once, and what the guest has no buffer for yet is kept here: one
- * bit for each CQ that has completions, one mask of event types for each object and port.
+ * a limit. So this file reads all events at once. pending.c keeps those for which the guest has
+ * no buffer yet.
  */
 #include <errno.h>
 #include <string.h>
@@ -50,56 +50,9 @@ static bool put_record(struct rdma_slice *s, unsigned int queue, const void *rec
 	return n == 1;
 }
 
-static const enum rdma_kind with_events[] = {RDMA_CQ, RDMA_SRQ, RDMA_QP};
-
-/*
- * All masks in a row: those of ports by number, then those of objects by handle. @element: which
- * port or object. NULL: @at is behind the last.
- */
-static uint32_t *mask_at(struct rdma_slice *s, uint32_t at, uint32_t *element)
-{
-	*element = at;
-	if (at < RDMA_PORTS)
-		return &s->port_events[at];
-	at -= RDMA_PORTS;
-	for (size_t k = 0; k < sizeof(with_events) / sizeof(with_events[0]); k++) {
-		const struct rdma_table *table = &s->tables[with_events[k]];
-
-		*element = at;
-		if (at < table->size)
-			return &table->objects[at].events;
-		at -= table->size;
-	}
-	return NULL;
-}
-
-/* The mask that has an event of @type and of the port or object @element; NULL: it is unknown. */
-static uint32_t *mask_of(struct rdma_slice *s, uint32_t type, uint32_t element)
-{
-	enum rdma_kind kind = RDMA_QP;
-	struct rdma_object *object;
-
-	switch (type) {
-	case BYPASS_RDMA_EVENT_PORT_ACTIVE ... BYPASS_RDMA_EVENT_SM_CHANGE:
-	case BYPASS_RDMA_EVENT_CLIENT_REREGISTER:
-	case BYPASS_RDMA_EVENT_GID_CHANGE:
-		return element < RDMA_PORTS ? &s->port_events[element] : NULL;
-	case BYPASS_RDMA_EVENT_CQ_ERR:
-		kind = RDMA_CQ;
-		break;
-	case BYPASS_RDMA_EVENT_SRQ_ERR:
-	case BYPASS_RDMA_EVENT_SRQ_LIMIT_REACHED:
-		kind = RDMA_SRQ;
-		break;
-	}
-	object = rdma_table_get(&s->tables[kind], element);
-	return object ? &object->events : NULL;
-}
-
 static void read_events(struct rdma_slice *s)
 {
 	struct ib_uverbs_async_event_desc desc;
-	uint32_t *mask;
 
 	while (s->hca_state == RDMA_HCA_WORKS &&
 	       read(s->hca.async_fd, &desc, sizeof(desc)) == sizeof(desc)) {
@@ -108,65 +61,28 @@ static void read_events(struct rdma_slice *s)
 			return;
 		}
 		/* The element is the user_handle of a CQ, QP or SRQ, or else a port's number. */
-		mask = desc.event_type < 32 ? mask_of(s, desc.event_type, desc.element) : NULL;
-		if (mask && !(*mask & 1u << desc.event_type)) {
-			*mask |= 1u << desc.event_type;
-			s->events_waiting++;
-		}
+		rdma_pending_event(s, desc.event_type, desc.element);
 	}
-}
-
-/* The next event in turn, so that no object keeps another's from the guest. With one waiting. */
-static uint32_t *next_event(struct rdma_slice *s, struct bypass_rdma_event *event, uint32_t *bit)
-{
-	uint32_t element, *mask;
-
-	for (;; s->event_next++) {
-		mask = mask_at(s, s->event_next, &element);
-		if (!mask)
-			s->event_next = -1; /* from the beginning */
-		else if (*mask)
-			break;
-	}
-	*bit = *mask & -*mask;
-	event->type = htole32(__builtin_ctz(*bit));
-	event->handle = htole32(element);
-	return mask;
 }
 
 static void deliver_events(struct rdma_slice *s)
 {
 	struct bypass_rdma_event event;
-	uint32_t *mask, bit;
+	uint32_t type, element;
 
 	read_events(s);
-	while (s->events_waiting) {
-		mask = next_event(s, &event, &bit);
+	while (rdma_pending_next_event(s, &type, &element)) {
+		event.type = htole32(type);
+		event.handle = htole32(element);
 		if (!put_record(s, BYPASS_RDMA_QUEUE_EVENT, &event, &s->stats.events))
 			return;
-		*mask &= ~bit;
-		s->events_waiting--;
-		s->event_next++;
+		rdma_pending_event_done(s);
 	}
 	if (s->hca_state != RDMA_HCA_CLOSED)
 		return;
 	event = (struct bypass_rdma_event){.type = htole32(BYPASS_RDMA_EVENT_DEVICE_FATAL)};
 	if (put_record(s, BYPASS_RDMA_QUEUE_EVENT, &event, &s->stats.events))
 		s->hca_state = RDMA_HCA_TOLD;
-}
-
-void rdma_events_forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
-{
-	struct rdma_object *object = &s->tables[kind].objects[handle];
-
-	s->events_waiting -= __builtin_popcount(object->events);
-	object->events = 0;
-	for (unsigned int v = 0; kind == RDMA_CQ && v < s->options.vectors; v++) {
-		struct rdma_completions *c = &s->completions[v];
-
-		c->waiting -= c->cqs[handle];
-		c->cqs[handle] = false;
-	}
 }
 
 /*
@@ -209,7 +125,6 @@ void rdma_events_deliver(struct rdma_slice *s)
 
 static void read_completions(struct rdma_slice *s, unsigned int vector)
 {
-	struct rdma_completions *c = &s->completions[vector];
 	struct ib_uverbs_comp_event_desc desc;
 	int fd = s->channels[vector];
 	bool moved, came = false;
@@ -220,8 +135,7 @@ static void read_completions(struct rdma_slice *s, unsigned int vector)
 			continue;
 		if (s->guarded && !rdma_guard_notified(s, desc.cq_handle))
 			continue;
-		c->waiting += !c->cqs[desc.cq_handle];
-		c->cqs[desc.cq_handle] = true;
+		rdma_pending_completion(s, vector, desc.cq_handle);
 	}
 	if (s->guarded && came)
 		rdma_guard_move(s, &moved);
@@ -229,18 +143,15 @@ static void read_completions(struct rdma_slice *s, unsigned int vector)
 
 void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector)
 {
-	struct rdma_completions *c = &s->completions[vector];
 	struct bypass_rdma_completion completion = {0};
+	uint32_t cq;
 
 	read_completions(s, vector);
-	while (c->waiting) {
-		while (!c->cqs[c->next])
-			c->next = (c->next + 1) % s->tables[RDMA_CQ].size;
-		completion.cq = htole32(c->next);
+	while (rdma_pending_next_completion(s, vector, &cq)) {
+		completion.cq = htole32(cq);
 		if (!put_record(s, BYPASS_RDMA_QUEUE_VECTOR + vector, &completion,
 				&s->stats.completions))
 			return;
-		c->cqs[c->next] = false;
-		c->waiting--;
+		rdma_pending_completion_done(s, vector);
 	}
 }

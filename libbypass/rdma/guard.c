@@ -19,11 +19,18 @@
 int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64_t offset,
 		    uint32_t size, uint64_t shm_offset)
 {
+	const struct rdma_ring_place place = {
+		.hca = s->hca.name,
+		.caps = le64toh(s->limits.device_cap_flags),
+		.fd = s->hca.cmd_fd,
+		.size = size,
+		.offset = offset,
+		.copy = (char *)s->shm.hva + shm_offset,
+	};
 	struct rdma_ring *ring, *old;
 	int err;
 
-	err = s->dialect->guard->open(s, wanted, offset, size, (char *)s->shm.hva + shm_offset,
-				      &ring);
+	err = s->dialect->guard->open(wanted, &place, &ring);
 	if (err)
 		return err;
 	pthread_mutex_lock(&s->ring_lock);

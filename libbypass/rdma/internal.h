@@ -39,6 +39,8 @@
 
 struct bypass_memory;
 struct ibv_context;
+struct rdma_command;
+struct rdma_slice;
 
 #define RDMA_VECTORS_MAX 64
 #define RDMA_QUEUES_MAX	 (BYPASS_RDMA_QUEUE_VECTOR + RDMA_VECTORS_MAX)
@@ -46,9 +48,6 @@ struct ibv_context;
 #define RDMA_QUEUE_SIZE	 256
 #define RDMA_PORTS	 256	     /* verbs have eight bits for a port's number */
 #define RDMA_ALL	 0xfffffffeu /* in place of a ucontext: whichever */
-
-/* Q_Keys with the high bit set are the privileged programs' of a host, not a guest's. */
-#define RDMA_QKEY_PRIVILEGED 0x80000000u
 
 /* ------------------------------------------------------------------ uverbs.c */
 
@@ -112,18 +111,6 @@ struct rdma_object {
 	uint64_t pinned;	   /* MR: bytes */
 	uint32_t events;	   /* CQ, SRQ, QP: that wait for the guest, a bit a type */
 	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
-};
-
-enum rdma_kind {
-	RDMA_UCONTEXT,
-	RDMA_PD,
-	RDMA_MR,
-	RDMA_MW,
-	RDMA_CQ,
-	RDMA_SRQ,
-	RDMA_QP,
-	RDMA_AH,
-	RDMA_KINDS,
 };
 
 struct rdma_table {
@@ -354,7 +341,7 @@ void rdma_mcasts_detach(struct rdma_slice *s, struct rdma_object *qp);
 /* The queue pair is gone on the host: free what is left of its list of groups. */
 void rdma_mcasts_forget(struct rdma_slice *s, struct rdma_object *qp);
 
-/* ------------------------------------------------------------------- event.c */
+/* ----------------------------------------------------------------- pending.c */
 
 /* CQs of one vector whose completions the guest has not heard of yet. */
 struct rdma_completions {
@@ -363,28 +350,28 @@ struct rdma_completions {
 	uint32_t next;	  /* whose turn it is */
 };
 
+/* With lock held. An event of a port or of an object. An element that does not exist has none. */
+void rdma_pending_event(struct rdma_slice *s, uint32_t type, uint32_t element);
+/* The next event in turn, so that no object keeps another's from the guest. False: none waits. */
+bool rdma_pending_next_event(struct rdma_slice *s, uint32_t *type, uint32_t *element);
+/* The guest has the event that was next. */
+void rdma_pending_event_done(struct rdma_slice *s);
+/* The same for completions; @cq exists. */
+void rdma_pending_completion(struct rdma_slice *s, unsigned int vector, uint32_t cq);
+bool rdma_pending_next_completion(struct rdma_slice *s, unsigned int vector, uint32_t *cq);
+void rdma_pending_completion_done(struct rdma_slice *s, unsigned int vector);
+/* The object is gone on the host: so are its events and its completions. */
+void rdma_pending_forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
+
+/* ------------------------------------------------------------------- event.c */
+
 /* With lock held: read what the HCA has, hand on as much as the guest has buffers for. */
 void rdma_events_deliver(struct rdma_slice *s);
 void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector);
-/* The object is gone on the host: so are its events, and its completions. */
-void rdma_events_forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* The HCA was removed: give it up, tell the guest. */
 void rdma_lost(struct rdma_slice *s);
 
 /* ------------------------------------------------------------------- guard.c */
-
-/* A queue's copy, in the guarded way; the dialect's ring begins with it. */
-struct rdma_ring {
-	struct rdma_ring *next;
-	enum rdma_map_kind map;
-	enum rdma_kind kind; /* of its object: QP, SRQ or CQ */
-	uint32_t handle;
-	uint32_t qp_type;
-	bool stopped;	 /* CQ: it is being resized */
-	bool guest_arms; /* CQ: the guest has armed it once … */
-	bool armed;	 /* … and waits for its event now */
-	bool follow;	 /* CQ: it is armed here, for a guest that polls */
-};
 
 /*
  * Make a copy of the queue that the driver offers at @offset of cmd_fd, in the pages of the
@@ -424,7 +411,7 @@ void rdma_post_send(struct rdma_slice *s, uint32_t handle);
 /* Ask for an event at the next completion, or the next solicited one. */
 void rdma_arm(struct rdma_slice *s, uint32_t handle, bool solicited);
 
-/* ------------------------------------------------------------------- slice.c */
+/* ---------------------------------------------------------------- the slice */
 
 /* Each one follows the one before. A reset of the device leads from TOLD back to CLOSED. */
 enum rdma_hca_state {
@@ -457,7 +444,7 @@ struct rdma_slice {
 	struct rdma_completions completions[RDMA_VECTORS_MAX];
 	uint32_t port_events[RDMA_PORTS]; /* that wait for the guest, a bit a type */
 	uint32_t events_waiting;	  /* bits in those masks, and in objects' */
-	uint32_t event_next;		  /* whose turn it is, see event.c */
+	uint32_t event_next;		  /* whose turn it is, see pending.c */
 	struct rdma_command *command;	  /* the one buffer for requests … */
 	uint8_t *response;		  /* … and this for responses */
 	enum rdma_hca_state hca_state;
@@ -507,7 +494,17 @@ extern const struct bypass_virtio_ops rdma_virtio_ops; /* device.c */
 /* A warning that a guest can cause: the log gets the first RDMA_REMARKS_MAX of a slice. */
 void rdma_remark(struct rdma_slice *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-void rdma_slice_free(struct rdma_slice *s);
+/* --------------------------------------------------------------- resources.c */
+
+/* Locks, and what says that nothing else is there yet. */
+void rdma_resources_init(struct rdma_slice *s);
+/* Everything else, by the options and the HCA. On failure: free. */
+int rdma_resources_make(struct rdma_slice *s);
+/* Close the HCA, free everything and the slice itself. */
+void rdma_resources_free(struct rdma_slice *s);
+
+/* ------------------------------------------------------------------- slice.c */
+
 /* Everything but the HCA, which the caller has opened. For rdma_open and for tests. */
 int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_hca *hca,
 		   const struct rdma_dialect *dialect, struct rdma_slice **slice);

@@ -15,7 +15,7 @@
 
 #include <bypass/error.h>
 
-#include "flush.h"
+#include "dialect/flush.h"
 #include "internal.h"
 
 #define ACCESS                                                                                     \

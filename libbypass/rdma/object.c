@@ -65,7 +65,7 @@ static void forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 	s->pinned -= object->pinned;
 	rdma_count(&s->stats.pinned_bytes, -object->pinned);
 	rdma_count(&s->stats.objects, -1);
-	rdma_events_forget(s, kind, handle);
+	rdma_pending_forget(s, kind, handle);
 	rdma_guard_close(s, kind, handle);
 	rdma_shm_orphan(s, kind, handle);
 	rdma_table_put(&s->tables[kind], handle);

@@ -11,7 +11,7 @@
 
 #include <bypass/error.h>
 
-#include "flush.h"
+#include "dialect/flush.h"
 #include "internal.h"
 
 #define ACCESS_FLUSH (RDMA_ACCESS_FLUSH_GLOBAL | RDMA_ACCESS_FLUSH_PERSISTENT)

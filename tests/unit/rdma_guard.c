@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-#include "../../libbypass/rdma/flush.h"
+#include "../../libbypass/rdma/dialect/flush.h"
 #include "../mock_uverbs.h"
 #include "../rdma_guest.h"
 

@@ -42,10 +42,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct rdma_command;
-struct rdma_object;
-struct rdma_ring;
-struct rdma_slice;
+/* Q_Keys with the high bit set are the privileged programs' of a host, not a guest's. */
+#define RDMA_QKEY_PRIVILEGED 0x80000000u
+
+/* The kinds of objects that a guest creates. */
+enum rdma_kind {
+	RDMA_UCONTEXT,
+	RDMA_PD,
+	RDMA_MR,
+	RDMA_MW,
+	RDMA_CQ,
+	RDMA_SRQ,
+	RDMA_QP,
+	RDMA_AH,
+	RDMA_KINDS,
+};
 
 /* What a mapping shows, for the guarded way. */
 enum rdma_map_kind {
@@ -76,14 +87,37 @@ struct rdma_blob_rule {
 	struct rdma_map_rule maps[2];
 };
 
+/* A queue's copy, in the guarded way. The dialect's own structure for a copy begins with this. */
+struct rdma_ring {
+	struct rdma_ring *next;
+	enum rdma_map_kind map;
+	enum rdma_kind kind; /* of the queue's object: QP, SRQ or CQ */
+	uint32_t handle;
+	uint32_t qp_type;
+	bool stopped;	 /* CQ: a resize is under way */
+	bool guest_arms; /* CQ: the guest has armed the CQ once … */
+	bool armed;	 /* … and waits for the event now */
+	bool follow;	 /* CQ: the slice arms the CQ, because the guest polls */
+};
+
+/* Both sides of a copy: the driver's queue, and the pages that the guest sees. */
+struct rdma_ring_place {
+	const char *hca; /* for messages */
+	uint64_t caps;	 /* the device's: which operations requests may name */
+	int fd;		 /* the driver offers the queue here … */
+	uint32_t size;	 /* … so many bytes … */
+	uint64_t offset; /* … at this offset */
+	void *copy;	 /* as many bytes, all zero */
+};
+
 /*
  * The guarded way: the guest gets copies of queues. What it puts into the copy of a work queue is
  * moved to the driver's, checked on a private copy; completions are moved the other way.
  */
 struct rdma_guard {
-	/* Map the queue that the driver offers at @offset of cmd_fd; @copy is what the guest sees. */
-	int (*open)(struct rdma_slice *s, const struct rdma_ring *wanted, uint64_t offset,
-		    uint32_t size, void *copy, struct rdma_ring **ring);
+	/* Map the driver's queue and make the copy one of the same layout. */
+	int (*open)(const struct rdma_ring *wanted, const struct rdma_ring_place *place,
+		    struct rdma_ring **ring);
 	/* Take over the completions that are in the copy of the queue before its resize. */
 	void (*adopt)(struct rdma_ring *ring, struct rdma_ring *old);
 	/* Completions in the copy that the guest has not taken. */

@@ -6,6 +6,7 @@
  * queues are mapped here and nowhere else.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,8 +18,7 @@
 
 #include <bypass/error.h>
 
-#include "../flush.h"
-#include "../internal.h"
+#include "flush.h"
 #include "rxe.h"
 
 #define SEND_FLAGS (1u << 0 | 1u << 1 | 1u << 2 | 1u << 3) /* fence, signaled, solicited, inline */
@@ -334,9 +334,8 @@ static uint32_t least_element(enum rdma_map_kind map)
 }
 
 /* Versions of the driver that do not know an operation do not say that they have it. */
-static uint32_t find_opcodes(const struct rdma_slice *s, uint32_t qp_type)
+static uint32_t find_opcodes(uint64_t caps, uint32_t qp_type)
 {
-	uint64_t caps = le64toh(s->limits.device_cap_flags);
 	uint32_t opcodes = OPCODES_RC;
 
 	if (qp_type != IB_UVERBS_QPT_RC)
@@ -348,22 +347,23 @@ static uint32_t find_opcodes(const struct rdma_slice *s, uint32_t qp_type)
 	return opcodes;
 }
 
-static int rxe_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64_t offset,
-		    uint32_t size, void *copy, struct rdma_ring **ring)
+static int rxe_open(const struct rdma_ring *wanted, const struct rdma_ring_place *place,
+		    struct rdma_ring **ring)
 {
 	struct rxe_ring *r = calloc(1, sizeof(*r));
+	uint32_t size = place->size;
 	int err;
 
 	if (!r)
 		return bypass_fail(ENOMEM, "no memory for a guarded queue");
 	r->ring = *wanted;
 	r->size = size;
-	r->opcodes = find_opcodes(s, wanted->qp_type);
-	r->copy = copy;
-	r->real = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, s->hca.cmd_fd, offset);
+	r->opcodes = find_opcodes(place->caps, wanted->qp_type);
+	r->copy = place->copy;
+	r->real = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, place->fd, place->offset);
 	if (r->real == MAP_FAILED) {
 		err = bypass_fail(errno, "cannot map a queue of %u bytes of %s: %m", size,
-				  s->hca.name);
+				  place->hca);
 		r->real = NULL;
 		goto fail;
 	}
@@ -374,7 +374,7 @@ static int rxe_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64
 		err = bypass_fail(EOPNOTSUPP,
 				  "%s has queues of a kind that is not known here (elements of "
 				  "2^%u bytes, index mask %#x, %u bytes)",
-				  s->hca.name, r->shift, r->mask, size);
+				  place->hca, r->shift, r->mask, size);
 		goto fail;
 	}
 	memcpy(r->copy, r->real, sizeof(*r->copy));

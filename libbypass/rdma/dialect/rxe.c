@@ -10,7 +10,7 @@
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
-#include "../internal.h"
+#include "bypass_rdma_abi.h"
 #include "rxe.h"
 
 #define MAP(kind, type, member)                                                                    \

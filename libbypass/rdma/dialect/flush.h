@@ -4,8 +4,8 @@
  * that the system's headers may lack them. The numbers are those of rdma/ib_user_verbs.h,
  * rdma/ib_user_ioctl_verbs.h and rdma/rdma_user_rxe.h.
  */
-#ifndef BYPASS_RDMA_FLUSH_H
-#define BYPASS_RDMA_FLUSH_H
+#ifndef BYPASS_RDMA_DIALECT_FLUSH_H
+#define BYPASS_RDMA_DIALECT_FLUSH_H
 
 #include <stdint.h>
 
