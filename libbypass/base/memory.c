@@ -132,14 +132,25 @@ const struct bypass_memory_range *bypass_memory_ranges(const struct bypass_memor
 const struct bypass_memory_range *bypass_memory_find(const struct bypass_memory *mem, uint64_t gpa,
 						     uint64_t size)
 {
-	/* Differences, not sums: a guest may say any gpa and size, and no sum may wrap. */
-	for (unsigned int i = 0; i < mem->count; i++) {
-		const struct bypass_memory_range *r = &mem->ranges[i];
+	unsigned int low = 0, high = mem->count;
+	const struct bypass_memory_range *r;
 
-		if (gpa >= r->gpa && gpa - r->gpa < r->size)
-			return size <= r->size - (gpa - r->gpa) ? r : NULL;
+	/* A guest behind an emulated IOMMU has thousands of ranges. */
+	while (low < high) {
+		unsigned int middle = low + (high - low) / 2;
+
+		if (mem->ranges[middle].gpa <= gpa)
+			low = middle + 1;
+		else
+			high = middle;
 	}
-	return NULL;
+	if (!low)
+		return NULL;
+	r = &mem->ranges[low - 1];
+	/* Differences, not sums: a guest may say any gpa and size, and no sum may wrap. */
+	if (gpa - r->gpa >= r->size || size > r->size - (gpa - r->gpa))
+		return NULL;
+	return r;
 }
 
 void *bypass_memory_hva(const struct bypass_memory *mem, uint64_t gpa, uint64_t size)

@@ -5,20 +5,18 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <poll.h>
 #include <unistd.h>
 
 #include <bypass/error.h>
 #include <bypass/rdma.h>
+#include <bypass/socket.h>
 #include <bypass/vhost-user.h>
 #include <bypass/virtio.h>
 
@@ -49,74 +47,16 @@ static int activated_socket(void)
 	return FIRST_ACTIVATED_FD;
 }
 
-/* Remove the socket file of a service that was killed: nobody listens on the socket. */
-static int remove_stale(const struct sockaddr_un *addr)
-{
-	struct stat st;
-	int fd, ret;
-
-	if (lstat(addr->sun_path, &st))
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return bypass_fail(EEXIST, "%s exists and is not a socket", addr->sun_path);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return bypass_fail(errno, "cannot make a socket: %s", strerror(errno));
-	ret = connect(fd, (const struct sockaddr *)addr, sizeof(*addr)) ? errno : 0;
-	close(fd);
-	if (ret != ECONNREFUSED)
-		return bypass_fail(EADDRINUSE, "another service listens on %s: choose another path",
-				   addr->sun_path);
-	if (unlink(addr->sun_path))
-		return bypass_fail(errno, "cannot remove the left-over socket %s: %s",
-				   addr->sun_path, strerror(errno));
-	return 0;
-}
-
-static int give_to_group(const char *path, const char *name)
-{
-	struct group *group = name ? getgrnam(name) : NULL;
-
-	if (!name)
-		return 0;
-	if (!group)
-		return bypass_fail(ENOENT, "there is no group '%s'", name);
-	/* lchown: somebody may have replaced the socket by a link. */
-	if (lchown(path, -1, group->gr_gid))
-		return bypass_fail(errno, "cannot give %s to group %s: %s", path, name,
-				   strerror(errno));
-	return 0;
-}
-
 static int open_socket(struct service *service)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	mode_t mask;
 	int ret;
 
 	service->listener = activated_socket();
 	if (service->listener >= 0)
 		return 0;
-	if (!service->path)
-		return bypass_fail(EINVAL, "no socket for the VMM: say --socket PATH");
-	if (strlen(service->path) >= sizeof(addr.sun_path))
-		return bypass_fail(ENAMETOOLONG, "%s is too long for a socket: %zu bytes at most",
-				   service->path, sizeof(addr.sun_path) - 1);
-	strcpy(addr.sun_path, service->path);
-	ret = remove_stale(&addr);
-	if (ret < 0)
-		return ret;
-	service->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (service->listener < 0)
-		return bypass_fail(errno, "cannot make a socket: %s", strerror(errno));
-	mask = umask(service->group ? 0117 : 0177);
-	ret = bind(service->listener, (struct sockaddr *)&addr, sizeof(addr));
-	umask(mask);
+	ret = bypass_socket_listen(service->path, service->group, &service->listener);
 	service->bound = !ret;
-	if (ret || listen(service->listener, 1))
-		return bypass_fail(errno, "cannot listen on %s: %s", service->path,
-				   strerror(errno));
-	return give_to_group(service->path, service->group);
+	return ret;
 }
 
 static int watch_signals(struct service *service)
