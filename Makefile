@@ -53,7 +53,7 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(CFLAGS) $(SAN) -fPIC -pthread
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP
 
 LIBBYPASS_SRC := $(wildcard $(addprefix libbypass/,base/*.c host/*.c iommu/*.c vfio/*.c \
-	rdma/*.c rdma/dialect/*.c virtio/*.c virtio/pci/*.c vhost-user/*.c loop/*.c))
+	rdma/*.c rdma/dialect/*.c virtio/*.c virtio/pci/*.c vhost-user/*.c vfio-user/*.c loop/*.c))
 GLUE_SRC := $(wildcard vmm-glue/kvm/*.c vmm-glue/pci/*.c)
 TOOL_SRC := $(wildcard libbypass/tool/*.c)
 VMM_SRC := $(wildcard examples/bypass-vmm/*.c)
