@@ -134,7 +134,7 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	return dev;
 }
 
-/* Undoes make_dev() and start(), as far as they came. The device has been reset. */
+/* Undoes make_dev() and start_device(), as far as they came. The device has been reset. */
 static void free_dev(struct bypass_dev *dev)
 {
 	/* Not earlier: a process that was opening the device may have started the watch again. */
@@ -166,7 +166,7 @@ static void stop(struct bypass_dev *dev)
 	cancel_work_sync(&dev->event_work);
 }
 
-static int start(struct bypass_dev *dev)
+static int start_device(struct bypass_dev *dev)
 {
 	int err = find_shm(dev);
 
@@ -211,7 +211,7 @@ static int probe(struct virtio_device *vdev)
 	err = -ENOMEM;
 	if (!revival || !dev->releases || !dev->ports || !dev->vectors)
 		goto stop;
-	err = start(dev);
+	err = start_device(dev);
 	if (err) {
 		dev_err(&vdev->dev, "cannot be set up (error %d)\n", -err);
 		goto stop;

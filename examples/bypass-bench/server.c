@@ -78,7 +78,7 @@ static unsigned int take_up(struct bench_server *server, unsigned int epoch,
 	return epoch;
 }
 
-static void *serve(void *opaque)
+static void *server_thread(void *opaque)
 {
 	struct bench_server *server = opaque;
 	struct bench_target target;
@@ -122,7 +122,7 @@ int bench_server_start(struct bench_server *server, int cpu)
 		CPU_SET(cpu, &cpus);
 		pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
 	}
-	err = pthread_create(&server->thread, &attr, serve, server);
+	err = pthread_create(&server->thread, &attr, server_thread, server);
 	pthread_attr_destroy(&attr);
 	if (err)
 		return bypass_fail(err, "the device's thread cannot be started on CPU %d: %s", cpu,

@@ -20,7 +20,7 @@
 
 #define KICK SIGUSR1
 
-static void serve_mmio(struct cpu *cpu)
+static void handle_mmio(struct cpu *cpu)
 {
 	struct kvm_run *run = cpu->run;
 
@@ -32,7 +32,7 @@ static void serve_mmio(struct cpu *cpu)
 }
 
 /* A string instruction brings several accesses to one port in one exit. */
-static void serve_pio(struct cpu *cpu)
+static void handle_pio(struct cpu *cpu)
 {
 	struct kvm_run *run = cpu->run;
 	uint8_t *data = (uint8_t *)run + run->io.data_offset;
@@ -84,14 +84,14 @@ static void give_up(struct cpu *cpu)
 		   (unsigned long long)regs.rip);
 }
 
-static void serve(struct cpu *cpu)
+static void handle_exit(struct cpu *cpu)
 {
 	switch (cpu->run->exit_reason) {
 	case KVM_EXIT_MMIO:
-		serve_mmio(cpu);
+		handle_mmio(cpu);
 		break;
 	case KVM_EXIT_IO:
-		serve_pio(cpu);
+		handle_pio(cpu);
 		break;
 	case KVM_EXIT_INTR:
 		cpu->exits[CAUSE_OTHER]++;
@@ -123,7 +123,7 @@ static void *run_cpu(void *opaque)
 	/* A guest that has reset the machine must not go on: it would try other ways to reboot. */
 	while (!cpu->vmm->stopping && cpu->vmm->event == EVENT_NONE) {
 		if (!ioctl(cpu->fd, KVM_RUN, 0)) {
-			serve(cpu);
+			handle_exit(cpu);
 		} else if (errno == EINTR) {
 			cpu->exits[CAUSE_OTHER]++;
 			drop_kick();

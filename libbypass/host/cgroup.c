@@ -65,7 +65,8 @@ static uint64_t reclaimable(const char *directory, const struct files *files)
 }
 
 /* Keeps this group's limit in @tightest if it leaves less than those before. */
-static void look_at(const char *directory, const struct files *files, struct memory_limit *tightest)
+static void read_limit(const char *directory, const struct files *files,
+		       struct memory_limit *tightest)
 {
 	uint64_t limit, used = 0, free, left;
 
@@ -83,7 +84,7 @@ static void look_at(const char *directory, const struct files *files, struct mem
 }
 
 /* The group @path and those above it. */
-static void look_up(const char *path, const struct files *files, struct memory_limit *tightest)
+static void walk_up(const char *path, const struct files *files, struct memory_limit *tightest)
 {
 	char directory[512];
 	size_t root;
@@ -91,7 +92,7 @@ static void look_up(const char *path, const struct files *files, struct memory_l
 	root = snprintf(directory, sizeof(directory), "%s/%s", host_paths.sys, files->root);
 	snprintf(directory + root, sizeof(directory) - root, "%s", path);
 	for (;;) {
-		look_at(directory, files, tightest);
+		read_limit(directory, files, tightest);
 		if (strlen(directory) <= root)
 			return;
 		*strrchr(directory, '/') = '\0';
@@ -118,9 +119,9 @@ bool cgroup_memory(struct memory_limit *tightest)
 		*group++ = '\0';
 		controllers++;
 		if (!controllers[0])
-			look_up(group, &v2, tightest);
+			walk_up(group, &v2, tightest);
 		else if (strstr(controllers, "memory"))
-			look_up(group, &v1, tightest);
+			walk_up(group, &v1, tightest);
 	}
 	fclose(file);
 	return tightest->file[0];

@@ -297,8 +297,8 @@ static bool is_overridden(const struct step *step, char now[HOST_VALUE_SIZE])
 	return true;
 }
 
-/* Looks what an undo would find: STEP_UNDONE when the value is ours and is to be set back. */
-static int step_look(const struct step *step, char now[HOST_VALUE_SIZE])
+/* Compares what is there with the step: STEP_UNDONE when the value is ours and is to be set back. */
+static int step_compare(const struct step *step, char now[HOST_VALUE_SIZE])
 {
 	int err;
 
@@ -321,12 +321,12 @@ bool step_is_ours(const struct step *step)
 {
 	char now[HOST_VALUE_SIZE];
 
-	return step_look(step, now) == STEP_UNDONE && strcmp(now, step->from);
+	return step_compare(step, now) == STEP_UNDONE && strcmp(now, step->from);
 }
 
 int step_undo(const struct step *step, char now[HOST_VALUE_SIZE])
 {
-	int result = step_look(step, now);
+	int result = step_compare(step, now);
 
 	if (result != STEP_UNDONE || !strcmp(now, step->from))
 		return result;

@@ -53,7 +53,7 @@ static int watch(struct rdma_slice *s, int fd, uint32_t events, uint32_t source)
 	return bypass_fail(errno, "%s: cannot wait for descriptor %d: %m", s->dev.name, fd);
 }
 
-static void serve_control(struct rdma_slice *s)
+static void drain_control(struct rdma_slice *s)
 {
 	int n;
 
@@ -73,13 +73,13 @@ static void serve_control(struct rdma_slice *s)
 		s->carrier->needs_reset(s->transport);
 }
 
-static void serve_kick(struct rdma_slice *s, unsigned int index)
+static void handle_kick(struct rdma_slice *s, unsigned int index)
 {
 	/* It may have been stopped since the kick. */
 	if (!bypass_virtqueue_started(&s->queues[index]))
 		return;
 	if (index == BYPASS_RDMA_QUEUE_CONTROL)
-		serve_control(s);
+		drain_control(s);
 	else if (index == BYPASS_RDMA_QUEUE_EVENT)
 		rdma_events_deliver(s);
 	else
@@ -125,10 +125,10 @@ static int rdma_event(struct bypass_virtio_device *dev, struct bypass_event *eve
 	return 1;
 }
 
-static void serve(struct rdma_slice *s, uint32_t source)
+static void handle_source(struct rdma_slice *s, uint32_t source)
 {
 	if (source < RDMA_QUEUES_MAX)
-		serve_kick(s, source);
+		handle_kick(s, source);
 	else if (source == SOURCE_ASYNC)
 		rdma_events_deliver(s);
 	else if (source == SOURCE_REMOVAL)
@@ -148,7 +148,7 @@ static void *control_thread(void *opaque)
 		n = epoll_wait(s->epoll_fd, events, sizeof(events) / sizeof(events[0]), -1);
 		pthread_mutex_lock(&s->lock);
 		for (int i = 0; i < n; i++)
-			serve(s, events[i].data.u32);
+			handle_source(s, events[i].data.u32);
 		leave(s);
 	}
 	return NULL;

@@ -15,7 +15,7 @@
 #include <bypass/rdma.h>
 
 static void __attribute__((format(printf, 2, 3)))
-say(struct bypass_finding *finding, const char *fmt, ...)
+set_text(struct bypass_finding *finding, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -30,13 +30,15 @@ static struct bypass_finding examine_provider(const struct bypass_rdma_hca *hca)
 
 	finding.verdict = hca->driver[0] ? BYPASS_OK : BYPASS_FAIL;
 	if (!hca->driver[0])
-		say(&finding,
-		    "%s has a provider that bypass has no dialect for: guests cannot share it, but "
-		    "can have a function of it",
-		    hca->name);
+		set_text(&finding,
+			 "%s has a provider that bypass has no dialect for: guests cannot share "
+			 "it, but "
+			 "can have a function of it",
+			 hca->name);
 	else
-		say(&finding, "guests can share %s, which speaks %s%s", hca->name, hca->driver,
-		    hca->guarded ? "; those that are not trusted by the guarded way only" : "");
+		set_text(&finding, "guests can share %s, which speaks %s%s", hca->name, hca->driver,
+			 hca->guarded ? "; those that are not trusted by the guarded way only"
+				      : "");
 	return finding;
 }
 
@@ -48,8 +50,8 @@ static struct bypass_finding examine_link(const struct bypass_rdma_hca *hca)
 	if (bypass_rdma_link(hca->name, 1, &link))
 		strcpy(link.state, "not there");
 	finding.verdict = hca->active ? BYPASS_OK : BYPASS_FAIL;
-	say(&finding, "port 1 of %s is %s%s%s", hca->name, link.state,
-	    hca->netdev[0] ? ", with the network device " : "", hca->netdev);
+	set_text(&finding, "port 1 of %s is %s%s%s", hca->name, link.state,
+		 hca->netdev[0] ? ", with the network device " : "", hca->netdev);
 	if (hca->active || !hca->netdev[0])
 		return finding;
 	snprintf(finding.fix, sizeof(finding.fix), "ip link set %s up", hca->netdev);
@@ -85,15 +87,17 @@ static struct bypass_finding examine_memory(const struct bypass_rdma_hca *hca)
 
 	if (!pages) {
 		finding.verdict = BYPASS_OK;
-		say(&finding, "guests can register any of their memory with %s", hca->name);
+		set_text(&finding, "guests can register any of their memory with %s", hca->name);
 		return finding;
 	}
-	say(&finding,
-	    "the host has %llu huge pages set aside: a guest whose RAM is made of them (hugetlb) "
-	    "can "
-	    "register with %s only buffers that are not scattered over parts of huge pages, others "
-	    "fail with EINVAL",
-	    pages, hca->name);
+	set_text(&finding,
+		 "the host has %llu huge pages set aside: a guest whose RAM is made of them "
+		 "(hugetlb) "
+		 "can "
+		 "register with %s only buffers that are not scattered over parts of huge pages, "
+		 "others "
+		 "fail with EINVAL",
+		 pages, hca->name);
 	strcpy(finding.fix, "back the guests' RAM by ordinary memory (memfd, with "
 			    "transparent huge pages)");
 	return finding;

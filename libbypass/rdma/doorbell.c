@@ -16,12 +16,12 @@
 
 #include "internal.h"
 
-/* How soon to look into guarded queues that nobody rings for: between these, by their use. */
-#define LOOK_MS	     1
-#define LOOK_LATE_MS 16
+/* How soon to scan guarded queues, for which nobody rings: between these, by their use. */
+#define SCAN_MS	     1
+#define SCAN_LATE_MS 16
 
 /* Ring for the queue pairs whose bits are set. A bit is taken before its work is done. */
-static bool serve_sends(struct rdma_slice *s, uint64_t *words, uint32_t bits)
+static bool ring_sends(struct rdma_slice *s, uint64_t *words, uint32_t bits)
 {
 	bool any = false;
 
@@ -42,7 +42,7 @@ static bool serve_sends(struct rdma_slice *s, uint64_t *words, uint32_t bits)
 }
 
 /* Arm the completion queues whose bits are set. A bit is taken when its work is done. */
-static bool serve_arms(struct rdma_slice *s, uint64_t *words, uint32_t bits, bool solicited)
+static bool arm_cqs(struct rdma_slice *s, uint64_t *words, uint32_t bits, bool solicited)
 {
 	bool any = false, moved;
 
@@ -69,21 +69,21 @@ static bool serve_arms(struct rdma_slice *s, uint64_t *words, uint32_t bits, boo
 	return any;
 }
 
-/* One look at all bitmaps. With memory_lock held. */
-static bool serve(struct rdma_slice *s, char *area)
+/* Go through all bitmaps once. With memory_lock held. */
+static bool scan_bitmaps(struct rdma_slice *s, char *area)
 {
 	uint32_t qps = le32toh(s->config.max_qp), cqs = le32toh(s->config.max_cq);
 	bool any;
 
-	any = serve_sends(s, (uint64_t *)(area + BYPASS_RDMA_SEND_OFFSET), qps);
-	any |= serve_arms(s, (uint64_t *)(area + BYPASS_RDMA_ARM_OFFSET(qps)), cqs, false);
-	any |= serve_arms(s, (uint64_t *)(area + BYPASS_RDMA_ARM_SOLICITED_OFFSET(qps, cqs)), cqs,
-			  true);
+	any = ring_sends(s, (uint64_t *)(area + BYPASS_RDMA_SEND_OFFSET), qps);
+	any |= arm_cqs(s, (uint64_t *)(area + BYPASS_RDMA_ARM_OFFSET(qps)), cqs, false);
+	any |= arm_cqs(s, (uint64_t *)(area + BYPASS_RDMA_ARM_SOLICITED_OFFSET(qps, cqs)), cqs,
+		       true);
 	return any;
 }
 
-/* Look, and look once more after having said that nobody looks; then it is safe to sleep. */
-static bool look(struct rdma_slice *s)
+/* Scan, say that nobody scans, and scan once more: only then may the thread sleep. */
+static bool scan_area(struct rdma_slice *s)
 {
 	uint32_t qps = le32toh(s->config.max_qp), cqs = le32toh(s->config.max_cq);
 	struct bypass_rdma_doorbell *area;
@@ -95,18 +95,18 @@ static bool look(struct rdma_slice *s)
 			       : NULL;
 	if (area) {
 		__atomic_store_n(&area->awake, htole32(1), __ATOMIC_SEQ_CST);
-		any = serve(s, (char *)area);
+		any = scan_bitmaps(s, (char *)area);
 		if (!any) {
 			__atomic_store_n(&area->awake, 0, __ATOMIC_SEQ_CST);
 			__atomic_thread_fence(__ATOMIC_SEQ_CST);
-			any = serve(s, (char *)area);
+			any = scan_bitmaps(s, (char *)area);
 		}
 	}
 	pthread_rwlock_unlock(&s->memory_lock);
 	return any;
 }
 
-/* @waited_ms: since the last call; -1: somebody rang. Returns when to look again, in ms. */
+/* @waited_ms: since the last call; -1: somebody rang. Returns when to scan again, in ms. */
 static int move_guarded(struct rdma_slice *s, int waited_ms)
 {
 	bool moved, more;
@@ -115,8 +115,8 @@ static int move_guarded(struct rdma_slice *s, int waited_ms)
 	if (!more)
 		return -1;
 	if (moved || waited_ms < 0)
-		return LOOK_MS;
-	return waited_ms * 2 < LOOK_LATE_MS ? waited_ms * 2 : LOOK_LATE_MS;
+		return SCAN_MS;
+	return waited_ms * 2 < SCAN_LATE_MS ? waited_ms * 2 : SCAN_LATE_MS;
 }
 
 static void *doorbell_thread(void *opaque)
@@ -132,7 +132,7 @@ static void *doorbell_thread(void *opaque)
 
 	pthread_setname_np(pthread_self(), "bypass-doorbell");
 	while (!atomic_load(&s->doorbell_stops)) {
-		rang = look(s);
+		rang = scan_area(s);
 		/* Also while others keep ringing: whoever waits for what is moved may not ring. */
 		if (s->guarded)
 			wait_ms = move_guarded(s, rang ? -1 : wait_ms);

@@ -48,7 +48,7 @@ int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64
 	pthread_mutex_unlock(&s->ring_lock);
 	if (ring->follow)
 		rdma_arm(s, ring->handle, false);
-	/* From now on the thread looks into the rings by itself. */
+	/* From now on the thread scans the rings by itself. */
 	eventfd_write(s->doorbell_wake_fd, 1);
 	return 0;
 }
@@ -158,15 +158,15 @@ bool rdma_guard_notified(struct rdma_slice *s, uint32_t handle)
 }
 
 /* Note how full all rings of one kind are. */
-static void look(struct rdma_slice *s, enum rdma_map_kind map)
+static void snapshot(struct rdma_slice *s, enum rdma_map_kind map)
 {
 	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
 		if (ring->map == map && !ring->stopped)
-			s->dialect->guard->look(ring);
+			s->dialect->guard->snapshot(ring);
 	}
 }
 
-static bool move(struct rdma_slice *s, enum rdma_map_kind map, bool *any)
+static bool move_requests(struct rdma_slice *s, enum rdma_map_kind map, bool *any)
 {
 	bool again = false;
 
@@ -181,7 +181,7 @@ static bool move(struct rdma_slice *s, enum rdma_map_kind map, bool *any)
 		*any |= moved;
 		if (moved && map == RDMA_MAP_SEND)
 			rdma_post_send(s, ring->handle);
-		/* Nobody rings for a receive: the thread has to look. */
+		/* Nobody rings for a receive: the thread has to scan. */
 		again |= left || map == RDMA_MAP_RECEIVE;
 	}
 	return again;
@@ -204,16 +204,16 @@ static bool move_completions(struct rdma_slice *s, bool *any)
 			continue;
 		ring->follow = true;
 		rdma_arm(s, ring->handle, false);
-		s->dialect->guard->look(ring);
+		s->dialect->guard->snapshot(ring);
 		s->dialect->guard->move(ring, &left);
 	}
 	return again;
 }
 
 /*
- * A receive that was posted before a send must be there before it: sends are looked at
- * first, and moved last. When the guest finds a completion, it must find room in the work
- * queue too: completions are looked at before all, and moved after all.
+ * A receive that was posted before a send must be there before it: the snapshot of sends
+ * comes first, and sends are moved last. When the guest finds a completion, it must find room in the work
+ * queue too: the snapshot of completions comes before all, and they are moved after all.
  */
 bool rdma_guard_move(struct rdma_slice *s, bool *any)
 {
@@ -221,11 +221,11 @@ bool rdma_guard_move(struct rdma_slice *s, bool *any)
 
 	*any = false;
 	pthread_mutex_lock(&s->ring_lock);
-	look(s, RDMA_MAP_CQ);
-	look(s, RDMA_MAP_SEND);
-	look(s, RDMA_MAP_RECEIVE);
-	again = move(s, RDMA_MAP_RECEIVE, any);
-	again |= move(s, RDMA_MAP_SEND, any);
+	snapshot(s, RDMA_MAP_CQ);
+	snapshot(s, RDMA_MAP_SEND);
+	snapshot(s, RDMA_MAP_RECEIVE);
+	again = move_requests(s, RDMA_MAP_RECEIVE, any);
+	again |= move_requests(s, RDMA_MAP_SEND, any);
 	again |= move_completions(s, any);
 	pthread_mutex_unlock(&s->ring_lock);
 	return again;

@@ -149,7 +149,7 @@ static enum exit_code serve_vmms(struct service *service)
 	return ret < 0 ? failed() : EXIT_DONE;
 }
 
-static enum exit_code serve(struct service *service)
+static enum exit_code open_service(struct service *service)
 {
 	struct bypass_rdma_options slice;
 	enum exit_code code = EXIT_FAILED;
@@ -203,7 +203,7 @@ static enum exit_code run_serve(int argc, char **argv)
 		return wrong_usage(&command_serve, "say which HCA: --rdma NAME");
 	if (!service.path && activated_socket() < 0)
 		return wrong_usage(&command_serve, "say where the VMM connects: --socket PATH");
-	return serve(&service);
+	return open_service(&service);
 }
 
 const struct command command_serve = {

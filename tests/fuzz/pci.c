@@ -108,10 +108,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input s = {data, size};
 	struct fake_slice *f = fake_slice_open();
-	unsigned int spoilt = take(&s, 1) % 8;
+	unsigned int corrupted = take(&s, 1) % 8;
 
 	fake_kvm_open();
-	while (spoilt--) {
+	while (corrupted--) {
 		uint32_t at = take(&s, 2) % 0x200;
 
 		fake_put(f, at, 1, take(&s, 1));

@@ -17,7 +17,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void serve(struct guest *g, struct bypass_virtqueue *vq)
+static void answer_all(struct guest *g, struct bypass_virtqueue *vq)
 {
 	struct bypass_chain chain;
 	char buffer[512];
@@ -58,7 +58,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (bypass_virtqueue_start(&vq, g.mem, &setup, SIZE))
 		return 0;
 	do {
-		serve(&g, &vq);
+		answer_all(&g, &vq);
 		for (int i = 0; i < 8; i++)
 			g.ram[take(&in, 1) * 8] = take(&in, 1);
 	} while (in.left && !vq.broken);

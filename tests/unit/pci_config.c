@@ -229,18 +229,18 @@ static void test_multi_function(void **state)
 	bypass_slice_close(&second->slice);
 }
 
-/* Plug a slice whose config space was spoilt by @spoil, and take it out again. */
-static int plug_spoilt(struct fake_vm *t, void (*spoil)(struct fake_slice *f),
-		       void (*look)(struct fake_vm *t, struct fake_slice *f))
+/* Plug a slice whose config space was corrupted by @corrupt, and take it out again. */
+static int plug_corrupted(struct fake_vm *t, void (*corrupt)(struct fake_slice *f),
+			  void (*check)(struct fake_vm *t, struct fake_slice *f))
 {
 	struct fake_slice *f = fake_slice_open();
 	int err;
 
 	assert_int_equal(bypass_vm_unplug(t->vm, &t->fake->slice), 0);
-	spoil(f);
+	corrupt(f);
 	err = bypass_vm_plug(t->vm, &f->slice, DEVFN, INTX_GSI);
-	if (!err && look)
-		look(t, f);
+	if (!err && check)
+		check(t, f);
 	if (!err)
 		assert_int_equal(bypass_vm_unplug(t->vm, &f->slice), 0);
 	assert_int_equal(f->wrong, 0);
@@ -249,26 +249,26 @@ static int plug_spoilt(struct fake_vm *t, void (*spoil)(struct fake_slice *f),
 	return err;
 }
 
-static void spoil_bridge(struct fake_slice *f)
+static void corrupt_bridge(struct fake_slice *f)
 {
 	f->config[PCI_HEADER_TYPE] = PCI_HEADER_TYPE_BRIDGE;
 }
 
-static void spoil_loop(struct fake_slice *f)
+static void corrupt_loop(struct fake_slice *f)
 {
 	f->config[FAKE_VENDOR + 1] = FAKE_PM;
 	fake_put(f, FAKE_VSEC, 4, FAKE_SRIOV << 20 | PCI_EXT_CAP_ID_VNDR);
 }
 
 /* A vendor capability that claims the MSI capability behind it. */
-static void spoil_overlap(struct fake_slice *f)
+static void corrupt_overlap(struct fake_slice *f)
 {
 	fake_put(f, FAKE_UNKNOWN, 4, 0xf0 << 16 | FAKE_PM << 8 | PCI_CAP_ID_VNDR);
 	fake_put(f, 0x48, 4, 0xff << 16 | FAKE_MSI << 8 | PCI_CAP_ID_VNDR);
 	f->config[FAKE_PM + 1] = 0x48;
 }
 
-static void look_overlap(struct fake_vm *t, struct fake_slice *f)
+static void check_overlap(struct fake_vm *t, struct fake_slice *f)
 {
 	cfg_write(t, FAKE_MSI + PCI_MSI_ADDRESS_LO, 4, APIC);
 	assert_int_equal(cfg_read(t, FAKE_MSI, 1), PCI_CAP_ID_MSI);
@@ -277,44 +277,44 @@ static void look_overlap(struct fake_vm *t, struct fake_slice *f)
 	assert_memory_equal(f->config + FAKE_MSI + PCI_MSI_ADDRESS_LO, "\0\0\0\0", 4);
 }
 
-static void spoil_table(struct fake_slice *f)
+static void corrupt_table(struct fake_slice *f)
 {
 	fake_put(f, FAKE_MSIX + PCI_MSIX_TABLE, 4, 0x7ff0);
 }
 
-static void look_table(struct fake_vm *t, struct fake_slice *f)
+static void check_table(struct fake_vm *t, struct fake_slice *f)
 {
 	(void)f;
 	assert_int_equal(cfg_read(t, FAKE_MSIX, 4), 0);
 	assert_int_equal(cfg_read(t, FAKE_MSI + 1, 1), FAKE_EXP);
 }
 
-static void spoil_msi(struct fake_slice *f)
+static void corrupt_msi(struct fake_slice *f)
 {
 	f->slice.vectors[BYPASS_IRQ_MSI] = 3;
 	f->slice.vectors[BYPASS_IRQ_INTX] = 0;
 }
 
-static void look_msi(struct fake_vm *t, struct fake_slice *f)
+static void check_msi(struct fake_vm *t, struct fake_slice *f)
 {
 	(void)f;
 	assert_int_equal(cfg_read(t, FAKE_MSI + PCI_MSI_FLAGS, 2) & PCI_MSI_FLAGS_QMASK, 1 << 1);
 	assert_int_equal(cfg_read(t, PCI_INTERRUPT_PIN, 1), 0);
 }
 
-static void spoil_small(struct fake_slice *f)
+static void corrupt_small(struct fake_slice *f)
 {
 	f->slice.config_size = 256;
 }
 
-static void look_small(struct fake_vm *t, struct fake_slice *f)
+static void check_small(struct fake_vm *t, struct fake_slice *f)
 {
 	(void)f;
 	assert_int_equal(cfg_read(t, 0x100, 4), 0xffffffff);
 	cfg_write(t, 0x100, 4, 0);
 }
 
-static void spoil_window(struct fake_slice *f)
+static void corrupt_window(struct fake_slice *f)
 {
 	f->window.size = 0x9000;
 }
@@ -323,12 +323,12 @@ static void test_spoilt_slices(void **state)
 {
 	struct fake_vm *t = *state;
 
-	assert_int_equal(plug_spoilt(t, spoil_bridge, NULL), -EOPNOTSUPP);
-	assert_int_equal(plug_spoilt(t, spoil_loop, NULL), 0);
-	assert_int_equal(plug_spoilt(t, spoil_overlap, look_overlap), 0);
-	assert_int_equal(plug_spoilt(t, spoil_table, look_table), 0);
-	assert_int_equal(plug_spoilt(t, spoil_msi, look_msi), 0);
-	assert_int_equal(plug_spoilt(t, spoil_small, look_small), 0);
+	assert_int_equal(plug_corrupted(t, corrupt_bridge, NULL), -EOPNOTSUPP);
+	assert_int_equal(plug_corrupted(t, corrupt_loop, NULL), 0);
+	assert_int_equal(plug_corrupted(t, corrupt_overlap, check_overlap), 0);
+	assert_int_equal(plug_corrupted(t, corrupt_table, check_table), 0);
+	assert_int_equal(plug_corrupted(t, corrupt_msi, check_msi), 0);
+	assert_int_equal(plug_corrupted(t, corrupt_small, check_small), 0);
 }
 
 static void test_impossible_windows(void **state)
@@ -337,7 +337,7 @@ static void test_impossible_windows(void **state)
 	struct fake_slice *f = fake_slice_open();
 	uint64_t size = f->window.size;
 
-	spoil_window(f);
+	corrupt_window(f);
 	assert_int_equal(bypass_vm_plug(t->vm, &f->slice, DEVFN + 8, -1), -EINVAL);
 	assert_non_null(strstr(bypass_error(), "BAR 0"));
 	f->window.size = size;

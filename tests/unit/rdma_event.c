@@ -13,26 +13,26 @@
 
 #define MANY 100000 /* more than a pipe holds */
 
-/* Say something about the HCA, as its driver does. False: nobody reads it. */
-static bool tell(int fd, const void *record, size_t size)
+/* Report something about the HCA, as its driver does. False: nobody reads it. */
+static bool put_record(int fd, const void *record, size_t size)
 {
 	struct pollfd room = {.fd = fd, .events = POLLOUT};
 
 	return poll(&room, 1, 10000) == 1 && write(fd, record, size) == (ssize_t)size;
 }
 
-static bool tell_event(uint32_t type, uint64_t element)
+static bool inject_event(uint32_t type, uint64_t element)
 {
 	const struct ib_uverbs_async_event_desc desc = {.element = element, .event_type = type};
 
-	return tell(mock.async[1], &desc, sizeof(desc));
+	return put_record(mock.async[1], &desc, sizeof(desc));
 }
 
-static bool tell_completion(unsigned int vector, uint64_t cq)
+static bool inject_completion(unsigned int vector, uint64_t cq)
 {
 	const struct ib_uverbs_comp_event_desc desc = {.cq_handle = cq};
 
-	return tell(mock.channels[vector][1], &desc, sizeof(desc));
+	return put_record(mock.channels[vector][1], &desc, sizeof(desc));
 }
 
 /* Take the buffers that the guest has posted to a queue; returns how many came back filled. */
@@ -62,7 +62,7 @@ static void use_up_events(struct test *t)
 	unsigned int n = 0;
 
 	while (n < t->g.queues[BYPASS_RDMA_QUEUE_EVENT].ring.num) {
-		assert_true(tell_event(IBV_EVENT_PORT_ACTIVE, 200));
+		assert_true(inject_event(IBV_EVENT_PORT_ACTIVE, 200));
 		n += take_buffers(t, BYPASS_RDMA_QUEUE_EVENT);
 	}
 }
@@ -76,7 +76,7 @@ static void test_ports(void **state)
 
 	memset(seen, 0, sizeof(seen));
 	for (uint32_t i = 0; i < 600; i++)
-		assert_true(tell_event(IBV_EVENT_PORT_ACTIVE + i / 200, i % 200));
+		assert_true(inject_event(IBV_EVENT_PORT_ACTIVE + i / 200, i % 200));
 	for (uint32_t i = 0; i < 600; i++) {
 		assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
 		assert_true(event[0] < 32 && event[1] < 256);
@@ -97,8 +97,8 @@ static void test_no_event_buffers(void **state)
 	assert_int_equal(create_cq(t, 0, &cq[1]), 0);
 	use_up_events(t);
 	for (int i = 0; i < MANY; i++)
-		assert_true(tell_event(IBV_EVENT_CQ_ERR, cq[i % 2].handle));
-	assert_true(tell_event(IBV_EVENT_GID_CHANGE, 1));
+		assert_true(inject_event(IBV_EVENT_CQ_ERR, cq[i % 2].handle));
+	assert_true(inject_event(IBV_EVENT_GID_CHANGE, 1));
 	give_buffers(t, BYPASS_RDMA_QUEUE_EVENT);
 	while (!marked || handles != (1u << cq[0].handle | 1u << cq[1].handle)) {
 		assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
@@ -122,14 +122,14 @@ static void test_no_completion_buffers(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_int_equal(create_cq(t, 1, &cq[i]), 0);
 	while (n < t->g.queues[queue].ring.num) {
-		assert_true(tell_completion(1, cq[0].handle));
+		assert_true(inject_completion(1, cq[0].handle));
 		n += take_buffers(t, queue);
 	}
 	for (int i = 0; i < MANY; i++)
-		assert_true(tell_completion(1, cq[i % 3].handle));
+		assert_true(inject_completion(1, cq[i % 3].handle));
 	/* A CQ that is gone has no completions. */
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, cq[1].handle), 0);
-	assert_true(tell_completion(1, cq[3].handle));
+	assert_true(inject_completion(1, cq[3].handle));
 	give_buffers(t, queue);
 	for (n = 0; handles != (1u << cq[0].handle | 1u << cq[2].handle | 1u << cq[3].handle);
 	     n++) {
@@ -149,10 +149,10 @@ static void test_gone(void **state)
 
 	assert_int_equal(create_cq(t, 0, &cq), 0);
 	use_up_events(t);
-	assert_true(tell_event(IBV_EVENT_CQ_ERR, cq.handle));
+	assert_true(inject_event(IBV_EVENT_CQ_ERR, cq.handle));
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_CQ, cq.handle), 0);
 	give_buffers(t, BYPASS_RDMA_QUEUE_EVENT);
-	assert_true(tell_event(IBV_EVENT_GID_CHANGE, 1));
+	assert_true(inject_event(IBV_EVENT_GID_CHANGE, 1));
 	do {
 		assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
 		assert_int_not_equal(event[0], IBV_EVENT_CQ_ERR);
@@ -165,18 +165,18 @@ static void test_unknown(void **state)
 	struct test *t = *state;
 	uint32_t event[2];
 
-	assert_true(tell_event(IBV_EVENT_QP_FATAL, 3));
-	assert_true(tell_event(IBV_EVENT_CQ_ERR, -1));
-	assert_true(tell_event(IBV_EVENT_PORT_ERR, 256));
-	assert_true(tell_event(IBV_EVENT_PORT_ERR, -1));
-	assert_true(tell_event(32, 1));
-	assert_true(tell_event(-1, 1));
-	assert_true(tell_event(IBV_EVENT_PORT_ERR, 1));
+	assert_true(inject_event(IBV_EVENT_QP_FATAL, 3));
+	assert_true(inject_event(IBV_EVENT_CQ_ERR, -1));
+	assert_true(inject_event(IBV_EVENT_PORT_ERR, 256));
+	assert_true(inject_event(IBV_EVENT_PORT_ERR, -1));
+	assert_true(inject_event(32, 1));
+	assert_true(inject_event(-1, 1));
+	assert_true(inject_event(IBV_EVENT_PORT_ERR, 1));
 	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
 	assert_int_equal(event[0], IBV_EVENT_PORT_ERR);
 	assert_int_equal(event[1], 1);
-	assert_true(tell_completion(0, 5));
-	assert_true(tell_completion(0, -1));
+	assert_true(inject_completion(0, 5));
+	assert_true(inject_completion(0, -1));
 	assert_false(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 0, event));
 }
 

@@ -533,7 +533,7 @@ static void complete(struct test *t, uint64_t wr_id)
 	__atomic_store_n(&t->real_cq->producer_index, (at + 1) & MOCK_MASK, __ATOMIC_RELEASE);
 }
 
-static void tell_completion(struct test *t)
+static void inject_completion(struct test *t)
 {
 	const struct ib_uverbs_comp_event_desc desc = {.cq_handle = t->cq};
 
@@ -570,7 +570,7 @@ static void test_completions(void **state)
 	/* Such a guest's CQ is armed for it, and the event moves what came; the guest hears nothing. */
 	arms = __atomic_load_n(&mock.arms, __ATOMIC_SEQ_CST);
 	assert_int_not_equal(arms, 0);
-	tell_completion(t);
+	inject_completion(t);
 	assert_true(reaches(&mock.arms, arms + 1));
 	assert_int_equal(rdma_guest_stats(&t->g).completions, 0);
 	/* The copy is full: the rest waits in the driver's. */
@@ -600,14 +600,14 @@ static void test_armed(void **state)
 	}
 	arms = __atomic_load_n(&mock.arms, __ATOMIC_SEQ_CST);
 	complete(t, 11);
-	tell_completion(t);
+	inject_completion(t);
 	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_VECTOR, 5000, event));
 	assert_int_equal(event[0], t->cq);
 	assert_int_equal(take_completion(t), 11);
 	/* Not armed any more, by nobody: of a guest that arms only the guest arms. */
 	complete(t, 12);
 	assert_true(reaches(&t->cq_copy->producer_index, 12 & MOCK_MASK));
-	tell_completion(t);
+	inject_completion(t);
 	assert_true(rdma_guest_arm(&t->g, t->cq));
 	assert_int_equal(__atomic_load_n(&mock.arms, __ATOMIC_SEQ_CST), arms + 1);
 	assert_int_equal(take_completion(t), 12);

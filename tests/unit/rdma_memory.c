@@ -23,7 +23,7 @@ struct test {
 	uint32_t pd;
 };
 
-static void start(struct test *t, const char *options)
+static void open_slice(struct test *t, const char *options)
 {
 	struct bypass_virtio_device *dev = mock_open(options);
 
@@ -37,7 +37,7 @@ static int set_up_with(void **state, const char *options)
 	struct test *t = calloc(1, sizeof(*t));
 
 	guest_init(&t->g.guest, 4 << 20);
-	start(t, options);
+	open_slice(t, options);
 	*state = t;
 	return 0;
 }
@@ -284,7 +284,7 @@ static void test_all_ram(void **state)
 	(void)state;
 	guest_init(&t->g.guest, 4 << 20);
 	more = add_ram(t, HIGH, true);
-	start(t, "mock0,trust-guest,all-ram,shm=64K");
+	open_slice(t, "mock0,trust-guest,all-ram,shm=64K");
 	assert_int_equal(RDMA_GUEST_CALL(&t->g, REG_MR, &wrong, &mr), BYPASS_RDMA_E_MALFORMED);
 	body.pd = t->pd;
 	t->g.guest.ram[3 << 20] = 0x5a;

@@ -143,7 +143,7 @@ static pthread_t server;
 static int served;
 static char served_error[512];
 
-static void *serve(void *fd)
+static void *device_thread(void *fd)
 {
 	served = bypass_vhost_user_serve(&fake.dev, (int)(intptr_t)fd, -1);
 	snprintf(served_error, sizeof(served_error), "%s", bypass_error());
@@ -171,7 +171,7 @@ static int set_up(void **state)
 	requests = -1;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
 	front = map_fd = fds[0];
-	return pthread_create(&server, NULL, serve, (void *)(intptr_t)fds[1]);
+	return pthread_create(&server, NULL, device_thread, (void *)(intptr_t)fds[1]);
 }
 
 /* Hang up, and wait until the back end has put everything away. */
@@ -208,7 +208,8 @@ static void send_message(uint32_t request, const void *data, uint32_t size, int 
 }
 
 /* Send, and receive the answer's payload; false when the back end hung up instead. */
-static bool ask(uint32_t request, void *data, uint32_t size, int fd, void *reply, uint32_t expect)
+static bool request_reply(uint32_t request, void *data, uint32_t size, int fd, void *reply,
+			  uint32_t expect)
 {
 	struct vu_header header;
 
@@ -223,16 +224,16 @@ static bool ask(uint32_t request, void *data, uint32_t size, int fd, void *reply
 }
 
 /* A request that is only acknowledged: 0, or what is not. */
-static uint64_t tell(uint32_t request, void *data, uint32_t size, int fd)
+static uint64_t request_ack(uint32_t request, void *data, uint32_t size, int fd)
 {
 	uint64_t result = ~0ull;
 
-	return ask(request, data, size, fd, &result, sizeof(result)) ? result : ~0ull;
+	return request_reply(request, data, size, fd, &result, sizeof(result)) ? result : ~0ull;
 }
 
-static uint64_t tell_u64(uint32_t request, uint64_t value, int fd)
+static uint64_t request_u64(uint32_t request, uint64_t value, int fd)
 {
-	return tell(request, &value, sizeof(value), fd);
+	return request_ack(request, &value, sizeof(value), fd);
 }
 
 static void negotiate(uint64_t protocol)
@@ -240,19 +241,19 @@ static void negotiate(uint64_t protocol)
 	uint64_t u64;
 	int pair[2];
 
-	assert_true(ask(VU_GET_FEATURES, NULL, 0, -1, &u64, sizeof(u64)));
+	assert_true(request_reply(VU_GET_FEATURES, NULL, 0, -1, &u64, sizeof(u64)));
 	assert_int_equal(u64, fake.dev.features | VU_F_PROTOCOL_FEATURES);
-	assert_true(ask(VU_GET_PROTOCOL_FEATURES, NULL, 0, -1, &u64, sizeof(u64)));
+	assert_true(request_reply(VU_GET_PROTOCOL_FEATURES, NULL, 0, -1, &u64, sizeof(u64)));
 	assert_int_equal(protocol & ~u64, 0);
 	send_message(VU_SET_PROTOCOL_FEATURES, &protocol, sizeof(protocol), -1, 0);
 	if (!(protocol & VU_P_SHMEM))
 		return;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	assert_int_equal(tell(VU_SET_BACKEND_REQ_FD, NULL, 0, pair[1]), 0);
+	assert_int_equal(request_ack(VU_SET_BACKEND_REQ_FD, NULL, 0, pair[1]), 0);
 	close(pair[1]);
 	requests = pair[0];
-	assert_int_equal(tell_u64(VU_SET_FEATURES, fake.dev.features | VU_F_PROTOCOL_FEATURES, -1),
-			 0);
+	assert_int_equal(
+		request_u64(VU_SET_FEATURES, fake.dev.features | VU_F_PROTOCOL_FEATURES, -1), 0);
 	assert_int_equal(fake.accepted, fake.dev.features);
 }
 
@@ -266,7 +267,7 @@ static int add_ram(int type_fd)
 		.region = {.gpa = RAM_GPA, .size = RAM_SIZE, .user_addr = RAM_USER},
 	};
 
-	return tell(VU_ADD_MEM_REG, &slot, sizeof(slot), type_fd);
+	return request_ack(VU_ADD_MEM_REG, &slot, sizeof(slot), type_fd);
 }
 
 static int make_ram(void)
@@ -288,11 +289,11 @@ static void start_ring(unsigned int index, int kick)
 		.used = RAM_USER + 0x3000,
 	};
 
-	assert_int_equal(tell(VU_SET_VRING_NUM, &num, sizeof(num), -1), 0);
-	assert_int_equal(tell(VU_SET_VRING_BASE, &base, sizeof(base), -1), 0);
-	assert_int_equal(tell(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1), 0);
-	assert_int_equal(tell_u64(VU_SET_VRING_KICK, index, kick), 0);
-	assert_int_equal(tell(VU_SET_VRING_ENABLE, &on, sizeof(on), -1), 0);
+	assert_int_equal(request_ack(VU_SET_VRING_NUM, &num, sizeof(num), -1), 0);
+	assert_int_equal(request_ack(VU_SET_VRING_BASE, &base, sizeof(base), -1), 0);
+	assert_int_equal(request_ack(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1), 0);
+	assert_int_equal(request_u64(VU_SET_VRING_KICK, index, kick), 0);
+	assert_int_equal(request_ack(VU_SET_VRING_ENABLE, &on, sizeof(on), -1), 0);
 }
 
 static void test_life(void **state)
@@ -304,10 +305,10 @@ static void test_life(void **state)
 
 	(void)state;
 	negotiate(PROTOCOL);
-	assert_true(ask(VU_GET_SHMEM_CONFIG, NULL, 0, -1, &shmem, sizeof(shmem)));
+	assert_true(request_reply(VU_GET_SHMEM_CONFIG, NULL, 0, -1, &shmem, sizeof(shmem)));
 	assert_int_equal(shmem.count, 1);
 	assert_int_equal(shmem.size[0], 0x10000);
-	assert_true(ask(VU_GET_CONFIG, &config, 16, -1, &config, 16));
+	assert_true(request_reply(VU_GET_CONFIG, &config, 16, -1, &config, 16));
 	assert_memory_equal(config.data, "aaaa", 4);
 
 	assert_int_equal(add_ram(ram), 0);
@@ -324,12 +325,12 @@ static void test_life(void **state)
 	eventfd_t count;
 	assert_int_equal(eventfd_read(fake.queue[0].kick_fd, &count), 0);
 	assert_int_equal(count, 5);
-	assert_int_equal(tell_u64(VU_SET_VRING_CALL, 0, call), 0);
+	assert_int_equal(request_u64(VU_SET_VRING_CALL, 0, call), 0);
 	assert_int_equal(fake.calls, 1);
-	assert_int_equal(tell_u64(VU_SET_VRING_CALL, VU_VRING_NO_FD, -1), 0);
+	assert_int_equal(request_u64(VU_SET_VRING_CALL, VU_VRING_NO_FD, -1), 0);
 	assert_int_equal(fake.queue[0].call_fd, -1);
 
-	assert_true(ask(VU_GET_VRING_BASE, &base, sizeof(base), -1, &base, sizeof(base)));
+	assert_true(request_reply(VU_GET_VRING_BASE, &base, sizeof(base), -1, &base, sizeof(base)));
 	assert_int_equal(base.num, 7);
 	assert_int_equal(fake.running, 0);
 	/* The answer comes last: upon it the guest takes its memory back. */
@@ -375,7 +376,7 @@ static void test_shm_is_not_ram(void **state)
 	negotiate(PROTOCOL);
 	assert_int_equal(add_ram(zero), 0);
 	assert_int_equal(fake.memories, 0);
-	assert_int_equal(tell(VU_REM_MEM_REG, &slot, sizeof(slot), -1), 0);
+	assert_int_equal(request_ack(VU_REM_MEM_REG, &slot, sizeof(slot), -1), 0);
 	assert_int_equal(fake.memories, 0);
 	assert_int_equal(hang_up(), 0);
 	close(zero);
@@ -391,14 +392,14 @@ static void test_memory_table(void **state)
 
 	(void)state;
 	negotiate(PROTOCOL);
-	assert_int_equal(tell(VU_SET_MEM_TABLE, &table, 8 + 32, ram), 0);
+	assert_int_equal(request_ack(VU_SET_MEM_TABLE, &table, 8 + 32, ram), 0);
 	assert_non_null(fake.ram);
 	/* The same again replaces it. */
-	assert_int_equal(tell(VU_SET_MEM_TABLE, &table, 8 + 32, ram), 0);
+	assert_int_equal(request_ack(VU_SET_MEM_TABLE, &table, 8 + 32, ram), 0);
 	assert_non_null(fake.ram);
 	/* More than the file holds would be SIGBUS later. */
 	table.region[0].offset = 0x1000;
-	assert_int_not_equal(tell(VU_SET_MEM_TABLE, &table, 8 + 32, ram), 0);
+	assert_int_not_equal(request_ack(VU_SET_MEM_TABLE, &table, 8 + 32, ram), 0);
 	assert_int_equal(hang_up(), -EPROTO);
 	assert_non_null(strstr(served_error, "does not fit"));
 	close(ram);
@@ -480,7 +481,7 @@ static void test_shm_map(void **state)
 	receive_request(VU_BACKEND_SHMEM_MAP, &map); /* it carries our end of the socket */
 	/* With a reset all pages are gone. */
 	mapping = false;
-	assert_int_equal(tell(VU_RESET_DEVICE, NULL, 0, -1), 0);
+	assert_int_equal(request_ack(VU_RESET_DEVICE, NULL, 0, -1), 0);
 	answer_request(VU_BACKEND_SHMEM_MAP, 0);
 	assert_null(map_page(NULL));
 	assert_int_equal(map_result, 0);
@@ -508,10 +509,10 @@ static void test_file_is_not_ram(void **state)
 	await_mapper();
 	assert_int_equal(map_result, 0);
 	assert_int_equal(fake.memories, 0);
-	assert_int_equal(tell(VU_REM_MEM_REG, &slot, sizeof(slot), -1), 0);
+	assert_int_equal(request_ack(VU_REM_MEM_REG, &slot, sizeof(slot), -1), 0);
 	assert_int_equal(add_ram(ram), 0);
 	assert_int_equal(fake.memories, 1);
-	assert_int_equal(tell(VU_REM_MEM_REG, &slot, sizeof(slot), -1), 0);
+	assert_int_equal(request_ack(VU_REM_MEM_REG, &slot, sizeof(slot), -1), 0);
 
 	assert_int_equal(pthread_create(&mapper, NULL, unmap_page, NULL), 0);
 	mapping = true;
@@ -541,7 +542,7 @@ static void test_stop_while_mapping(void **state)
 	start_ring(0, kick);
 	start_mapping();
 	receive_request(VU_BACKEND_SHMEM_MAP, &map);
-	assert_true(ask(VU_GET_VRING_BASE, &base, sizeof(base), -1, &base, sizeof(base)));
+	assert_true(request_reply(VU_GET_VRING_BASE, &base, sizeof(base), -1, &base, sizeof(base)));
 	assert_int_equal(map_result, -ECANCELED);
 	assert_int_equal(fake.resets, 1);
 	/* From there on nothing comes, of which a front end that has stopped the device might die. */
@@ -580,7 +581,7 @@ static void test_change_while_mapping(void **state)
 	start_mapping();
 	receive_request(VU_BACKEND_SHMEM_MAP, &map);
 	map_result = 0;
-	assert_int_equal(tell(VU_RESET_DEVICE, NULL, 0, -1), 0);
+	assert_int_equal(request_ack(VU_RESET_DEVICE, NULL, 0, -1), 0);
 	assert_int_equal(map_result, -ECANCELED);
 	assert_int_equal(recv(requests, &map, sizeof(map), MSG_DONTWAIT), -1);
 	assert_int_equal(hang_up(), 0);
@@ -597,7 +598,7 @@ static void test_descriptors_do_not_block(void **state)
 	negotiate(PROTOCOL);
 	assert_int_equal(add_ram(ram), 0);
 	start_ring(0, pipes[0]);
-	assert_int_equal(tell_u64(VU_SET_VRING_CALL, 0, pipes[1]), 0);
+	assert_int_equal(request_u64(VU_SET_VRING_CALL, 0, pipes[1]), 0);
 	assert_true(fcntl(fake.queue[0].kick_fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(fake.queue[0].call_fd, F_GETFL) & O_NONBLOCK);
 	assert_int_equal(hang_up(), 0);
@@ -632,7 +633,7 @@ static void test_breaches(void **state)
 		if (i)
 			set_up(state);
 		negotiate(PROTOCOL);
-		tell(breaches[i].request, (void *)breaches[i].data, breaches[i].size, -1);
+		request_ack(breaches[i].request, (void *)breaches[i].data, breaches[i].size, -1);
 		if (hang_up() != -EPROTO)
 			fail_msg("%s: not refused (%d)", breaches[i].name, served);
 		if (strstr(served_error, "reset"))
@@ -649,10 +650,10 @@ static void test_rings_outside_ram(void **state)
 	(void)state;
 	negotiate(PROTOCOL);
 	assert_int_equal(add_ram(ram), 0);
-	assert_int_equal(tell(VU_SET_VRING_NUM, &num, sizeof(num), -1), 0);
-	assert_int_equal(tell(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1), 0);
-	assert_int_equal(tell_u64(VU_SET_VRING_KICK, 0, kick), 0);
-	assert_int_not_equal(tell(VU_SET_VRING_ENABLE, &on, sizeof(on), -1), 0);
+	assert_int_equal(request_ack(VU_SET_VRING_NUM, &num, sizeof(num), -1), 0);
+	assert_int_equal(request_ack(VU_SET_VRING_ADDR, &addr, sizeof(addr), -1), 0);
+	assert_int_equal(request_u64(VU_SET_VRING_KICK, 0, kick), 0);
+	assert_int_not_equal(request_ack(VU_SET_VRING_ENABLE, &on, sizeof(on), -1), 0);
 	assert_int_equal(hang_up(), -EPROTO);
 	close(kick), close(ram);
 }

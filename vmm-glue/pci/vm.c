@@ -173,13 +173,13 @@ void bypass_vm_close(struct bypass_vm *vm)
 		bypass_slice_close(slices[--n]);
 }
 
-/* Tell all slices of the memory map; the first @n of them on a way back. */
-static int memory_tell(struct bypass_vm *vm, unsigned int n, unsigned int *told)
+/* Set the memory map of the first @n slices. */
+static int memory_set(struct bypass_vm *vm, unsigned int n, unsigned int *done)
 {
 	int err = 0;
 
-	for (*told = 0; *told < n; ++*told) {
-		struct bypass_slice *slice = vm->functions[*told]->slice;
+	for (*done = 0; *done < n; ++*done) {
+		struct bypass_slice *slice = vm->functions[*done]->slice;
 
 		err = slice->ops->set_memory(slice, vm->memory);
 		if (err)
@@ -210,7 +210,7 @@ static int ram_slot(struct bypass_vm *vm, const struct bypass_memory_range *rang
 
 int bypass_vm_add_ram(struct bypass_vm *vm, const struct bypass_memory_range *range, bool make_slot)
 {
-	unsigned int told;
+	unsigned int done;
 	int err;
 
 	pthread_mutex_lock(&vm->lock);
@@ -219,12 +219,12 @@ int bypass_vm_add_ram(struct bypass_vm *vm, const struct bypass_memory_range *ra
 		err = bypass_memory_add(vm->memory, range);
 	if (err)
 		goto unlock;
-	err = memory_tell(vm, vm->n_functions, &told);
+	err = memory_set(vm, vm->n_functions, &done);
 	if (!err && make_slot)
 		err = ram_slot(vm, range);
 	if (err) {
 		bypass_memory_remove(vm->memory, range->gpa);
-		memory_tell(vm, told, &told);
+		memory_set(vm, done, &done);
 	}
 	for (unsigned int i = 0; i < vm->n_functions; i++)
 		stats_refresh(vm->functions[i]);

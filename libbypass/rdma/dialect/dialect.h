@@ -123,9 +123,9 @@ struct rdma_guard {
 	/* Completions in the copy that the guest has not taken. */
 	uint32_t (*waiting)(const struct rdma_ring *ring);
 	/* Note how far the guest, or the driver, has filled it. */
-	void (*look)(struct rdma_ring *ring);
+	void (*snapshot)(struct rdma_ring *ring);
 	/*
-	 * Move what was there at the last look, and return how much that was; @left: there
+	 * Move what was there at the last snapshot, and return how much that was; @left: there
 	 * was no room for all of it.
 	 */
 	unsigned int (*move)(struct rdma_ring *ring, bool *left);

@@ -49,7 +49,7 @@ struct rxe_ring {
 	uint32_t mask;	  /* number of elements less one … */
 	uint32_t shift;	  /* … and log2 of an element's size, as the driver said at first */
 	/* Elements move from the copy to the driver's queue; of a CQ the other way. */
-	uint32_t end;	/* index behind the last element that was there at a look */
+	uint32_t end;	/* index behind the last element that was there at the snapshot */
 	uint32_t taken; /* index of the next element to take */
 	uint32_t put;	/* index of the next element to fill */
 	union {
@@ -216,7 +216,7 @@ static uint32_t load(const uint32_t *index, const struct rxe_ring *r)
 	return __atomic_load_n(index, __ATOMIC_ACQUIRE) & r->mask;
 }
 
-static void rxe_look(struct rdma_ring *ring)
+static void rxe_snapshot(struct rdma_ring *ring)
 {
 	struct rxe_ring *r = to_rxe(ring);
 
@@ -283,7 +283,7 @@ static void rxe_reset(struct rdma_ring *ring)
 {
 	struct rxe_ring *r = to_rxe(ring);
 
-	rxe_look(ring);
+	rxe_snapshot(ring);
 	r->taken = r->end;
 	__atomic_store_n(&r->copy->consumer_index, r->taken, __ATOMIC_RELEASE);
 }
@@ -395,7 +395,7 @@ const struct rdma_guard rdma_rxe_guard = {
 	.open = rxe_open,
 	.adopt = rxe_adopt,
 	.waiting = rxe_waiting,
-	.look = rxe_look,
+	.snapshot = rxe_snapshot,
 	.move = rxe_move,
 	.reset = rxe_reset,
 	.close = rxe_close,

@@ -25,9 +25,9 @@ static void flush(void)
 	must(ibv_query_device_ex(device.context, NULL, &attr), "ibv_query_device_ex");
 	snprintf(text, sizeof(text), "%#llx",
 		 (unsigned long long)(attr.device_cap_flags_ex & CAPS_FLUSH));
-	say("capabilities", text);
+	report("capabilities", text);
 	mr = ibv_reg_mr(device.pd, memory, SIZE, RW | ACCESS_FLUSH);
-	say_code("register for it", mr ? 0 : errno);
+	report_code("register for it", mr ? 0 : errno);
 	if (mr)
 		must(ibv_dereg_mr(mr), "ibv_dereg_mr");
 }
@@ -57,7 +57,7 @@ static void write_many(struct end *from, struct end *to, uint64_t n)
 }
 
 /* Of @n writes; and none comes after them. */
-static void say_completions(const char *step, struct end *e, uint64_t n)
+static void report_completions(const char *step, struct end *e, uint64_t n)
 {
 	char text[64];
 	uint64_t good = 0;
@@ -67,7 +67,7 @@ static void say_completions(const char *step, struct end *e, uint64_t n)
 		wc = arrived(e, good < n ? COMES_S : 0);
 	while (!wc.status && wc.wr_id == good && ++good);
 	snprintf(text, sizeof(text), "%llu in order", (unsigned long long)good);
-	say(step, text);
+	report(step, text);
 }
 
 static void resize(const char *step, struct ibv_cq *cq, int n)
@@ -76,7 +76,7 @@ static void resize(const char *step, struct ibv_cq *cq, int n)
 	char text[64];
 
 	snprintf(text, sizeof(text), "room for %d", cq->cqe);
-	say(step, err ? strerror(err) : text);
+	report(step, err ? strerror(err) : text);
 }
 
 static void completions(void)
@@ -89,16 +89,16 @@ static void completions(void)
 	write_many(&a, &b, 10);
 	resize("resize to less than is in it", a.cq, 3);
 	resize("resize to more", a.cq, 200);
-	say_completions("completions from before", &a, 10);
+	report_completions("completions from before", &a, 10);
 	write_many(&a, &b, 10);
-	say_completions("completions", &a, 10);
+	report_completions("completions", &a, 10);
 	resize("resize to less", a.cq, 15);
 	write_many(&a, &b, 10);
-	say_completions("completions", &a, 10);
+	report_completions("completions", &a, 10);
 	resize("resize to nothing", a.cq, 0);
 	resize("resize to more than there can be", a.cq, 1 << 30);
 	write_many(&b, &a, 8);
-	say_event("more completions than room", b.cq);
+	report_event("more completions than room", b.cq);
 	drop_end(&b);
 	drop_end(&a);
 }
@@ -113,7 +113,7 @@ static void send_unreliably(const char *step, struct end *from, struct end *to, 
 		receive(to, NULL);
 	fill(from->memory);
 	expect(run(from, wr, MESSAGE), IBV_WC_SUCCESS, "send");
-	say_arrival_within(expected ? COMES_S : SOON_S, step, from, to, 0);
+	report_arrival_within(expected ? COMES_S : SOON_S, step, from, to, 0);
 }
 
 static void unreliable(void)
@@ -133,7 +133,7 @@ static void unreliable(void)
 
 /* --- shared receive queues */
 
-static void say_srq(const char *step, struct ibv_srq *srq)
+static void report_srq(const char *step, struct ibv_srq *srq)
 {
 	struct ibv_srq_attr attr;
 	char text[64];
@@ -141,15 +141,15 @@ static void say_srq(const char *step, struct ibv_srq *srq)
 	must(ibv_query_srq(srq, &attr), "ibv_query_srq");
 	snprintf(text, sizeof(text), "%u requests of %u, limit %u", attr.max_wr, attr.max_sge,
 		 attr.srq_limit);
-	say(step, text);
+	report(step, text);
 }
 
 static void modify_srq(const char *step, struct ibv_srq *srq, int mask, uint32_t value)
 {
 	struct ibv_srq_attr attr = {.max_wr = value, .srq_limit = value};
 
-	say_code(step, ibv_modify_srq(srq, &attr, mask));
-	say_srq("it is", srq);
+	report_code(step, ibv_modify_srq(srq, &attr, mask));
+	report_srq("it is", srq);
 }
 
 static bool reaches_srq(struct end *a, struct end *b)
@@ -171,7 +171,7 @@ static void send_to_srq(const char *step, struct end *a, struct end *b, unsigned
 	for (unsigned int i = 0; i < n; i++)
 		good += reaches_srq(a, b);
 	snprintf(text, sizeof(text), "%u of %u arrive", good, n);
-	say(step, text);
+	report(step, text);
 }
 
 /* Receives for all the room that it has but for the one that it holds; returns their number. */
@@ -196,34 +196,34 @@ static void shared(void)
 	make_end(&a, IBV_QPT_RC, 64, NULL);
 	make_end(&b, IBV_QPT_RC, 64, srq);
 	connect_ends(&a, &b);
-	say_srq("new", srq);
+	report_srq("new", srq);
 	for (int i = 0; i < 4; i++)
 		receive(&b, srq);
 	modify_srq("limit of 3", srq, IBV_SRQ_LIMIT, 3);
 	send_to_srq("messages", &a, &b, 2);
-	say_event("below the limit", srq);
-	say_srq("it is", srq);
+	report_event("below the limit", srq);
+	report_srq("it is", srq);
 	modify_srq("limit beyond its size", srq, IBV_SRQ_LIMIT, 1000);
 	modify_srq("resize", srq, IBV_SRQ_MAX_WR, 60);
 	send_to_srq("messages", &a, &b, 1);
 	send_to_srq("messages", &a, &b, fill_srq(srq, &b));
-	say_code("destroy while in use", ibv_destroy_srq(srq));
+	report_code("destroy while in use", ibv_destroy_srq(srq));
 	must(to_state(b.qp, IBV_QPS_ERR), "to error");
-	say_event("the receiver to error", b.qp);
+	report_event("the receiver to error", b.qp);
 	drop_end(&a);
 	drop_end(&b);
-	say_code("destroy", ibv_destroy_srq(srq));
+	report_code("destroy", ibv_destroy_srq(srq));
 }
 
 /* --- states of a queue pair */
 
-static void say_qp(const char *step, struct ibv_qp *qp, int err)
+static void report_qp(const char *step, struct ibv_qp *qp, int err)
 {
 	struct ibv_qp_init_attr init;
 	struct ibv_qp_attr a;
 	char text[512];
 
-	say_code(step, err);
+	report_code(step, err);
 	must(ibv_query_qp(qp, &a, (1 << 21) - 1, &init), "ibv_query_qp");
 	snprintf(text, sizeof(text),
 		 "state %d, MTU %d, Q_Key %#x, access %#x, PSN %u %u, reads %u %u, RNR timer %u, "
@@ -235,11 +235,11 @@ static void say_qp(const char *step, struct ibv_qp *qp, int err)
 		 a.dest_qp_num == qp->qp_num ? "itself" : "-",
 		 memcmp(&a.ah_attr.grh.dgid, &device.gid, sizeof(device.gid)) ? "-" : "here",
 		 a.ah_attr.grh.sgid_index, a.ah_attr.grh.hop_limit, a.ah_attr.is_global);
-	say("it is", text);
+	report("it is", text);
 	snprintf(text, sizeof(text), "%u+%u requests of %u+%u, %u inline, type %d, signals %d",
 		 init.cap.max_send_wr, init.cap.max_recv_wr, init.cap.max_send_sge,
 		 init.cap.max_recv_sge, init.cap.max_inline_data, init.qp_type, init.sq_sig_all);
-	say("it has", text);
+	report("it has", text);
 }
 
 static int drain(struct ibv_qp *qp)
@@ -255,26 +255,26 @@ static void walk(struct ibv_qp *qp)
 	struct ibv_qp_attr sizes = {.qp_state = IBV_QPS_RTS,
 				    .cap = {.max_send_wr = 8, .max_recv_wr = 8}};
 
-	say_qp("reset to ready to send", qp, to_rts(qp));
-	say_qp("to init", qp, to_init(qp));
-	say_qp("to ready to receive", qp, to_rtr(&device, qp, &itself));
-	say_qp("to ready to send", qp, to_rts(qp));
-	say_code("to other sizes", ibv_modify_qp(qp, &sizes, IBV_QP_STATE | IBV_QP_CAP));
+	report_qp("reset to ready to send", qp, to_rts(qp));
+	report_qp("to init", qp, to_init(qp));
+	report_qp("to ready to receive", qp, to_rtr(&device, qp, &itself));
+	report_qp("to ready to send", qp, to_rts(qp));
+	report_code("to other sizes", ibv_modify_qp(qp, &sizes, IBV_QP_STATE | IBV_QP_CAP));
 	if (qp->qp_type == IBV_QPT_RC) {
-		say_qp("to drained", qp, drain(qp));
-		say_event("it drains", qp);
-		say_qp("to ready to send", qp, to_state(qp, IBV_QPS_RTS));
+		report_qp("to drained", qp, drain(qp));
+		report_event("it drains", qp);
+		report_qp("to ready to send", qp, to_state(qp, IBV_QPS_RTS));
 	}
-	say_qp("back to init", qp, to_init(qp));
-	say_qp("to error", qp, to_state(qp, IBV_QPS_ERR));
-	say_qp("to reset", qp, to_state(qp, IBV_QPS_RESET));
+	report_qp("back to init", qp, to_init(qp));
+	report_qp("to error", qp, to_state(qp, IBV_QPS_ERR));
+	report_qp("to reset", qp, to_state(qp, IBV_QPS_RESET));
 }
 
-static void say_post(const char *step, struct end *e, struct ibv_ah *ah)
+static void report_post(const char *step, struct end *e, struct ibv_ah *ah)
 {
 	struct ibv_send_wr *bad, wr = {.opcode = IBV_WR_SEND, .wr.ud = {.ah = ah}};
 
-	say_code(step, ibv_post_send(e->qp, &wr, &bad));
+	report_code(step, ibv_post_send(e->qp, &wr, &bad));
 }
 
 /* Sends that are posted before the queue pair may send, in each state on the way. */
@@ -290,11 +290,11 @@ static void post_early(struct end *e)
 
 	if (!ah)
 		fail("ibv_create_ah");
-	say_post("post in reset", e, ah);
+	report_post("post in reset", e, ah);
 	must(to_init(e->qp), "to init");
-	say_post("post in init", e, ah);
+	report_post("post in init", e, ah);
 	must(to_rtr(&device, e->qp, &itself), "to ready to receive");
-	say_post("post in ready to receive", e, ah);
+	report_post("post in ready to receive", e, ah);
 	must(ibv_destroy_ah(ah), "ibv_destroy_ah");
 }
 
@@ -317,21 +317,23 @@ static void states(void)
 /* --- completion vectors */
 
 /* Which of the two completion queues has an event within @seconds. */
-static void say_channel(const char *step, struct ibv_comp_channel *channel, struct end *e,
-			double seconds)
+static void report_channel(const char *step, struct ibv_comp_channel *channel, struct end *e,
+			   double seconds)
 {
 	struct pollfd fd = {.fd = channel->fd, .events = POLLIN};
 	void *context;
 	struct ibv_cq *cq;
 
 	if (poll(&fd, 1, seconds * 1000) != 1) {
-		say(step, "no event");
+		report(step, "no event");
 		return;
 	}
 	if (ibv_get_cq_event(channel, &cq, &context))
 		fail("ibv_get_cq_event");
 	ibv_ack_cq_events(cq, 1);
-	say(step, cq == e[0].cq ? "event of vector 0" : cq == e[1].cq ? "event of vector 1" : "?");
+	report(step, cq == e[0].cq   ? "event of vector 0"
+		     : cq == e[1].cq ? "event of vector 1"
+				     : "?");
 }
 
 static void ask(const char *step, struct ibv_comp_channel *channel, struct end *e, int vector,
@@ -344,9 +346,9 @@ static void ask(const char *step, struct ibv_comp_channel *channel, struct end *
 	must(ibv_req_notify_cq(e[vector].cq, solicited_only), "ibv_req_notify_cq");
 	fill(from->memory);
 	expect(run(from, wr, MESSAGE), IBV_WC_SUCCESS, "send");
-	say_channel(step, channel, e,
-		    solicited_only && !(flags & IBV_SEND_SOLICITED) ? SOON_S : COMES_S);
-	say_arrival("its message", from, &e[vector], 0);
+	report_channel(step, channel, e,
+		       solicited_only && !(flags & IBV_SEND_SOLICITED) ? SOON_S : COMES_S);
+	report_arrival("its message", from, &e[vector], 0);
 }
 
 static void vectors(void)
@@ -357,9 +359,9 @@ static void vectors(void)
 
 	if (!channel)
 		fail("ibv_create_comp_channel");
-	say("vectors", device.context->num_comp_vectors < 2 ? "one" : "several");
+	report("vectors", device.context->num_comp_vectors < 2 ? "one" : "several");
 	beyond = ibv_create_cq(device.context, 8, NULL, channel, device.context->num_comp_vectors);
-	say_code("one that is not there", beyond ? 0 : errno);
+	report_code("one that is not there", beyond ? 0 : errno);
 	for (int i = 0; i < 2; i++) {
 		make_end(&e[i], IBV_QPT_RC, 64, NULL);
 		must(ibv_destroy_qp(e[i].qp), "ibv_destroy_qp");
@@ -378,17 +380,17 @@ static void vectors(void)
 	ask("solicited only, solicited", channel, e, 1, true, IBV_SEND_SOLICITED);
 	drop_end(&e[0]);
 	drop_end(&e[1]);
-	say_code("destroy the channel", ibv_destroy_comp_channel(channel));
+	report_code("destroy the channel", ibv_destroy_comp_channel(channel));
 }
 
 /* --- the port */
 
-static void say_port(void)
+static void report_port(void)
 {
 	struct ibv_port_attr attr;
 
 	must(ibv_query_port(device.context, 1, &attr), "ibv_query_port");
-	say("it is", ibv_port_state_str(attr.state));
+	report("it is", ibv_port_state_str(attr.state));
 }
 
 static void mark(const char *word)
@@ -399,13 +401,13 @@ static void mark(const char *word)
 
 static void port(void)
 {
-	say_port();
+	report_port();
 	mark("listens");
-	say_event("down", NULL);
-	say_port();
+	report_event("down", NULL);
+	report_port();
 	mark("down");
-	say_event("up", NULL);
-	say_port();
+	report_event("up", NULL);
+	report_port();
 }
 
 int main(int argc, char **argv)

@@ -29,16 +29,16 @@ struct end {
 static struct device device;
 static const char *subject;
 
-static inline void say(const char *step, const char *result)
+static inline void report(const char *step, const char *result)
 {
 	printf("verbs: %s: %s: %s\n", subject, step, result);
 	fflush(stdout);
 }
 
 /* @err: an errno, or 0 */
-static inline void say_code(const char *step, int err)
+static inline void report_code(const char *step, int err)
 {
-	say(step, err ? strerror(err) : "ok");
+	report(step, err ? strerror(err) : "ok");
 }
 
 static inline void must(int err, const char *what)
@@ -154,25 +154,26 @@ static inline struct ibv_wc arrived(struct end *e, double seconds)
 	return wc;
 }
 
-static inline void say_arrival_within(double seconds, const char *step, struct end *from,
-				      struct end *to, uint32_t header)
+static inline void report_arrival_within(double seconds, const char *step, struct end *from,
+					 struct end *to, uint32_t header)
 {
 	struct ibv_wc wc = arrived(to, seconds);
 
 	if ((int)wc.status == -1)
-		say(step, "nothing arrives");
+		report(step, "nothing arrives");
 	else if (wc.status)
-		say(step, ibv_wc_status_str(wc.status));
+		report(step, ibv_wc_status_str(wc.status));
 	else if (wc.byte_len != MESSAGE + header ||
 		 memcmp(to->memory + header, from->memory, MESSAGE))
-		say(step, "arrives spoilt");
+		report(step, "arrives corrupted");
 	else
-		say(step, "arrives");
+		report(step, "arrives");
 }
 
-static inline void say_arrival(const char *step, struct end *from, struct end *to, uint32_t header)
+static inline void report_arrival(const char *step, struct end *from, struct end *to,
+				  uint32_t header)
 {
-	say_arrival_within(COMES_S, step, from, to, header);
+	report_arrival_within(COMES_S, step, from, to, header);
 }
 
 /* Of UC, a sender's completion says nothing of the receiver. */
@@ -200,11 +201,11 @@ static inline void try_access(const char *step, enum ibv_wr_opcode opcode, struc
 	wc = do_rdma(from->qp, opcode, (uintptr_t)from->memory, from->mr->lkey, (uintptr_t)there,
 		     rkey, MESSAGE);
 	if (!wc.status) {
-		say(step, same(from, source, target) ? "done" : "done, with wrong data");
+		report(step, same(from, source, target) ? "done" : "done, with wrong data");
 		return;
 	}
 	printf("verbs: %s: %s: %s, memory %s\n", subject, step, ibv_wc_status_str(wc.status),
-	       memcmp(before, target, MESSAGE) ? "spoilt" : "untouched");
+	       memcmp(before, target, MESSAGE) ? "corrupted" : "untouched");
 	reconnect(from, to);
 }
 
@@ -215,7 +216,7 @@ static inline void try_write(const char *step, struct end *from, struct end *to,
 }
 
 /* The next asynchronous event that is not about the network's addresses. */
-static inline void say_event(const char *step, const void *element)
+static inline void report_event(const char *step, const void *element)
 {
 	struct pollfd fd = {.fd = device.context->async_fd, .events = POLLIN};
 	struct ibv_async_event event;
@@ -223,7 +224,7 @@ static inline void say_event(const char *step, const void *element)
 
 	do {
 		if (poll(&fd, 1, COMES_S * 1000) != 1) {
-			say(step, "no event");
+			report(step, "no event");
 			return;
 		}
 		if (ibv_get_async_event(device.context, &event))
@@ -235,7 +236,7 @@ static inline void say_event(const char *step, const void *element)
 		 !element		       ? event.element.port_num == 1 ? "port 1" : "no port"
 		 : event.element.qp == element ? "the right object"
 					       : "another object");
-	say(step, text);
+	report(step, text);
 }
 
 struct subject {

@@ -37,7 +37,7 @@ static void bind_window(const char *step, struct end *e, struct ibv_mw *mw, int 
 	};
 	struct ibv_wc wc = run(e, wr, 0);
 
-	say(step, ibv_wc_status_str(wc.status));
+	report(step, ibv_wc_status_str(wc.status));
 	if (!wc.status)
 		mw->rkey = wr.bind_mw.rkey;
 }
@@ -48,7 +48,7 @@ static void window_type_2(struct end *a, struct end *b)
 	struct ibv_send_wr wr = {.opcode = IBV_WR_LOCAL_INV};
 	struct ibv_wc wc;
 
-	say_code("allocate", mw ? 0 : errno);
+	report_code("allocate", mw ? 0 : errno);
 	if (!mw)
 		return;
 	try_write("write before it is bound", a, b, SIZE / 2, mw->rkey);
@@ -56,9 +56,9 @@ static void window_type_2(struct end *a, struct end *b)
 	try_write("write within", a, b, SIZE / 2, mw->rkey);
 	try_write("write outside", a, b, 0, mw->rkey);
 	try_access("read what is bound for writing", IBV_WR_RDMA_READ, a, b, SIZE / 2, mw->rkey);
-	say_code("deregister the region under it", ibv_dereg_mr(b->mr));
+	report_code("deregister the region under it", ibv_dereg_mr(b->mr));
 	wr.invalidate_rkey = mw->rkey;
-	say("invalidate", ibv_wc_status_str(run(b, wr, 0).status));
+	report("invalidate", ibv_wc_status_str(run(b, wr, 0).status));
 	try_write("write after that", a, b, SIZE / 2, mw->rkey);
 	bind_window("bind for all", b, mw, IBV_ACCESS_REMOTE_WRITE | IBV_ACCESS_REMOTE_READ);
 	try_access("read", IBV_WR_RDMA_READ, a, b, SIZE / 2, mw->rkey);
@@ -66,14 +66,14 @@ static void window_type_2(struct end *a, struct end *b)
 	receive(b, NULL);
 	wr.opcode = IBV_WR_SEND_WITH_INV;
 	wr.invalidate_rkey = mw->rkey;
-	say("send with invalidate", ibv_wc_status_str(run(a, wr, MESSAGE).status));
+	report("send with invalidate", ibv_wc_status_str(run(a, wr, MESSAGE).status));
 	wc = arrived(b, COMES_S);
-	say("what the receiver learns",
-	    wc.wc_flags & IBV_WC_WITH_INV && wc.invalidated_rkey == mw->rkey ? "the window's key"
-									     : "nothing");
+	report("what the receiver learns",
+	       wc.wc_flags & IBV_WC_WITH_INV && wc.invalidated_rkey == mw->rkey ? "the window's key"
+										: "nothing");
 	try_write("write after that", a, b, SIZE / 2, mw->rkey);
 	bind_window("bind once more", b, mw, IBV_ACCESS_REMOTE_WRITE);
-	say_code("deallocate while bound", ibv_dealloc_mw(mw));
+	report_code("deallocate while bound", ibv_dealloc_mw(mw));
 }
 
 static void window_type_1(struct end *a, struct end *b)
@@ -90,18 +90,18 @@ static void window_type_1(struct end *a, struct end *b)
 			},
 	};
 
-	say_code("allocate", mw ? 0 : errno);
+	report_code("allocate", mw ? 0 : errno);
 	if (!mw)
 		return;
 	must(ibv_bind_mw(b->qp, mw, &how), "ibv_bind_mw");
-	say("bind", ibv_wc_status_str(poll_one(b->cq).status));
+	report("bind", ibv_wc_status_str(poll_one(b->cq).status));
 	try_write("write within", a, b, 0, mw->rkey);
 	try_write("write outside", a, b, SIZE / 2, mw->rkey);
 	how.bind_info.length = 0;
 	must(ibv_bind_mw(b->qp, mw, &how), "ibv_bind_mw");
-	say("unbind", ibv_wc_status_str(poll_one(b->cq).status));
+	report("unbind", ibv_wc_status_str(poll_one(b->cq).status));
 	try_write("write after that", a, b, 0, mw->rkey);
-	say_code("deallocate", ibv_dealloc_mw(mw));
+	report_code("deallocate", ibv_dealloc_mw(mw));
 }
 
 static void type_2(void)
@@ -157,13 +157,13 @@ static void answer(struct end *a, struct end *b, struct ibv_wc wc)
 {
 	struct ibv_ah *ah = ibv_create_ah_from_wc(device.pd, &wc, (void *)b->memory, 1);
 
-	say_code("address handle from a completion", ah ? 0 : errno);
+	report_code("address handle from a completion", ah ? 0 : errno);
 	if (!ah)
 		ah = make_ah(&device.gid);
 	receive(a, NULL);
 	datagram(b, ah, wc.src_qp, QKEY);
-	say_arrival("answer", b, a, GRH);
-	say_code("destroy its address handle", ibv_destroy_ah(ah));
+	report_arrival("answer", b, a, GRH);
+	report_code("destroy its address handle", ibv_destroy_ah(ah));
 }
 
 static void datagrams(void)
@@ -176,20 +176,20 @@ static void datagrams(void)
 	receive(&b, NULL);
 	datagram(&a, ah, b.qp->qp_num, QKEY);
 	wc = arrived(&b, COMES_S);
-	say("first", wc.status					 ? "does not arrive"
-		     : memcmp(b.memory + GRH, a.memory, MESSAGE) ? "arrives spoilt"
-								 : "arrives");
-	say("its sender", wc.src_qp == a.qp->qp_num ? "is told" : "is not told");
-	say("its immediate data",
-	    wc.wc_flags & IBV_WC_WITH_IMM && ntohl(wc.imm_data) == QKEY ? "is there" : "is not");
-	say("its header", wc.wc_flags & IBV_WC_GRH ? "is there" : "is not");
+	report("first", wc.status				    ? "does not arrive"
+			: memcmp(b.memory + GRH, a.memory, MESSAGE) ? "arrives corrupted"
+								    : "arrives");
+	report("its sender", wc.src_qp == a.qp->qp_num ? "is told" : "is not told");
+	report("its immediate data",
+	       wc.wc_flags & IBV_WC_WITH_IMM && ntohl(wc.imm_data) == QKEY ? "is there" : "is not");
+	report("its header", wc.wc_flags & IBV_WC_GRH ? "is there" : "is not");
 	answer(&a, &b, wc);
 	receive(&b, NULL);
 	datagram(&a, ah, b.qp->qp_num, QKEY + 1);
-	say_arrival_within(SOON_S, "with another Q_Key", &a, &b, GRH);
+	report_arrival_within(SOON_S, "with another Q_Key", &a, &b, GRH);
 	datagram(&a, ah, b.qp->qp_num, QKEY);
-	say_arrival("with the right one again", &a, &b, GRH);
-	say_code("destroy the address handle", ibv_destroy_ah(ah));
+	report_arrival("with the right one again", &a, &b, GRH);
+	report_code("destroy the address handle", ibv_destroy_ah(ah));
 	drop_end(&a);
 	drop_end(&b);
 }
@@ -211,21 +211,21 @@ static void multicast(void)
 		receive(&b, NULL);
 		receive(&c, NULL);
 	}
-	say_code("attach to what is no group", ibv_attach_mcast(b.qp, &device.gid, 0));
+	report_code("attach to what is no group", ibv_attach_mcast(b.qp, &device.gid, 0));
 	datagram(&a, ah, 0xffffff, QKEY);
-	say_arrival_within(SOON_S, "not attached", &a, &b, GRH);
-	say_code("attach one", ibv_attach_mcast(b.qp, &gid, 0));
-	say_code("attach the other", ibv_attach_mcast(c.qp, &gid, 0));
+	report_arrival_within(SOON_S, "not attached", &a, &b, GRH);
+	report_code("attach one", ibv_attach_mcast(b.qp, &gid, 0));
+	report_code("attach the other", ibv_attach_mcast(c.qp, &gid, 0));
 	datagram(&a, ah, 0xffffff, QKEY);
-	say_arrival("at the one", &a, &b, GRH);
-	say_arrival("at the other", &a, &c, GRH);
-	say_code("detach the other", ibv_detach_mcast(c.qp, &gid, 0));
+	report_arrival("at the one", &a, &b, GRH);
+	report_arrival("at the other", &a, &c, GRH);
+	report_code("detach the other", ibv_detach_mcast(c.qp, &gid, 0));
 	datagram(&a, ah, 0xffffff, QKEY);
-	say_arrival("at the one", &a, &b, GRH);
-	say_arrival_within(SOON_S, "at the other", &a, &c, GRH);
-	say_code("detach the other again", ibv_detach_mcast(c.qp, &gid, 0));
-	say_code("destroy while attached", ibv_destroy_qp(b.qp));
-	say_code("detach the one", ibv_detach_mcast(b.qp, &gid, 0));
+	report_arrival("at the one", &a, &b, GRH);
+	report_arrival_within(SOON_S, "at the other", &a, &c, GRH);
+	report_code("detach the other again", ibv_detach_mcast(c.qp, &gid, 0));
+	report_code("destroy while attached", ibv_destroy_qp(b.qp));
+	report_code("detach the one", ibv_detach_mcast(b.qp, &gid, 0));
 	ibv_destroy_ah(ah);
 	drop_end(&a);
 	drop_end(&b);
@@ -276,25 +276,25 @@ static void regions(void)
 
 	make_ends(&a, &b, IBV_QPT_RC);
 	try_write("write", &a, &b, 0, b.mr->rkey);
-	say_code("access without remote write",
-		 rereg(b.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, 0,
-		       IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ));
+	report_code("access without remote write",
+		    rereg(b.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, 0,
+			  IBV_ACCESS_LOCAL_WRITE | IBV_ACCESS_REMOTE_READ));
 	try_write("write", &a, &b, 0, b.mr->rkey);
 	try_access("read", IBV_WR_RDMA_READ, &a, &b, 0, b.mr->rkey);
-	say_code("access with remote write but no local write",
-		 rereg(b.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, 0, IBV_ACCESS_REMOTE_WRITE));
-	say_code("access with both", rereg(b.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, 0, RW));
+	report_code("access with remote write but no local write",
+		    rereg(b.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, 0, IBV_ACCESS_REMOTE_WRITE));
+	report_code("access with both", rereg(b.mr, IBV_REREG_MR_CHANGE_ACCESS, NULL, 0, RW));
 	try_write("write", &a, &b, 0, b.mr->rkey);
-	say_code("another protection domain", rereg(b.mr, IBV_REREG_MR_CHANGE_PD, other, 0, 0));
+	report_code("another protection domain", rereg(b.mr, IBV_REREG_MR_CHANGE_PD, other, 0, 0));
 	try_write("write", &a, &b, 0, b.mr->rkey);
-	say_code("deallocate that", ibv_dealloc_pd(other));
-	say_code(
+	report_code("deallocate that", ibv_dealloc_pd(other));
+	report_code(
 		"the old one, and access",
 		rereg(b.mr, IBV_REREG_MR_CHANGE_PD | IBV_REREG_MR_CHANGE_ACCESS, device.pd, 0, RW));
 	try_write("write", &a, &b, 0, b.mr->rkey);
-	say_code("deallocate it again", ibv_dealloc_pd(other));
-	say_code("translation to other memory",
-		 rereg(b.mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL, (uintptr_t)a.memory, 0));
+	report_code("deallocate it again", ibv_dealloc_pd(other));
+	report_code("translation to other memory",
+		    rereg(b.mr, IBV_REREG_MR_CHANGE_TRANSLATION, NULL, (uintptr_t)a.memory, 0));
 	try_write("write where it was", &a, &b, 0, b.mr->rkey);
 	drop_end(&a);
 	drop_end(&b);
@@ -335,14 +335,14 @@ static void try_mtu(unsigned int mtu)
 	if (!err)
 		err = ibv_modify_qp(b.qp, &attr, mask);
 	snprintf(step, sizeof(step), "path MTU %u", mtu);
-	say_code(step, err);
+	report_code(step, err);
 	if (!err) {
 		must(to_rts(a.qp), "to RTS");
 		must(to_rts(b.qp), "to RTS");
-		say("a long write",
-		    ibv_wc_status_str(do_rdma(a.qp, IBV_WR_RDMA_WRITE, (uintptr_t)memory, mr->lkey,
-					      (uintptr_t)memory + LONG, mr->rkey, LONG)
-					      .status));
+		report("a long write",
+		       ibv_wc_status_str(do_rdma(a.qp, IBV_WR_RDMA_WRITE, (uintptr_t)memory,
+						 mr->lkey, (uintptr_t)memory + LONG, mr->rkey, LONG)
+						 .status));
 	}
 	drop_end(&a);
 	drop_end(&b);
