@@ -115,7 +115,7 @@ static int check_reserved(const struct shape *shape, const uint8_t *body)
 	for (int i = 0; i < RESERVED_MAX; i++) {
 		for (int byte = 0; byte < shape->reserved[i].size; byte++) {
 			if (body[shape->reserved[i].at + byte])
-				return bypass_fail(EPROTO, "Reserved byte %d of %s is not 0",
+				return bypass_fail(EPROTO, "reserved byte %d of %s is not 0",
 						   shape->reserved[i].at + byte, shape->name);
 		}
 	}
@@ -130,7 +130,8 @@ static int parse(struct rdma_slice *s, struct rdma_command *c, uint32_t size, ui
 	uint32_t fixed, needed, blob;
 
 	if (size < sizeof(*request))
-		return bypass_fail(EPROTO, "A request of %u bytes", size);
+		return bypass_fail(EPROTO, "a request has %u bytes: its header alone has %zu", size,
+				   sizeof(*request));
 	c->code = le32toh(request->command);
 	c->ucontext = le32toh(request->ucontext);
 	c->udata_in_size = le32toh(request->udata_in);
@@ -140,13 +141,15 @@ static int parse(struct rdma_slice *s, struct rdma_command *c, uint32_t size, ui
 
 	*shape = find_shape(c->code);
 	if (!*shape)
-		return bypass_fail(EPROTO, "Unknown command %u", c->code);
+		return bypass_fail(EPROTO, "unknown command %u", c->code);
 	if (c->udata_in_size > BYPASS_RDMA_UDATA_MAX || c->udata_room > BYPASS_RDMA_UDATA_MAX)
-		return bypass_fail(EPROTO, "Blobs of %u and %u bytes: the most is %u",
+		return bypass_fail(EPROTO,
+				   "the provider's parts have %u and %u bytes: at most %u each",
 				   c->udata_in_size, c->udata_room, BYPASS_RDMA_UDATA_MAX);
 	fixed = sizeof(*request) + (*shape)->body + c->udata_in_size;
 	if (size < fixed || (size > fixed && !(*shape)->runs))
-		return bypass_fail(EPROTO, "A request of %u bytes where %u are right", size, fixed);
+		return bypass_fail(EPROTO, "%s has %u bytes where %u are right", (*shape)->name,
+				   size, fixed);
 	needed = sizeof(struct bypass_rdma_response) + (*shape)->reply;
 	blob = c->udata_room;
 	if ((*shape)->maps) {
@@ -157,8 +160,9 @@ static int parse(struct rdma_slice *s, struct rdma_command *c, uint32_t size, ui
 	}
 	needed += blob;
 	if (room < needed)
-		return bypass_fail(EPROTO, "Room for %u bytes of response where %u are needed",
-				   room, needed);
+		return bypass_fail(EPROTO,
+				   "%s has room for %u bytes of response where %u are needed",
+				   (*shape)->name, room, needed);
 	if (c->ucontext != BYPASS_RDMA_NONE &&
 	    !rdma_table_get(&s->tables[RDMA_UCONTEXT], c->ucontext))
 		return -EBADF;
@@ -189,7 +193,7 @@ uint32_t rdma_control_execute(struct rdma_slice *s, struct rdma_command *c, uint
 		return 0;
 	err = parse(s, c, size, room, &shape);
 	if (!err && s->hca_state != RDMA_HCA_WORKS)
-		err = bypass_fail(ENODEV, "The HCA %s was removed", s->hca.name);
+		err = bypass_fail(ENODEV, "the HCA %s was removed", s->hca.name);
 	if (!err)
 		err = shape->handler(s, c);
 	rdma_count(&s->stats.commands, 1);

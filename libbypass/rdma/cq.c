@@ -17,8 +17,9 @@ static int check_cqe(struct rdma_slice *s, uint32_t cqe)
 	uint32_t max = le32toh(s->limits.max_cqe);
 
 	if (!cqe || cqe > max)
-		return bypass_fail(EINVAL, "A completion queue of %u entries: at most %u (depth=)",
-				   cqe, max);
+		return bypass_fail(EINVAL,
+				   "a completion queue has 1 to %u entries, not %u (depth=)", max,
+				   cqe);
 	return 0;
 }
 
@@ -34,10 +35,11 @@ int rdma_create_cq(struct rdma_slice *s, struct rdma_command *c)
 	int err;
 
 	if (vector >= s->options.vectors)
-		return bypass_fail(EINVAL, "There is no completion vector %u of %u", vector,
-				   s->options.vectors);
+		return bypass_fail(EINVAL,
+				   "the slice has no completion vector %u, only %u (vectors=)",
+				   vector, s->options.vectors);
 	if (body->flags)
-		return bypass_fail(EOPNOTSUPP, "Flags %#x of a completion queue cannot be had",
+		return bypass_fail(EOPNOTSUPP, "flags %#x of a completion queue cannot be had",
 				   le32toh(body->flags));
 	err = check_cqe(s, in.cqe);
 	if (!err)

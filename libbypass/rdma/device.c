@@ -192,7 +192,7 @@ static int start_control(struct rdma_slice *s)
 		s->control_runs = true;
 		return 0;
 	}
-	err = bypass_fail(err, "Cannot start the control thread of %s: %s", s->dev.name,
+	err = bypass_fail(err, "cannot start the control thread of %s: %s", s->dev.name,
 			  strerror(err));
 fail:
 	unwatch_sources(s);
@@ -275,7 +275,7 @@ static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass
 		return err;
 	new = copy_map(mem);
 	if (!new)
-		return bypass_fail(ENOMEM, "No memory for a memory map");
+		return bypass_fail(ENOMEM, "no memory for a memory map");
 	page = rdma_ram_page(new);
 	/* Not with lock: a command may hold it while it waits for the VMM that calls us. */
 	pthread_mutex_lock(&s->pin_lock);
@@ -307,7 +307,7 @@ static int rdma_accept(struct bypass_virtio_device *dev, uint64_t features)
 		needed |= 1ull << BYPASS_RDMA_F_DOORBELL;
 	if ((features & ~dev->features) || (features & needed) != needed)
 		return bypass_fail(EINVAL,
-				   "The driver of %s accepts features %#llx of %#llx; it must "
+				   "the driver of %s accepts features %#llx of %#llx; it must "
 				   "take %#llx",
 				   dev->name, (unsigned long long)features,
 				   (unsigned long long)dev->features, (unsigned long long)needed);
@@ -357,7 +357,7 @@ static int rdma_queue_start(struct bypass_virtio_device *dev, unsigned int index
 		return bypass_fail(EINVAL, "%s has no queue %u", dev->name, index);
 	enter(s);
 	if (bypass_virtqueue_started(&s->queues[index])) {
-		err = bypass_fail(EBUSY, "Queue %u of %s is started already", index, dev->name);
+		err = bypass_fail(EBUSY, "queue %u of %s is started already", index, dev->name);
 		goto out;
 	}
 	pthread_rwlock_rdlock(&s->memory_lock);

@@ -157,7 +157,7 @@ int rdma_doorbell_start(struct rdma_slice *s)
 	err = pthread_create(&s->doorbell_thread, NULL, doorbell_thread, s);
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 	if (err)
-		return bypass_fail(err, "Cannot start the doorbell thread of %s: %s", s->dev.name,
+		return bypass_fail(err, "cannot start the doorbell thread of %s: %s", s->dev.name,
 				   strerror(err));
 	s->doorbell_runs = true;
 	return 0;
@@ -182,18 +182,17 @@ int rdma_set_doorbell(struct rdma_slice *s, struct rdma_command *c)
 	int err = 0;
 
 	if (!gpa && s->tables[RDMA_QP].live)
-		return bypass_fail(EBUSY,
-				   "The doorbell area is taken back while %u queue pairs exist",
+		return bypass_fail(EBUSY, "the doorbell area cannot go while %u queue pairs exist",
 				   s->tables[RDMA_QP].live);
 	pthread_rwlock_wrlock(&s->memory_lock);
 	if (gpa && (size < needed || gpa % sizeof(struct bypass_rdma_doorbell)))
 		err = bypass_fail(EINVAL,
-				  "A doorbell area of %llu bytes at %#llx: it needs %llu, aligned "
+				  "a doorbell area has %llu bytes at %#llx: it needs %llu, aligned "
 				  "to 64",
 				  (unsigned long long)size, (unsigned long long)gpa,
 				  (unsigned long long)needed);
 	else if (gpa && !bypass_memory_find(s->memory, gpa, needed))
-		err = bypass_fail(EFAULT, "The doorbell area %#llx + %#llx is not guest RAM",
+		err = bypass_fail(EFAULT, "the doorbell area %#llx + %#llx is not guest RAM",
 				  (unsigned long long)gpa, (unsigned long long)needed);
 	else
 		s->doorbell_gpa = gpa;

@@ -81,7 +81,7 @@ static int open_device(struct ibv_device *device, struct rdma_hca *hca)
 
 	if (!context)
 		return bypass_fail(errno ? errno : EIO,
-				   "Cannot open %s (%m); /dev/infiniband/%s must exist and be "
+				   "cannot open %s (%m); /dev/infiniband/%s must exist and be "
 				   "accessible, and the provider's library be installed",
 				   device->name, device->dev_name);
 	if (ibv_query_device(context, &attr)) {
@@ -130,7 +130,7 @@ int rdma_hca_open(const char *name, struct rdma_hca *hca, const struct rdma_dial
 
 	devices = ibv_get_device_list(&n);
 	if (!devices)
-		return bypass_fail(errno, "Cannot list the HCAs: %m");
+		return bypass_fail(errno, "cannot list the HCAs: %m");
 	for (int i = 0; i < n && !found; i++) {
 		find_netdev(devices[i], netdev, sizeof(netdev));
 		if (!strcmp(devices[i]->name, name) || (name[0] && !strcmp(netdev, name)))
@@ -139,7 +139,7 @@ int rdma_hca_open(const char *name, struct rdma_hca *hca, const struct rdma_dial
 	list_names(devices, n, names, sizeof(names));
 	err = found ? open_device(found, hca)
 		    : bypass_fail(ENODEV,
-				  "No HCA, and no network device of one, is called '%s'; there "
+				  "no HCA, and no network device of one, is called '%s'; there "
 				  "are: "
 				  "%s. (A software one: rdma link add rxe0 type rxe netdev …)",
 				  name, names);
@@ -168,7 +168,7 @@ int bypass_rdma_hcas(struct bypass_rdma_hca **hcas, unsigned int *count)
 	devices = ibv_get_device_list(&n);
 	/* ENOSYS: the kernel has no ib_uverbs loaded, and so no HCA for us. */
 	if (!devices && errno != ENOSYS)
-		return bypass_fail(errno, "Cannot list the HCAs: %m");
+		return bypass_fail(errno, "cannot list the HCAs: %m");
 	list = calloc(n + 1, sizeof(*list));
 	for (int i = 0; list && i < n; i++) {
 		copy_string(list[i].name, sizeof(list[i].name), devices[i]->name);
@@ -188,7 +188,7 @@ int bypass_rdma_hcas(struct bypass_rdma_hca **hcas, unsigned int *count)
 	if (devices)
 		ibv_free_device_list(devices);
 	if (!list)
-		return bypass_fail(ENOMEM, "No memory for a list of %d HCAs", n);
+		return bypass_fail(ENOMEM, "no memory for a list of %d HCAs", n);
 	*hcas = list;
 	*count = n;
 	return 0;
@@ -247,7 +247,7 @@ int rdma_hca_query_gids(const struct rdma_hca *hca, uint32_t port, struct bypass
 	/* The kernel lists the valid entries of all ports, each with its index. */
 	entries = calloc(BYPASS_RDMA_GIDS_MAX * hca->ports, sizeof(*entries));
 	if (!entries)
-		return bypass_fail(ENOMEM, "No memory for the GIDs of %s", hca->name);
+		return bypass_fail(ENOMEM, "no memory for the GIDs of %s", hca->name);
 	n = ibv_query_gid_table(hca->context, entries, BYPASS_RDMA_GIDS_MAX * hca->ports, 0);
 	for (ssize_t i = 0; i < n; i++) {
 		if (entries[i].port_num != port || entries[i].gid_index >= count)
@@ -257,7 +257,7 @@ int rdma_hca_query_gids(const struct rdma_hca *hca, uint32_t port, struct bypass
 	}
 	free(entries);
 	if (n < 0)
-		return bypass_fail(-n, "Cannot read the GIDs of %s: %s", hca->name, strerror(-n));
+		return bypass_fail(-n, "cannot read the GIDs of %s: %s", hca->name, strerror(-n));
 	out->count = htole32(count);
 	return 0;
 }

@@ -48,20 +48,21 @@ int rdma_attach_mcast(struct rdma_slice *s, struct rdma_command *c)
 		return bypass_fail(EINVAL, "only a UD queue pair can be attached, to a multicast "
 					   "GID alone");
 	if (le32toh(body->lid) > UINT16_MAX)
-		return bypass_fail(EINVAL, "LID %#x of a multicast group", le32toh(body->lid));
+		return bypass_fail(EINVAL, "LID %#x is none: a LID has 16 bits",
+				   le32toh(body->lid));
 	mcast = *find_mcast(qp, body->gid);
 	if (mcast && mcast->lid != in.mlid)
-		return bypass_fail(EINVAL, "The queue pair is attached to that group by LID %#x",
+		return bypass_fail(EINVAL, "the queue pair is attached to that group by LID %#x",
 				   mcast->lid);
 	if (mcast)
 		return 0;
 	if (s->mcasts == s->options.quota.mcasts)
 		return bypass_fail(EDQUOT,
-				   "The guest holds all %u multicast attachments of its quota",
+				   "the guest holds all %u multicast attachments of its quota",
 				   s->mcasts);
 	mcast = malloc(sizeof(*mcast));
 	if (!mcast)
-		return bypass_fail(ENOMEM, "No memory for a multicast attachment");
+		return bypass_fail(ENOMEM, "no memory for a multicast attachment");
 	in.qp_handle = qp->host;
 	memcpy(in.gid, body->gid, sizeof(in.gid));
 	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_ATTACH_MCAST, &in, sizeof(in), NULL, 0, NULL);
@@ -85,7 +86,7 @@ static int detach(struct rdma_slice *s, struct rdma_object *qp, const uint8_t *g
 	int err;
 
 	if (!mcast || mcast->lid != lid)
-		return bypass_fail(EINVAL, "The queue pair is not attached to that group");
+		return bypass_fail(EINVAL, "the queue pair is not attached to that group");
 	memcpy(in.gid, gid, sizeof(in.gid));
 	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_DETACH_MCAST, &in, sizeof(in), NULL, 0, NULL);
 	if (err)
@@ -105,7 +106,8 @@ int rdma_detach_mcast(struct rdma_slice *s, struct rdma_command *c)
 	if (!qp)
 		return -EBADF;
 	if (le32toh(body->lid) > UINT16_MAX)
-		return bypass_fail(EINVAL, "LID %#x of a multicast group", le32toh(body->lid));
+		return bypass_fail(EINVAL, "LID %#x is none: a LID has 16 bits",
+				   le32toh(body->lid));
 	return detach(s, qp, body->gid, le32toh(body->lid));
 }
 

@@ -35,7 +35,7 @@ static int check_quota(struct rdma_slice *s, uint64_t now, uint64_t want)
 
 	if (want > quota || s->pinned - now > quota - want)
 		return bypass_fail(EDQUOT,
-				   "The guest has %llu bytes registered; %llu more would exceed "
+				   "the guest has %llu bytes registered; %llu more would exceed "
 				   "its quota of %llu (pinned=)",
 				   (unsigned long long)s->pinned, (unsigned long long)want,
 				   (unsigned long long)quota);
@@ -60,10 +60,11 @@ static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 	pthread_mutex_lock(&s->pin_lock);
 	if (flags == BYPASS_RDMA_MR_ALL_RAM) {
 		if (!(s->features & 1ull << BYPASS_RDMA_F_ALL_RAM))
-			return bypass_fail(EPERM, "The slice may not register all RAM at once "
+			return bypass_fail(EPERM, "the slice may not register all RAM at once "
 						  "(all-ram)");
 		if (*iova || *length || reg->run_pages || reg->last_runs || c->tail_size)
-			return bypass_fail(EPROTO, "A registration of all RAM names addresses");
+			return bypass_fail(EPROTO, "a registration of all RAM must name no address "
+						   "and no length");
 		err = rdma_span_add_ram(s, span, iova);
 		*length = span->size;
 		if (!err)
@@ -73,7 +74,9 @@ static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 		end = (*iova + *length + RDMA_PAGE - 1) & -(uint64_t)RDMA_PAGE;
 		want = end - first;
 		if (flags || !*length || end <= first || *length > want)
-			return bypass_fail(EINVAL, "Cannot register %#llx + %#llx, flags %#x",
+			return bypass_fail(EINVAL,
+					   "%#llx + %#llx with flags %#x is no range that can be "
+					   "registered",
 					   (unsigned long long)*iova, (unsigned long long)*length,
 					   flags);
 		err = check_quota(s, now, want);

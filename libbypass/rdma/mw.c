@@ -23,10 +23,10 @@ int rdma_alloc_mw(struct rdma_slice *s, struct rdma_command *c)
 	if (!pd)
 		return -EBADF;
 	if (type != 1 && type != 2)
-		return bypass_fail(EINVAL, "There is no memory window of type %u", type);
+		return bypass_fail(EINVAL, "memory windows have type 1 or 2, not %u", type);
 	if (s->guarded && s->dialect->guard->no_mws)
 		return bypass_fail(EOPNOTSUPP,
-				   "A guest that is not trusted gets no memory windows: %s",
+				   "a guest that is not trusted gets no memory windows: %s",
 				   s->dialect->guard->no_mws);
 	in.pd_handle = pd->host;
 	err = rdma_object_create(s, c, RDMA_MW, IB_USER_VERBS_CMD_ALLOC_MW, &in, sizeof(in), &out,

@@ -198,7 +198,7 @@ int bypass_rdma_parse(const char *text, struct bypass_rdma_options *options)
 	int err = 0;
 
 	if (!copy)
-		return bypass_fail(ENOMEM, "No memory for options");
+		return bypass_fail(ENOMEM, "no memory for options");
 	*options = (struct bypass_rdma_options){0};
 	word = strsep(&rest, ",");
 	if (!*word || strlen(word) >= sizeof(options->hca))

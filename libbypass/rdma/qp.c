@@ -26,22 +26,23 @@ static int check_caps(struct rdma_slice *s, const struct bypass_rdma_create_qp *
 
 	if (type != IB_UVERBS_QPT_RC && type != IB_UVERBS_QPT_UC && type != IB_UVERBS_QPT_UD)
 		return bypass_fail(EOPNOTSUPP,
-				   "Queue pairs of type %u cannot be had through a slice", type);
+				   "queue pairs of type %u cannot be had through a slice", type);
 	if (body->create_flags)
-		return bypass_fail(EOPNOTSUPP, "Flags %#x of a queue pair cannot be had",
+		return bypass_fail(EOPNOTSUPP, "flags %#x of a queue pair cannot be had",
 				   le32toh(body->create_flags));
 	if (le32toh(body->sq_sig_all) > 1)
 		return bypass_fail(EPROTO, "sq_sig_all is neither 0 nor 1");
 	if (le32toh(body->max_send_wr) > wr || le32toh(body->max_recv_wr) > wr)
 		return bypass_fail(EINVAL,
-				   "A queue pair of %u and %u requests: at most %u (depth=)",
+				   "a queue pair cannot have %u and %u requests: at most %u each "
+				   "(depth=)",
 				   le32toh(body->max_send_wr), le32toh(body->max_recv_wr), wr);
 	if (le32toh(body->max_send_sge) > le32toh(s->limits.max_send_sge) ||
 	    le32toh(body->max_recv_sge) > le32toh(s->limits.max_recv_sge))
-		return bypass_fail(EINVAL, "A queue pair of %u and %u SGEs: at most %u and %u",
-				   le32toh(body->max_send_sge), le32toh(body->max_recv_sge),
-				   le32toh(s->limits.max_send_sge),
-				   le32toh(s->limits.max_recv_sge));
+		return bypass_fail(
+			EINVAL, "a queue pair cannot have %u and %u SGEs: at most %u and %u",
+			le32toh(body->max_send_sge), le32toh(body->max_recv_sge),
+			le32toh(s->limits.max_send_sge), le32toh(s->limits.max_recv_sge));
 	if (le32toh(body->max_inline_data) > INLINE_MAX)
 		return bypass_fail(EINVAL, "a queue pair of %u bytes of inline data: at most %u",
 				   le32toh(body->max_inline_data), INLINE_MAX);

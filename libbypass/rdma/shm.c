@@ -49,7 +49,7 @@ int rdma_shm_init(struct rdma_shm *shm, uint64_t size, bool file)
 
 	if (hva == MAP_FAILED)
 		return bypass_fail(errno,
-				   "Cannot reserve %llu bytes of addresses for a shared memory "
+				   "cannot reserve %llu bytes of addresses for a shared memory "
 				   "region: %m",
 				   (unsigned long long)size);
 	*shm = (struct rdma_shm){.hva = hva, .size = size, .fd = fd};
@@ -91,7 +91,7 @@ static int map_pages(struct rdma_slice *s, const struct rdma_mapping *m, int fd,
 	if (mmap((char *)s->shm.hva + m->offset, m->size, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED, fd, fd_offset) == MAP_FAILED)
 		return bypass_fail(errno,
-				   "Cannot map %llu bytes of %s into the shared memory region: %m",
+				   "cannot map %llu bytes of %s into the shared memory region: %m",
 				   (unsigned long long)m->size, s->hca.name);
 	return 0;
 }
@@ -139,7 +139,7 @@ static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint
 
 	if (!size || size % RDMA_PAGE || size > s->shm.size) {
 		bypass_fail(ENOSPC,
-			    "A queue of %llu bytes does not fit into the shared memory region of "
+			    "a queue of %llu bytes does not fit into the shared memory region of "
 			    "%llu; give the "
 			    "slice a larger one (shm=)",
 			    (unsigned long long)size, (unsigned long long)s->shm.size);
@@ -155,7 +155,7 @@ static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint
 	link = find_gap(&s->shm, size, offset);
 	if (!link)
 		bypass_fail(ENOSPC,
-			    "The shared memory region has no %llu bytes left in one piece: %llu of "
+			    "the shared memory region has no %llu bytes left in one piece: %llu of "
 			    "%llu are in "
 			    "use; give the slice a larger one (shm=)",
 			    (unsigned long long)size, (unsigned long long)s->shm.used,
@@ -219,7 +219,7 @@ int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size
 		return -ENOSPC;
 	m = malloc(sizeof(*m));
 	if (!m)
-		return bypass_fail(ENOMEM, "No memory for a mapping");
+		return bypass_fail(ENOMEM, "no memory for a mapping");
 	*m = *owner;
 	m->offset = *offset;
 	m->size = size;
@@ -266,11 +266,11 @@ int rdma_shm_release(struct rdma_slice *s, uint64_t offset, uint64_t size)
 		link = &(*link)->next;
 	if (!*link || (*link)->size != size)
 		return bypass_fail(EINVAL,
-				   "Nothing is mapped at %#llx + %#llx of the shared memory region",
+				   "nothing is mapped at %#llx + %#llx of the shared memory region",
 				   (unsigned long long)offset, (unsigned long long)size);
 	if (!(*link)->orphan)
 		return bypass_fail(EBUSY,
-				   "Shared pages %#llx + %#llx belong to an object that "
+				   "shared pages %#llx + %#llx belong to an object that "
 				   "still exists",
 				   (unsigned long long)offset, (unsigned long long)size);
 	remove_mapping(s, link);

@@ -185,7 +185,7 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 	int err;
 
 	if (!s)
-		return bypass_fail(ENOMEM, "No memory for a slice of %s", hca->name);
+		return bypass_fail(ENOMEM, "no memory for a slice of %s", hca->name);
 	s->options = *options;
 	s->hca = *hca;
 	s->dialect = dialect;

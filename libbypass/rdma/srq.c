@@ -17,7 +17,8 @@ static int check_wr(struct rdma_slice *s, uint32_t max_wr)
 
 	if (!max_wr || max_wr > max)
 		return bypass_fail(EINVAL,
-				   "A shared receive queue of %u requests: at most %u (depth=)",
+				   "a shared receive queue cannot have %u requests: at most %u "
+				   "(depth=)",
 				   max_wr, max);
 	return 0;
 }
@@ -104,7 +105,7 @@ int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 	if (!srq)
 		return -EBADF;
 	if (in.attr_mask & ~(BYPASS_RDMA_SRQ_MAX_WR | BYPASS_RDMA_SRQ_LIMIT))
-		return bypass_fail(EINVAL, "Unknown attributes %#x of a shared receive queue",
+		return bypass_fail(EINVAL, "unknown attributes %#x of a shared receive queue",
 				   in.attr_mask);
 	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR) {
 		err = check_wr(s, in.max_wr);

@@ -17,7 +17,7 @@ int rdma_table_init(struct rdma_table *table, const char *what, uint32_t size)
 		.size = size,
 	};
 	if (!table->objects)
-		return bypass_fail(ENOMEM, "No memory for a table of %u %s", size, what);
+		return bypass_fail(ENOMEM, "no memory for a table of %u %s", size, what);
 	return 0;
 }
 
@@ -32,7 +32,7 @@ int rdma_table_take(struct rdma_table *table, uint32_t ucontext, uint32_t *handl
 	uint32_t i = table->next;
 
 	if (table->live == table->size)
-		return bypass_fail(EDQUOT, "The guest holds all %u %s of its quota", table->size,
+		return bypass_fail(EDQUOT, "the guest holds all %u %s of its quota", table->size,
 				   table->what);
 	while (table->objects[i].live)
 		i = (i + 1) % table->size;
@@ -53,6 +53,6 @@ struct rdma_object *rdma_table_get(const struct rdma_table *table, uint32_t hand
 {
 	if (handle < table->size && table->objects[handle].live)
 		return &table->objects[handle];
-	bypass_fail(EBADF, "Handle %u is not among the guest's %s", handle, table->what);
+	bypass_fail(EBADF, "handle %u is not among the guest's %s", handle, table->what);
 	return NULL;
 }
