@@ -25,6 +25,20 @@
 
 #define GUEST_PAGE 4096ull
 
+/* True as soon as @condition holds, which another thread makes true; false: not in 10 s. */
+#define guest_await(condition)                                                                     \
+	({                                                                                         \
+		int await_ms = 0;                                                                  \
+		while (!(condition) && await_ms++ < 10000)                                         \
+			usleep(1000);                                                              \
+		await_ms <= 10000;                                                                 \
+	})
+
+static inline bool guest_reaches(const uint32_t *word, uint32_t wanted)
+{
+	return guest_await(__atomic_load_n(word, __ATOMIC_SEQ_CST) == wanted);
+}
+
 struct guest {
 	struct bypass_memory *mem;
 	char *ram; /* guest-physical address 0 */

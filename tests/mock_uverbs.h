@@ -58,6 +58,7 @@ static struct {
 	uint32_t last_posted, last_armed;
 	useconds_t use_us;     /* how long a send or an arming takes, and meanwhile … */
 	uint32_t used;	       /* … this is what it uses, or 0 */
+	uint32_t uses;	       /* how many of them have begun */
 	const uint32_t *watch; /* what to look at when a send is posted, or NULL … */
 	uint32_t watched;      /* … and what it was */
 	int fail;	       /* errno of the next command that creates something, or 0 */
@@ -365,6 +366,7 @@ static inline void mock_use(uint32_t handle)
 	if (!mock.use_us)
 		return;
 	__atomic_store_n(&mock.used, handle, __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&mock.uses, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&mock.lock);
 	usleep(mock.use_us);
 	pthread_mutex_lock(&mock.lock);

@@ -246,12 +246,7 @@ static inline bool rdma_guest_arm(struct rdma_guest *g, uint32_t cq)
 	uint64_t *words = (uint64_t *)(g->guest.ram + g->doorbell + offset);
 
 	rdma_guest_ring(g, offset, cq);
-	for (int ms = 0; ms < 10000; ms++) {
-		if (!(__atomic_load_n(&words[cq / 64], __ATOMIC_ACQUIRE) & 1ull << cq % 64))
-			return true;
-		usleep(1000);
-	}
-	return false;
+	return guest_await(!(__atomic_load_n(&words[cq / 64], __ATOMIC_ACQUIRE) & 1ull << cq % 64));
 }
 
 /* The next completion event of a vector, or of a port, object…; false: none came in time. */

@@ -354,14 +354,33 @@ static void *register_page(void *opaque)
 }
 
 static _Atomic bool map_is_set;
+static _Atomic pid_t setter;
 
 static void *set_map(void *opaque)
 {
 	struct test *t = opaque;
-	int err = t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem);
+	int err;
 
+	atomic_store(&setter, gettid());
+	err = t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem);
 	map_is_set = true;
 	return (void *)(intptr_t)err;
+}
+
+/* The thread that sets the map waits for the lock. */
+static bool setter_sleeps(void)
+{
+	char path[64], name[32], state = '?';
+	FILE *f;
+
+	if (!atomic_load(&setter))
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/task/%d/stat", atomic_load(&setter));
+	f = fopen(path, "r");
+	assert_non_null(f);
+	assert_int_equal(fscanf(f, "%*d (%31[^)]) %c", name, &state), 2);
+	fclose(f);
+	return state == 'S';
 }
 
 /*
@@ -379,18 +398,14 @@ static void test_long_registration(void **state)
 	mock.reg_stays = 1;
 	map_is_set = false;
 	assert_int_equal(pthread_create(&registers, NULL, register_page, t), 0);
-	while (mock.reg_stays != 2)
-		usleep(1000);
+	assert_true(guest_await(mock.reg_stays == 2));
 	assert_int_equal(pthread_create(&sets, NULL, set_map, t), 0);
-	usleep(100000); /* until it waits; if it does not yet, the test says nothing, and passes */
+	assert_true(guest_await(setter_sleeps()));
 	for (int i = 0; i < 3; i++) {
 		uint64_t *word = (uint64_t *)((char *)awake + BYPASS_RDMA_SEND_OFFSET);
-		int ms = 0;
 
 		rdma_guest_post_send(&t->g, 0);
-		while (__atomic_load_n(word, __ATOMIC_SEQ_CST) && ms++ < 5000)
-			usleep(1000);
-		assert_true(ms < 5000);
+		assert_true(guest_await(!__atomic_load_n(word, __ATOMIC_SEQ_CST)));
 	}
 	assert_false(map_is_set);
 	mock.reg_stays = 0;

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The guarded way for rxe: the copies as queues, which fill, are reset, are written at will, and are
+ * moved in an order.
+ */
+#include <sys/stat.h>
+
+#include "rdma_guard.h"
+
+/* Wait until the rings have been moved once more: a receive that is posted now goes with the rest. */
+static void rings_seen(struct test *t)
+{
+	uint32_t at = t->receive->producer_index;
+
+	__atomic_store_n(&t->receive->producer_index, (at + 1) & MOCK_MASK, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->real_receive->producer_index, (at + 1) & MOCK_MASK));
+	/* Receives are moved before sends: the next one is moved after these sends. */
+	__atomic_store_n(&t->receive->producer_index, (at + 2) & MOCK_MASK, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->real_receive->producer_index, (at + 2) & MOCK_MASK));
+}
+
+/* What is received into was posted before what is sent, by an older queue pair or a newer one. */
+static void test_order(void **state)
+{
+	struct test *older = *state, newer;
+
+	create(older, IB_UVERBS_QPT_UD);
+	newer = *older;
+	create(&newer, IB_UVERBS_QPT_UD);
+	for (uint32_t i = 1; i <= MOCK_MASK; i++) {
+		struct test *from = i % 2 ? &newer : older, *to = i % 2 ? older : &newer;
+		uint32_t index = (to->receive->producer_index + 1) & MOCK_MASK;
+
+		mock.watch = &to->real_receive->producer_index;
+		__atomic_store_n(&to->receive->producer_index, index, __ATOMIC_RELEASE);
+		post(from);
+		assert_int_equal(mock.watched, index);
+	}
+	mock.watch = NULL;
+}
+
+static void test_full(void **state)
+{
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_RC);
+	/* The driver is slow: its queue fills, and the guest's keeps the rest. */
+	for (uint32_t i = 0; i < MOCK_MASK; i++)
+		((struct rxe_send_wqe *)slot(t->send, i))->wr.opcode = IB_UVERBS_WR_SEND;
+	__atomic_store_n(&t->send->producer_index, MOCK_MASK, __ATOMIC_RELEASE);
+	rdma_guest_post_send(&t->g, t->qp);
+	assert_true(guest_reaches(&t->real_send->producer_index, MOCK_MASK));
+	assert_true(guest_reaches(&t->send->consumer_index, 0)); /* full, and says so */
+	((struct rxe_send_wqe *)slot(t->send, MOCK_MASK))->wr.opcode = IB_UVERBS_WR_SEND;
+	__atomic_store_n(&t->send->producer_index, 0, __ATOMIC_RELEASE);
+	rdma_guest_post_send(&t->g, t->qp);
+	rings_seen(t);
+	assert_int_equal(t->real_send->producer_index, MOCK_MASK);
+	__atomic_store_n(&t->real_send->consumer_index, 1, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->real_send->producer_index, 0));
+	assert_int_equal(rdma_guest_stats(&t->g).copied, MOCK_MASK + 1 + 2); /* two receives */
+}
+
+static struct {
+	unsigned int maps;
+	int fd;
+} shown;
+
+static int shm_map(void *transport, uint64_t offset, uint64_t size, int fd, uint64_t fd_offset,
+		   bool writable)
+{
+	(void)transport, (void)size, (void)writable;
+	shown.maps++;
+	shown.fd = fd;
+	/* All lies in one file, which is the region: a front end may as well map it once. */
+	return fd != mock.cmd_fd && fd_offset == offset ? 0 : -EINVAL;
+}
+
+static int shm_unmap(void *transport, uint64_t offset, uint64_t size)
+{
+	(void)transport, (void)offset, (void)size;
+	return 0;
+}
+
+/* Whoever has the HCA's descriptor could make queues of his own: no front end gets it. */
+static void test_out_of_process(void **state)
+{
+	static const struct bypass_virtio_carrier carrier = {.shm_map = shm_map,
+							     .shm_unmap = shm_unmap};
+	struct test *t = *state;
+	struct stat file;
+
+	assert_int_equal(t->g.dev->ops->attach(t->g.dev, &carrier, t), 0);
+	create(t, IB_UVERBS_QPT_RC);
+	assert_int_equal(shown.maps, 3);
+	assert_int_equal(fstat(shown.fd, &file), 0);
+	assert_int_equal(file.st_size, t->g.dev->shm.size);
+	assert_int_not_equal(ftruncate(shown.fd, 0), 0);
+}
+
+/* Who has done nothing yet with what it was given has no room for more. */
+static void test_full_receive(void **state)
+{
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_RC);
+	__atomic_store_n(&t->receive->producer_index, MOCK_MASK, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->real_receive->producer_index, MOCK_MASK));
+	/* All are moved, and a completion comes: the queue stays full. */
+	complete(t, 1);
+	assert_true(guest_reaches(&t->cq_copy->producer_index, 1));
+	assert_true(guest_reaches(&t->receive->consumer_index, 0));
+	/* Three are used up; the completion that says so comes no earlier than the room. */
+	__atomic_store_n(&t->real_receive->consumer_index, 3, __ATOMIC_RELEASE);
+	complete(t, 2);
+	assert_true(guest_reaches(&t->cq_copy->producer_index, 2));
+	assert_int_equal(__atomic_load_n(&t->receive->consumer_index, __ATOMIC_ACQUIRE), 3);
+}
+
+/* What was posted before a reset is gone, also what the driver's queue had no room for. */
+static void test_reset(void **state)
+{
+	struct test *t = *state;
+	const struct bypass_rdma_modify_qp body = {.handle = t->qp, .mask = IBV_QP_STATE};
+	struct bypass_rdma_modify_qp reset;
+
+	create(t, IB_UVERBS_QPT_RC);
+	reset = body;
+	reset.handle = t->qp;
+	for (uint32_t i = 0; i <= MOCK_MASK; i++)
+		((struct rxe_recv_wqe *)slot(t->receive, i))->wr_id = i;
+	__atomic_store_n(&t->receive->producer_index, MOCK_MASK, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->real_receive->producer_index, MOCK_MASK));
+	__atomic_store_n(&t->receive->producer_index, 3, __ATOMIC_RELEASE);
+	assert_int_equal(
+		rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_MODIFY_QP,
+								 .body = &reset,
+								 .body_size = sizeof(reset)}),
+		0);
+	/* As the driver does upon a reset. */
+	__atomic_store_n(&t->real_receive->consumer_index, MOCK_MASK, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->receive->consumer_index, 3));
+	((struct rxe_recv_wqe *)slot(t->receive, 3))->wr_id = 100;
+	__atomic_store_n(&t->receive->producer_index, 4, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->real_receive->producer_index, 0));
+	assert_int_equal(((struct rxe_recv_wqe *)slot(t->real_receive, MOCK_MASK))->wr_id, 100);
+	assert_true(guest_reaches(&t->receive->consumer_index, 3));
+}
+
+static _Atomic bool quiet;
+
+static void *keep_arming(void *opaque)
+{
+	struct rdma_guest *g = opaque;
+	uint32_t qps = g->config.max_qp, cqs = g->config.max_cq;
+
+	while (!atomic_load(&quiet)) {
+		rdma_guest_ring(g, BYPASS_RDMA_ARM_OFFSET(qps), 0);
+		rdma_guest_ring(g, BYPASS_RDMA_ARM_SOLICITED_OFFSET(qps, cqs), 0);
+	}
+	return NULL;
+}
+
+/* Who arms all the time keeps nobody's requests from being moved. */
+static void test_busy(void **state)
+{
+	struct test *t = *state;
+	pthread_t thread;
+
+	create(t, IB_UVERBS_QPT_RC);
+	mock.use_us = 5000;
+	atomic_store(&quiet, false);
+	assert_int_equal(pthread_create(&thread, NULL, keep_arming, &t->g), 0);
+	assert_true(guest_await(__atomic_load_n(&mock.arms, __ATOMIC_SEQ_CST) >= 10));
+	__atomic_store_n(&t->receive->producer_index, 1, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->real_receive->producer_index, 1));
+	/* At once, and not when by chance nothing was to be armed. */
+	assert_true(__atomic_load_n(&mock.arms, __ATOMIC_SEQ_CST) < 500);
+	atomic_store(&quiet, true);
+	pthread_join(thread, NULL);
+}
+
+/* A guest that writes while the slice's thread reads: a race, which the slice must survive. */
+__attribute__((no_sanitize("thread"))) static void scribble(void *queue, uint32_t word, size_t size)
+{
+	for (volatile uint32_t *at = queue; size; at++, size -= sizeof(*at))
+		*at = word;
+}
+
+/* Indices and geometry in the guest's copy mean nothing but how much it has posted. */
+static void test_wild_header(void **state)
+{
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_RC);
+	scribble(t->send, 0xffffffff, sizeof(*t->send));
+	rdma_guest_post_send(&t->g, t->qp);
+	assert_true(guest_reaches(&t->real_send->producer_index, MOCK_MASK));
+	assert_int_equal(t->real_send->index_mask, MOCK_MASK);
+	scribble(t->send, 0x55555555, MOCK_QUEUE);
+	rdma_guest_post_send(&t->g, t->qp);
+	rings_seen(t);
+	assert_true(t->real_send->producer_index <= MOCK_MASK);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_order), TEST(test_full),	     TEST(test_wild_header),
+		TEST(test_busy),  TEST(test_out_of_process), TEST(test_full_receive),
+		TEST(test_reset),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
