@@ -66,6 +66,7 @@ static struct {
 	uint64_t reg_sum;      /* of all bytes of the last region, or 0: do not look */
 	bool reg_look;
 	bool plain;	      /* it refuses the extended query of the device */
+	uint32_t max_msg_sz;  /* of its ports; 0: that of rxe */
 	uint64_t probe_at[3]; /* offsets in the next region, and … */
 	uint8_t probe[3];     /* … the bytes that were there; while reg_look */
 	uint64_t reg_start, reg_length, reg_iova;
@@ -555,6 +556,7 @@ int ibv_query_port(struct ibv_context *context, uint8_t port, struct _compat_ibv
 				    .max_mtu = IBV_MTU_4096,
 				    .active_mtu = IBV_MTU_2048,
 				    .link_layer = IBV_LINK_LAYER_ETHERNET};
+	a->max_msg_sz = mock.max_msg_sz ? mock.max_msg_sz : 1u << 31;
 	a->gid_tbl_len = 1024;
 	a->pkey_tbl_len = 8;
 	(void)port;

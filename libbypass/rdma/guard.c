@@ -22,6 +22,7 @@ int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64
 	const struct rdma_ring_place place = {
 		.hca = s->hca.name,
 		.caps = le64toh(s->limits.device_cap_flags),
+		.max_message = s->max_message,
 		.fd = s->hca.cmd_fd,
 		.size = size,
 		.offset = offset,
@@ -166,6 +167,15 @@ static void snapshot(struct rdma_slice *s, enum rdma_map_kind map)
 	}
 }
 
+/* With ring_lock held. Once a slice: the guest can repeat what it did. */
+static void complain(struct rdma_slice *s, struct rdma_ring *ring)
+{
+	if (!s->complained)
+		rdma_remark(s, "guarded: %s", ring->complaint);
+	s->complained = true;
+	ring->complaint = NULL;
+}
+
 static bool move_requests(struct rdma_slice *s, enum rdma_map_kind map, bool *any)
 {
 	bool again = false;
@@ -178,6 +188,8 @@ static bool move_requests(struct rdma_slice *s, enum rdma_map_kind map, bool *an
 			continue;
 		moved = s->dialect->guard->move(ring, &left);
 		rdma_count(&s->stats.copied, moved);
+		if (ring->complaint)
+			complain(s, ring);
 		*any |= moved;
 		if (moved && map == RDMA_MAP_SEND)
 			rdma_post_send(s, ring->handle);

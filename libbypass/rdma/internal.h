@@ -429,6 +429,7 @@ struct rdma_slice {
 	bool guarded;
 	struct bypass_rdma_config config; /* what the guest reads */
 	struct bypass_rdma_device limits; /* what QUERY_DEVICE says */
+	uint32_t max_message;		  /* bytes, that each port takes */
 	uint16_t queue_size[RDMA_QUEUES_MAX];
 	uint64_t features; /* accepted by the driver */
 
@@ -463,6 +464,7 @@ struct rdma_slice {
 
 	pthread_mutex_t ring_lock;
 	struct rdma_ring *rings;
+	bool complained; /* the log knows what the guard does not let through */
 
 	pthread_t control_thread;
 	pthread_t doorbell_thread;

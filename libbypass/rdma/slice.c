@@ -117,6 +117,21 @@ static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_dev
 	};
 }
 
+static int settle_message(struct rdma_slice *s)
+{
+	struct bypass_rdma_port port;
+	int err;
+
+	s->max_message = UINT32_MAX;
+	for (uint32_t i = 1; i <= s->hca.ports; i++) {
+		err = rdma_hca_query_port(&s->hca, i, &port);
+		if (err)
+			return err;
+		s->max_message = lesser(s->max_message, le32toh(port.max_msg_sz));
+	}
+	return 0;
+}
+
 static void settle_config(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
 {
 	const struct bypass_rdma_quota *q = &s->options.quota;
@@ -199,6 +214,8 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 		err = choose_way(s);
 	if (!err)
 		err = settle_quota(s, &device);
+	if (!err)
+		err = settle_message(s);
 	if (!err)
 		err = rdma_resources_make(s);
 	if (err) {

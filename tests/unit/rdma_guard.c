@@ -4,6 +4,8 @@
  */
 #include "rdma_guard.h"
 
+#include <bypass/log.h>
+
 static bool failing(const struct rxe_send_wqe *wqe)
 {
 	return wqe->wr.wr_id == 0x1234 && wqe->wr.opcode == IB_UVERBS_WR_SEND &&
@@ -137,6 +139,19 @@ static int tear_down_plain(void **state)
 	return tear_down(state);
 }
 
+/* An HCA whose ports take short messages. */
+static int set_up_short(void **state)
+{
+	mock.max_msg_sz = 8192;
+	return set_up(state);
+}
+
+static int tear_down_short(void **state)
+{
+	mock.max_msg_sz = 0;
+	return tear_down(state);
+}
+
 static void refuse_flush(struct test *t)
 {
 	for (uint32_t opcode = RDMA_WR_FLUSH; opcode <= RDMA_WR_ATOMIC_WRITE; opcode++) {
@@ -196,6 +211,71 @@ static void test_unsound(void **state)
 	wqe->dma.num_sge = 1;
 	wqe->dma.sge[0].length = 16;
 	assert_true(failing(post(t)));
+}
+
+/* One request whose scatter list has three entries: two of @half bytes, one of @rest. */
+static struct rxe_send_wqe *post_length(struct test *t, uint32_t opcode, uint32_t half,
+					uint32_t rest)
+{
+	struct rxe_send_wqe *wqe = next_send(t);
+
+	wqe->wr.opcode = opcode;
+	wqe->dma.num_sge = 3;
+	wqe->dma.sge[0] = wqe->dma.sge[1] = (struct rxe_sge){0x5000, half, 3};
+	wqe->dma.sge[2] = (struct rxe_sge){0x5000, rest, 3};
+	return post(t);
+}
+
+/* The driver counts what is left of a message in an int, and its port says 2^31. */
+static void test_longest(void **state)
+{
+	static const uint32_t opcodes[] = {IB_UVERBS_WR_SEND, IB_UVERBS_WR_RDMA_WRITE,
+					   IB_UVERBS_WR_RDMA_READ};
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_RC);
+	for (size_t i = 0; i < sizeof(opcodes) / sizeof(opcodes[0]); i++) {
+		struct rxe_send_wqe *wqe = post_length(t, opcodes[i], 0x3fffffff, 1);
+
+		assert_int_equal(wqe->dma.length, 0x7fffffff);
+		assert_true(failing(post_length(t, opcodes[i], 0x40000000, 0)));
+		assert_true(failing(post_length(t, opcodes[i], 0xffffffff, 2)));
+	}
+}
+
+/* No message that the port does not take. */
+static void test_longest_of_port(void **state)
+{
+	struct test *t = *state;
+
+	create(t, IB_UVERBS_QPT_RC);
+	assert_int_equal(post_length(t, IB_UVERBS_WR_SEND, 4096, 0)->dma.length, 8192);
+	assert_true(failing(post_length(t, IB_UVERBS_WR_SEND, 4096, 1)));
+}
+
+/* A receive has room for more than what one message brings: the limit is that of the field. */
+static void test_long_receive(void **state)
+{
+	struct test *t = *state;
+	struct rxe_recv_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_RC);
+	for (uint32_t i = 0; i < 2; i++) {
+		wqe = slot(t->receive, i);
+		wqe->wr_id = 7;
+		wqe->dma.num_sge = 2;
+		wqe->dma.sge[0] = (struct rxe_sge){0x5000, 0x80000000, 3};
+		wqe->dma.sge[1] = (struct rxe_sge){0x5000, 0x7fffffff + i, 3};
+	}
+	__atomic_store_n(&t->receive->producer_index, 2, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&t->real_receive->producer_index, 2));
+	wqe = slot(t->real_receive, 0);
+	assert_int_equal(wqe->dma.length, 0xffffffff);
+	assert_int_equal(wqe->dma.num_sge, 2);
+	wqe = slot(t->real_receive, 1);
+	assert_int_equal(wqe->wr_id, 7);
+	assert_int_equal(wqe->dma.length, 1);
+	assert_int_equal(wqe->dma.sge[0].lkey, 0);
 }
 
 /* Memory that goes over the end of all addresses, at this end or at the other one. */
@@ -272,6 +352,34 @@ static void test_mws(void **state)
 	assert_true(failing(post(t)));
 }
 
+static _Atomic unsigned int remarks;
+
+static void count_remarks(void *opaque, enum bypass_log_level level, const char *text)
+{
+	(void)opaque;
+	remarks += level == BYPASS_LOG_WARN && strstr(text, "rdma-core before 36");
+}
+
+/* Libraries that are too old for the guarded way are named in the log, once a slice. */
+static void test_old_library(void **state)
+{
+	struct test *t = *state;
+	struct rxe_send_wqe *wqe;
+
+	create(t, IB_UVERBS_QPT_UD);
+	remarks = 0;
+	bypass_log_set(count_remarks, NULL);
+	for (int i = 0; i < 3; i++) {
+		wqe = next_send(t);
+		wqe->wr.opcode = IB_UVERBS_WR_SEND;
+		wqe->wr.wr.ud.av.network_type = RXE_NETWORK_TYPE_IPV4;
+		wqe->wr.wr.ud.remote_qkey = 0x11111111;
+		assert_true(failing(post(t)));
+	}
+	bypass_log_set(NULL, NULL);
+	assert_int_equal(remarks, 1);
+}
+
 static void test_ud(void **state)
 {
 	struct test *t = *state;
@@ -338,8 +446,13 @@ int main(void)
 		TEST(test_sound),
 		TEST(test_inline),
 		TEST(test_unsound),
+		TEST(test_longest),
+		cmocka_unit_test_setup_teardown(test_longest_of_port, set_up_short,
+						tear_down_short),
+		TEST(test_long_receive),
 		TEST(test_wrapped),
 		TEST(test_mws),
+		TEST(test_old_library),
 		TEST(test_ud),
 		TEST(test_receive),
 	};

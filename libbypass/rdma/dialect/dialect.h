@@ -98,16 +98,19 @@ struct rdma_ring {
 	bool guest_arms; /* CQ: the guest has armed the CQ once … */
 	bool armed;	 /* … and waits for the event now */
 	bool follow;	 /* CQ: the slice arms the CQ, because the guest polls */
+	/* What the host's log is to say of a request that was replaced, or NULL. */
+	const char *complaint;
 };
 
 /* Both sides of a copy: the driver's queue, and the pages that the guest sees. */
 struct rdma_ring_place {
-	const char *hca; /* for messages */
-	uint64_t caps;	 /* the device's: which operations requests may name */
-	int fd;		 /* the driver offers the queue here … */
-	uint32_t size;	 /* … so many bytes … */
-	uint64_t offset; /* … at this offset */
-	void *copy;	 /* as many bytes, all zero */
+	const char *hca;      /* for messages */
+	uint64_t caps;	      /* the device's: which operations requests may name */
+	uint32_t max_message; /* bytes, of its ports */
+	int fd;		      /* the driver offers the queue here … */
+	uint32_t size;	      /* … so many bytes … */
+	uint64_t offset;      /* … at this offset */
+	void *copy;	      /* as many bytes, all zero */
 };
 
 /*

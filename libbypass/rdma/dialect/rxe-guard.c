@@ -24,7 +24,8 @@
 #define SEND_FLAGS (1u << 0 | 1u << 1 | 1u << 2 | 1u << 3) /* fence, signaled, solicited, inline */
 #define INLINE	   (1u << 3)
 
-#define MESSAGE_MAX (1ull << 31)
+/* The driver counts in an int what is left of a message, whatever its port says. */
+#define MESSAGE_MAX INT32_MAX
 
 /*
  * Nothing about memory windows: the driver does not ask whose one is that a request invalidates,
@@ -46,6 +47,7 @@ struct rxe_ring {
 	struct rxe_queue_buf *copy; /* the guest's: every byte of it may change at any time */
 	uint32_t size;
 	uint32_t opcodes; /* of requests that may pass */
+	uint32_t longest; /* message in bytes */
 	uint32_t mask;	  /* number of elements less one … */
 	uint32_t shift;	  /* … and log2 of an element's size, as the driver said at first */
 	/* Elements move from the copy to the driver's queue; of a CQ the other way. */
@@ -74,7 +76,7 @@ static bool wraps(uint64_t address, uint64_t length)
 }
 
 /* Make the scatter list sound: its length is what its entries say, and nothing is done yet. */
-static bool check_sges(struct rxe_dma_info *dma, uint32_t room)
+static bool check_sges(struct rxe_dma_info *dma, uint32_t room, uint32_t longest)
 {
 	uint64_t length = 0;
 
@@ -85,7 +87,7 @@ static bool check_sges(struct rxe_dma_info *dma, uint32_t room)
 			return false;
 		length += dma->sge[i].length;
 	}
-	if (length > MESSAGE_MAX)
+	if (length > longest)
 		return false;
 	dma->length = dma->resid = length;
 	dma->cur_sge = dma->sge_offset = dma->reserved = 0;
@@ -118,7 +120,8 @@ static bool check_flush(struct rxe_send_wqe *wqe)
 	return check_inline(&wqe->dma, flush.length);
 }
 
-static bool check_data(struct rxe_send_wqe *wqe, uint32_t opcode, uint32_t room)
+static bool check_data(const struct rxe_ring *r, struct rxe_send_wqe *wqe, uint32_t opcode,
+		       uint32_t room)
 {
 	if (opcode == FLUSH)
 		return check_flush(wqe);
@@ -126,7 +129,7 @@ static bool check_data(struct rxe_send_wqe *wqe, uint32_t opcode, uint32_t room)
 		return check_atomic_write(&wqe->dma, room);
 	if (wqe->wr.send_flags & INLINE)
 		return (opcode & OPCODES_UC) && check_inline(&wqe->dma, room);
-	return check_sges(&wqe->dma, room);
+	return check_sges(&wqe->dma, room, r->longest);
 }
 
 /* What the driver believes of each operation; the keys themselves it does check. */
@@ -135,6 +138,10 @@ static bool check_operation(struct rxe_ring *r, struct rxe_send_wr *wr)
 	if (r->ring.qp_type != IB_UVERBS_QPT_UD)
 		return true;
 	wr->wr.ud.pkey_index = 0;
+	if (!wr->wr.ud.ah_num)
+		r->ring.complaint = "a datagram names no address handle, as those of rdma-core "
+				    "before 36 "
+				    "do, and ends in an error";
 	/*
 	 * Without an address handle the driver would send to, and from, any address. And an HCA
 	 * would not send a privileged Q_Key that a request names; this driver does.
@@ -174,7 +181,7 @@ static bool check_send(struct rxe_ring *r)
 	wqe->wr.reserved = 0;
 	wqe->status = wqe->state = wqe->mask = 0;
 	wqe->first_psn = wqe->last_psn = wqe->ack_length = wqe->ssn = wqe->has_rd_atomic = 0;
-	return check_data(wqe, opcode, room) && check_remote(wqe, opcode);
+	return check_data(r, wqe, opcode, room) && check_remote(wqe, opcode);
 }
 
 static bool check_receive(struct rxe_ring *r)
@@ -182,7 +189,8 @@ static bool check_receive(struct rxe_ring *r)
 	struct rxe_recv_wqe *wqe = &r->wqe.receive;
 
 	wqe->reserved = wqe->padding = 0;
-	return check_sges(&wqe->dma, (1u << r->shift) - sizeof(*wqe));
+	/* There may be more room than a message needs: as much as the field for it can say. */
+	return check_sges(&wqe->dma, (1u << r->shift) - sizeof(*wqe), UINT32_MAX);
 }
 
 /* In place of an unsound request: one that ends in an error, and takes its queue pair along. */
@@ -358,6 +366,7 @@ static int rxe_open(const struct rdma_ring *wanted, const struct rdma_ring_place
 		return bypass_fail(ENOMEM, "no memory for a guarded queue");
 	r->ring = *wanted;
 	r->size = size;
+	r->longest = place->max_message < MESSAGE_MAX ? place->max_message : MESSAGE_MAX;
 	r->opcodes = find_opcodes(place->caps, wanted->qp_type);
 	r->copy = place->copy;
 	r->real = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, place->fd, place->offset);
