@@ -38,21 +38,14 @@ static int attach(struct vmm *vmm)
 	return ret;
 }
 
-/* A virtio device in the shape of a slice. It needs no IOMMU: the HCA's driver pins memory. */
+/* The HCA's driver pins memory: such a slice needs no IOMMU. */
 static int open_rdma(const char *text, struct bypass_virtio_device **dev,
 		     struct bypass_slice **slice)
 {
-	struct bypass_rdma_options options;
-	int ret;
+	int ret = bypass_rdma_slice_open(text, slice);
 
-	ret = bypass_rdma_parse(text, &options);
 	if (!ret)
-		ret = bypass_rdma_open(&options, dev);
-	if (ret)
-		return ret;
-	ret = bypass_virtio_pci_new(*dev, slice);
-	if (ret)
-		(*dev)->ops->close(*dev);
+		*dev = bypass_virtio_pci_device(*slice);
 	return ret;
 }
 

@@ -306,24 +306,44 @@ bool vf_link_find(struct nlmsghdr *answer, unsigned int vf, const char *name, ch
 	return false;
 }
 
-static int vf_link_open(const char *pf, struct nl_sock **sock, char *interface, size_t size)
+struct vf_link {
+	const char *pf;
+	char attribute[64];   /* of the PF in sysfs */
+	char interface[32];   /* of the PF */
+	struct nl_sock *sock; /* NULL: @attribute has the setting */
+};
+
+static int query_failed(const struct vf_link *link, int err)
 {
+	return bypass_fail(EIO, "cannot ask for the VFs of %s (%s): %s", link->interface, link->pf,
+			   nl_geterror(err));
+}
+
+/* The way to one setting of a VF. */
+static int vf_link_open(const char *pf, unsigned int vf, const char *name, struct vf_link *link)
+{
+	const struct setting *setting = find_setting(name);
 	int err;
 
-	if (vf_link_interface(pf, interface, size))
+	*link = (struct vf_link){.pf = pf};
+	if (!setting)
+		return -EINVAL;
+	snprintf(link->attribute, sizeof(link->attribute), "sriov/%u/%s", vf, setting->name);
+	if (setting->sysfs && host_has(pf, link->attribute))
+		return 0;
+	if (vf_link_interface(pf, link->interface, sizeof(link->interface)))
 		return bypass_fail(ENODEV,
 				   "%s has no network interface, through which its VFs get their "
 				   "settings: is it a network adapter, and its driver loaded?",
 				   pf);
-	*sock = nl_socket_alloc();
-	if (!*sock)
+	link->sock = nl_socket_alloc();
+	if (!link->sock)
 		return bypass_fail(ENOMEM, "no memory for a netlink socket");
-	err = nl_connect(*sock, NETLINK_ROUTE);
+	err = nl_connect(link->sock, NETLINK_ROUTE);
 	if (!err)
 		return 0;
-	nl_socket_free(*sock);
-	return bypass_fail(EIO, "cannot ask for the VFs of %s (%s): %s", interface, pf,
-			   nl_geterror(err));
+	nl_socket_free(link->sock);
+	return query_failed(link, err);
 }
 
 struct question {
@@ -343,69 +363,52 @@ static int take_answer(struct nl_msg *message, void *opaque)
 	return NL_OK;
 }
 
-/* A setting that the PF's driver has in sysfs. */
-static bool sysfs_name(const char *pf, unsigned int vf, const struct setting *setting, char *name,
-		       size_t size)
-{
-	snprintf(name, size, "sriov/%u/%s", vf, setting->name);
-	return setting->sysfs && host_has(pf, name);
-}
-
 int vf_link_read(const char *pf, unsigned int vf, const char *name, char *value, size_t size)
 {
 	struct question question = {.vf = vf, .setting = name, .value = value, .size = size};
-	const struct setting *setting = find_setting(name);
-	char interface[32], attribute[64];
 	struct nl_msg *message;
-	struct nl_sock *sock;
+	struct vf_link link;
 	int err;
 
-	if (!setting)
-		return -EINVAL;
-	if (sysfs_name(pf, vf, setting, attribute, sizeof(attribute)))
-		return host_read(pf, attribute, value, size);
-	err = vf_link_open(pf, &sock, interface, sizeof(interface));
+	err = vf_link_open(pf, vf, name, &link);
 	if (err)
 		return err;
-	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, take_answer, &question);
-	message = vf_link_query(if_nametoindex(interface));
-	err = message ? nl_send_auto(sock, message) : -NLE_NOMEM;
+	if (!link.sock)
+		return host_read(pf, link.attribute, value, size);
+	nl_socket_modify_cb(link.sock, NL_CB_VALID, NL_CB_CUSTOM, take_answer, &question);
+	message = vf_link_query(if_nametoindex(link.interface));
+	err = message ? nl_send_auto(link.sock, message) : -NLE_NOMEM;
 	if (err >= 0)
-		err = nl_recvmsgs_default(sock);
+		err = nl_recvmsgs_default(link.sock);
 	nlmsg_free(message);
-	nl_socket_free(sock);
+	nl_socket_free(link.sock);
 	if (err < 0)
-		return bypass_fail(EIO, "cannot ask for the VFs of %s (%s): %s", interface, pf,
-				   nl_geterror(err));
+		return query_failed(&link, err);
 	if (question.answered)
 		return 0;
 	return bypass_fail(ENODEV,
 			   "the kernel tells nothing of VF %u of %s (%s): the PF's driver does "
-			   "not, or "
-			   "the VFs are too many for one answer, which has room for about 300",
-			   vf, interface, pf);
+			   "not, or the VFs are too many for one answer, which has room for about "
+			   "300",
+			   vf, link.interface, pf);
 }
 
 int vf_link_write(const char *pf, unsigned int vf, const char *name, const char *value)
 {
-	const struct setting *setting = find_setting(name);
-	char interface[32], attribute[64];
 	struct nl_msg *message;
-	struct nl_sock *sock;
+	struct vf_link link;
 	int err;
 
-	if (!setting)
-		return -EINVAL;
-	if (sysfs_name(pf, vf, setting, attribute, sizeof(attribute)))
-		return host_write(pf, attribute, value);
-	err = vf_link_open(pf, &sock, interface, sizeof(interface));
+	err = vf_link_open(pf, vf, name, &link);
 	if (err)
 		return err;
-	message = vf_link_change(if_nametoindex(interface), vf, name, value);
-	err = message ? nl_send_sync(sock, message) : -NLE_NOMEM; /* frees it */
-	nl_socket_free(sock);
+	if (!link.sock)
+		return host_write(pf, link.attribute, value);
+	message = vf_link_change(if_nametoindex(link.interface), vf, name, value);
+	err = message ? nl_send_sync(link.sock, message) : -NLE_NOMEM; /* frees it */
+	nl_socket_free(link.sock);
 	if (err < 0)
 		return bypass_fail(EIO, "cannot set %s of VF %u of %s (%s) to %s: %s", name, vf,
-				   interface, pf, value, nl_geterror(err));
+				   link.interface, pf, value, nl_geterror(err));
 	return 0;
 }

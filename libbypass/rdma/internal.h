@@ -34,6 +34,7 @@
 #include <bypass/rdma.h>
 #include <bypass/virtqueue.h>
 
+#include "../base/log_limit.h"
 #include "bypass_rdma_abi.h"
 #include "dialect/dialect.h"
 
@@ -481,7 +482,7 @@ struct rdma_slice {
 	int lost_fd;	      /* signalled when the HCA was given up */
 	bool lost_event;      /* the VMM is yet to be told that it was */
 
-	_Atomic unsigned int remarks; /* warnings that the guest has caused */
+	struct log_limit remarks; /* warnings that the guest has caused */
 
 	struct {
 		_Atomic uint64_t commands, refused, kicks, post_sends, arms, completions, events,
@@ -490,11 +491,6 @@ struct rdma_slice {
 };
 
 extern const struct bypass_virtio_ops rdma_virtio_ops; /* device.c */
-
-/* ------------------------------------------------------------------ remark.c */
-
-/* A warning that a guest can cause: the log gets the first RDMA_REMARKS_MAX of a slice. */
-void rdma_remark(struct rdma_slice *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* --------------------------------------------------------------- resources.c */
 
@@ -510,6 +506,9 @@ void rdma_resources_free(struct rdma_slice *s);
 /* Everything but the HCA, which the caller has opened. For rdma_open and for tests. */
 int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_hca *hca,
 		   const struct rdma_dialect *dialect, struct rdma_slice **slice);
+
+/* A warning that a guest can cause. */
+#define rdma_remark(s, fmt, ...) log_limited(&(s)->remarks, "%s: " fmt, (s)->dev.name, __VA_ARGS__)
 
 static inline void rdma_count(_Atomic uint64_t *counter, uint64_t n)
 {

@@ -672,6 +672,17 @@ static void test_unplug(void **state)
 	assert_int_equal(bypass_vm_plug(t->vm, t->slice, DEVFN, -1), 0);
 }
 
+/* Who has opened a slice by its text asks for the device behind the slice. */
+static void test_device_of_slice(void **state)
+{
+	const struct bypass_slice_ops ops = {0};
+	struct bypass_slice other = {.ops = &ops};
+	struct test *t = *state;
+
+	assert_ptr_equal(bypass_virtio_pci_device(t->slice), &t->d->dev);
+	assert_null(bypass_virtio_pci_device(&other));
+}
+
 static void test_impossible_devices(void **state)
 {
 	struct bypass_slice *slice;
@@ -711,6 +722,7 @@ int main(void)
 		rule(test_access_by_config_space),
 		rule(test_random_registers),
 		rule(test_unplug),
+		rule(test_device_of_slice),
 		cmocka_unit_test(test_impossible_devices),
 	};
 

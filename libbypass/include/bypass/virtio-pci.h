@@ -29,6 +29,14 @@ extern "C" {
  */
 int bypass_virtio_pci_new(struct bypass_virtio_device *dev, struct bypass_slice **slice);
 
+/**
+ * bypass_virtio_pci_device() - the virtio device behind a slice
+ * @slice: any slice
+ *
+ * Return: the device, which goes with the slice; NULL when @slice is not of bypass_virtio_pci_new().
+ */
+struct bypass_virtio_device *bypass_virtio_pci_device(struct bypass_slice *slice);
+
 #ifdef __cplusplus
 }
 #endif

@@ -99,11 +99,8 @@ static int queue_fd(struct virtio_pci *v, const struct queue *q)
 static void lost(struct virtio_pci *v, const char *what, unsigned int queue)
 {
 	carrier_needs_reset(v);
-	/* A driver can cause this without end. */
-	if (v->remarks == REMARKS_MAX)
-		return;
-	bypass_log(BYPASS_LOG_WARN, "%s: queue %u cannot be %s: %s%s", v->slice.name, queue, what,
-		   bypass_error(), ++v->remarks == REMARKS_MAX ? " (the last such remark)" : "");
+	log_limited(&v->remarks, "%s: queue %u cannot be %s: %s", v->slice.name, queue, what,
+		    bypass_error());
 }
 
 static void queue_start(struct virtio_pci *v, unsigned int i)

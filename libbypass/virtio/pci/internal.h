@@ -12,6 +12,8 @@
 #include <bypass/slice.h>
 #include <bypass/virtio.h>
 
+#include "../../base/log_limit.h"
+
 /* BAR 0, all of it traps but for the notifications. */
 #define COMMON_OFFSET 0x0000u
 #define COMMON_SIZE   0x0038u
@@ -29,7 +31,6 @@
 #define QUEUES_MAX  1024
 #define NO_VECTOR   0xffff
 #define CONFIG_SIZE 256
-#define REMARKS_MAX 16
 
 /**
  * struct queue - a virtqueue as the driver sets it up
@@ -69,7 +70,7 @@ struct queue {
  * @queues: they
  * @n_vectors: MSI-X vectors
  * @ram: bytes of guest memory that the device knows
- * @remarks: how often the log was told of a queue that failed
+ * @remarks: warnings of queues that failed
  * @lock: protects what follows, which the device's own threads touch too; never held
  *	while the device is called
  * @status: device status
@@ -93,7 +94,7 @@ struct virtio_pci {
 	struct queue *queues;
 	unsigned int n_vectors;
 	uint64_t ram;
-	unsigned int remarks;
+	struct log_limit remarks;
 	pthread_mutex_t lock;
 	uint8_t status;
 	uint8_t generation;

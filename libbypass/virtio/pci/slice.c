@@ -154,6 +154,11 @@ static const struct bypass_slice_ops virtio_ops = {
 	.close = virtio_close,
 };
 
+struct bypass_virtio_device *bypass_virtio_pci_device(struct bypass_slice *slice)
+{
+	return slice->ops == &virtio_ops ? virtio_of(slice)->dev : NULL;
+}
+
 static int device_check(const struct bypass_virtio_device *dev)
 {
 	uint64_t page = sysconf(_SC_PAGESIZE), shm = dev->shm.size;
