@@ -44,11 +44,16 @@ bool ledger_is_of_this_boot(const struct ledger *ledger)
 	return !strcmp(ledger->boot, boot);
 }
 
+/* @array with room for one more element. The room doubles: thousands of elements are copied twice. */
+static void *room_for_one(void *array, size_t count, size_t size)
+{
+	return count & (count - 1) ? array : realloc(array, (count ? 2 * count : 1) * size);
+}
+
 int ledger_add_step(struct ledger *ledger, const struct step *step)
 {
-	struct step *more;
+	struct step *more = room_for_one(ledger->step, ledger->step_count, sizeof(*more));
 
-	more = realloc(ledger->step, (ledger->step_count + 1) * sizeof(*more));
 	if (!more)
 		return bypass_fail(ENOMEM, "no memory for another step in the ledger");
 	ledger->step = more;
@@ -58,9 +63,9 @@ int ledger_add_step(struct ledger *ledger, const struct step *step)
 
 int ledger_add_slice(struct ledger *ledger, const char *address, const char *name)
 {
-	struct bypass_carved *more;
+	struct bypass_carved *more =
+		room_for_one(ledger->slice, ledger->slice_count, sizeof(*more));
 
-	more = realloc(ledger->slice, (ledger->slice_count + 1) * sizeof(*more));
 	if (!more)
 		return bypass_fail(ENOMEM, "no memory for another slice in the ledger");
 	ledger->slice = more;
