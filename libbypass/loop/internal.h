@@ -18,7 +18,7 @@
 #define LOOP_MSIX_TABLE	  0x1000u
 #define LOOP_MSIX_PBA	  0x1800u
 #define LOOP_DOORBELL_BAR (2 * LOOP_PAGE)
-#define LOOP_RANGES	  16 /* of guest RAM; a PC has two */
+#define LOOP_RANGES	  256 /* of guest RAM; a PC has two, and some twenty as QEMU tells them */
 
 /**
  * struct loop - a loop slice; lies in memory that a forked server shares

@@ -172,6 +172,7 @@ static void make_device(struct rdma_slice *s)
 	dev->queue_size = s->queue_size;
 	dev->shm.size = s->shm.size;
 	dev->shm.hva = s->shm.hva;
+	dev->shm.fd = s->shm.fd;
 }
 
 /* Which way the guest's work queues go: straight, or guarded. */

@@ -54,6 +54,7 @@ static const int allowed[] = {
 	SCMP_SYS(pwrite64),
 	SCMP_SYS(memfd_create),
 	SCMP_SYS(ftruncate),
+	SCMP_SYS(fallocate),
 	/* guest memory and our own */
 	SCMP_SYS(mmap),
 	SCMP_SYS(munmap),

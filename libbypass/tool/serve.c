@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass serve: an RDMA context slice for a VMM that speaks vhost-user, such as an unmodified QEMU.
- * A process serves one guest at a time. After a VMM has gone the next VMM may connect.
+ * bypass serve: a slice for a VMM in another process, such as an unmodified QEMU, by vhost-user or by
+ * vfio-user. A process serves one guest at a time. After a VMM has gone the next VMM may connect.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -18,22 +18,30 @@
 #include <bypass/rdma.h>
 #include <bypass/socket.h>
 #include <bypass/vhost-user.h>
-#include <bypass/virtio.h>
+#include <bypass/virtio-pci.h>
 
 #include "internal.h"
 #include "sandbox.h"
+#include "serve.h"
 
 /* The first descriptor of a service with a systemd socket unit: sd_listen_fds(3). */
 #define FIRST_ACTIVATED_FD 3
 
 struct service {
 	const char *rdma;
+	bool loop;
+	bool vfio_user;
 	const char *path;
 	const char *group;
 	const char *user;
-	struct bypass_virtio_device *dev;
+	struct bypass_virtio_device *dev; /* NULL: a loop slice */
+	struct bypass_slice *slice;	  /* that carries the device; NULL: vhost-user */
+	struct echo echo;		  /* what the loop slice does */
+	const char *name;
+	int event_fd;
 	int listener;
 	bool bound; /* this process made the socket at @path */
+	bool dead;  /* the slice said so while a VMM had it */
 	int stop_fd;
 };
 
@@ -73,23 +81,33 @@ static int watch_signals(struct service *service)
 	return 0;
 }
 
+static bool is_dead(const struct service *service)
+{
+	struct bypass_event event;
+	int taken;
+
+	if (service->slice)
+		taken = service->slice->ops->event(service->slice, &event);
+	else
+		taken = service->dev->ops->event(service->dev, &event);
+	return taken && event.kind == BYPASS_EVENT_DEAD;
+}
+
 /* Returns 1 when a VMM has connected, 0 on a signal to stop. */
 static int accept_vmm(struct service *service, int *connection)
 {
 	struct pollfd fds[] = {
 		{.fd = service->listener, .events = POLLIN},
 		{.fd = service->stop_fd, .events = POLLIN},
-		{.fd = service->dev->event_fd, .events = POLLIN},
+		{.fd = service->event_fd, .events = POLLIN},
 	};
-	struct bypass_event event;
 
 	do {
-		if (service->dev->ops->event(service->dev, &event) &&
-		    event.kind == BYPASS_EVENT_DEAD)
+		if (service->dead || is_dead(service))
 			return bypass_fail(ENODEV,
 					   "%s was removed: start the service again when "
 					   "it is back",
-					   service->dev->name);
+					   service->name);
 		if (poll(fds, 3, -1) < 0)
 			return bypass_fail(errno, "cannot wait for a VMM: %s", strerror(errno));
 		if (fds[1].revents)
@@ -103,32 +121,67 @@ static int accept_vmm(struct service *service, int *connection)
 
 static void print_state(const struct service *service, const char *what)
 {
-	printf("%s: %s\n", service->dev->name, what);
+	printf("%s: %s\n", service->name, what);
 	fflush(stdout);
 }
 
-/* Print the counts of one VMM: the slice's counts since @before. */
-static void print_counts(const struct service *service, const struct bypass_rdma_stats *before)
-{
-	struct bypass_rdma_stats now;
+/* What was done for one VMM: the difference to an earlier look. */
+struct counts {
+	struct bypass_rdma_stats rdma;
+	uint64_t requests;
+	uint64_t interrupts;
+};
 
-	bypass_rdma_stats(service->dev, &now);
-	printf("%s: VMM gone after %llu commands (%llu refused), %llu kicks, %llu doorbells, "
-	       "%llu completions\n",
-	       service->dev->name, (unsigned long long)(now.commands - before->commands),
-	       (unsigned long long)(now.refused - before->refused),
-	       (unsigned long long)(now.kicks - before->kicks),
-	       (unsigned long long)(now.post_sends - before->post_sends),
-	       (unsigned long long)(now.completions - before->completions));
+static void count(const struct service *service, struct counts *counts)
+{
+	if (service->dev) {
+		bypass_rdma_stats(service->dev, &counts->rdma);
+		return;
+	}
+	counts->requests = service->echo.requests;
+	counts->interrupts = service->slice->ops->interrupts(service->slice);
+}
+
+static void print_counts(const struct service *service, const struct counts *before)
+{
+	const struct bypass_rdma_stats *old = &before->rdma;
+	struct counts now;
+
+	count(service, &now);
+	if (service->dev)
+		printf("%s: VMM gone after %llu commands (%llu refused), %llu kicks, "
+		       "%llu doorbells, %llu completions\n",
+		       service->name, (unsigned long long)(now.rdma.commands - old->commands),
+		       (unsigned long long)(now.rdma.refused - old->refused),
+		       (unsigned long long)(now.rdma.kicks - old->kicks),
+		       (unsigned long long)(now.rdma.post_sends - old->post_sends),
+		       (unsigned long long)(now.rdma.completions - old->completions));
+	else
+		printf("%s: VMM gone after %llu requests, %llu interrupts\n", service->name,
+		       (unsigned long long)(now.requests - before->requests),
+		       (unsigned long long)(now.interrupts - before->interrupts));
+}
+
+/* Serve one connection until the VMM goes. Returns -EINTR on a signal to stop. */
+static int serve_vmm(struct service *service, int connection)
+{
+	int ret;
+
+	if (service->vfio_user)
+		return serve_vfio_user(service->slice, connection, service->stop_fd,
+				       service->dev ? NULL : &service->echo, &service->dead);
+	ret = bypass_vhost_user_serve(service->dev, connection, service->stop_fd);
+	close(connection);
+	return ret;
 }
 
 /* A VMM that misbehaves or lacks a feature ends its own connection, never the service. */
 static enum exit_code serve_vmms(struct service *service)
 {
-	struct bypass_rdma_stats before;
 	struct ucred peer = {};
 	socklen_t size = sizeof(peer);
 	int connection = -1, ret;
+	struct counts before;
 	char text[64];
 
 	print_state(service, "waiting for a VMM");
@@ -136,9 +189,8 @@ static enum exit_code serve_vmms(struct service *service)
 		getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size);
 		snprintf(text, sizeof(text), "VMM connected, PID %d", peer.pid);
 		print_state(service, text);
-		bypass_rdma_stats(service->dev, &before);
-		ret = bypass_vhost_user_serve(service->dev, connection, service->stop_fd);
-		close(connection);
+		count(service, &before);
+		ret = serve_vmm(service, connection);
 		if (ret == -EINTR)
 			return EXIT_DONE;
 		if (ret < 0)
@@ -149,22 +201,69 @@ static enum exit_code serve_vmms(struct service *service)
 	return ret < 0 ? failed() : EXIT_DONE;
 }
 
-static enum exit_code open_service(struct service *service)
+/* A vfio-user VMM maps windows once, and from one file: nothing can come and go in the BAR. */
+static int open_carrier(struct service *service)
 {
-	struct bypass_rdma_options slice;
+	int ret = bypass_virtio_pci_new(service->dev, &service->slice);
+
+	if (ret < 0)
+		return ret;
+	for (unsigned int i = 0; i < BYPASS_BARS; i++) {
+		const struct bypass_bar *bar = &service->slice->bars[i];
+
+		if (bar->n_windows && bar->windows[0].fd < 0)
+			return bypass_fail(EOPNOTSUPP,
+					   "the driver's own queues of %s cannot be shown by "
+					   "vfio-user: leave out trust-guest, or leave out "
+					   "--vfio-user and attach the socket by vhost-user",
+					   service->name);
+	}
+	return 0;
+}
+
+static int open_slice(struct service *service, const struct bypass_rdma_options *options)
+{
+	int ret;
+
+	if (service->loop) {
+		ret = open_echo(&service->echo, &service->slice);
+		if (ret < 0)
+			return ret;
+		service->name = service->slice->name;
+		service->event_fd = service->slice->event_fd;
+		return 0;
+	}
+	ret = bypass_rdma_open(options, &service->dev);
+	if (ret < 0)
+		return ret;
+	service->name = service->dev->name;
+	service->event_fd = service->dev->event_fd;
+	return service->vfio_user ? open_carrier(service) : 0;
+}
+
+static void close_slice(struct service *service)
+{
+	if (service->slice)
+		bypass_slice_close(service->slice);
+	else
+		bypass_virtio_close(service->dev);
+}
+
+static enum exit_code serve(struct service *service)
+{
+	struct bypass_rdma_options options;
 	enum exit_code code = EXIT_FAILED;
 
-	if (bypass_rdma_parse(service->rdma, &slice)) {
+	if (service->rdma && bypass_rdma_parse(service->rdma, &options)) {
 		fprintf(stderr, "bypass: %s\n", bypass_error());
 		return EXIT_USAGE;
 	}
-	if (bypass_rdma_open(&slice, &service->dev))
-		return failed();
-	if (open_socket(service) || watch_signals(service) || sandbox_enter(service->user))
+	if (open_slice(service, &options) || open_socket(service) || watch_signals(service) ||
+	    sandbox_enter(service->user))
 		failed();
 	else
 		code = serve_vmms(service);
-	service->dev->ops->close(service->dev);
+	close_slice(service);
 	/* The sandbox's user may lack the permission. The next start then removes the socket. */
 	if (service->bound)
 		unlink(service->path);
@@ -173,9 +272,18 @@ static enum exit_code open_service(struct service *service)
 
 static enum exit_code run_serve(int argc, char **argv)
 {
-	enum { OPTION_RDMA = OPTION_FIRST, OPTION_SOCKET, OPTION_GROUP, OPTION_USER };
+	enum {
+		OPTION_RDMA = OPTION_FIRST,
+		OPTION_LOOP,
+		OPTION_VFIO_USER,
+		OPTION_SOCKET,
+		OPTION_GROUP,
+		OPTION_USER,
+	};
 	static const struct option options[] = {
 		{"rdma", required_argument, NULL, OPTION_RDMA},
+		{"loop", no_argument, NULL, OPTION_LOOP},
+		{"vfio-user", no_argument, NULL, OPTION_VFIO_USER},
 		{"socket", required_argument, NULL, OPTION_SOCKET},
 		{"group", required_argument, NULL, OPTION_GROUP},
 		{"user", required_argument, NULL, OPTION_USER},
@@ -188,6 +296,10 @@ static enum exit_code run_serve(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "hv", options, NULL)) != -1) {
 		if (option == OPTION_RDMA)
 			service.rdma = optarg;
+		else if (option == OPTION_LOOP)
+			service.loop = true;
+		else if (option == OPTION_VFIO_USER)
+			service.vfio_user = true;
 		else if (option == OPTION_SOCKET)
 			service.path = optarg;
 		else if (option == OPTION_GROUP)
@@ -199,34 +311,50 @@ static enum exit_code run_serve(int argc, char **argv)
 	}
 	if (optind < argc)
 		return wrong_usage(&command_serve, "'%s' is one argument too many", argv[optind]);
-	if (!service.rdma)
-		return wrong_usage(&command_serve, "say which HCA: --rdma NAME");
+	if (!service.rdma == !service.loop)
+		return wrong_usage(&command_serve, "say which slice: --rdma HCA, or --loop");
+	if (service.loop && !service.vfio_user)
+		return wrong_usage(&command_serve, "a loop slice is served by vfio-user alone: say "
+						   "--vfio-user");
 	if (!service.path && activated_socket() < 0)
 		return wrong_usage(&command_serve, "say where the VMM connects: --socket PATH");
-	return open_service(&service);
+	return serve(&service);
 }
 
 const struct command command_serve = {
 	.name = "serve",
-	.summary = "an RDMA slice for a VMM that speaks vhost-user, such as QEMU",
-	.usage = "bypass serve --rdma HCA[,OPTION…] --socket PATH\n"
-		 "Gives one guest a slice of an HCA through an unmodified VMM: QEMU 11.1 or newer\n"
-		 "attaches the socket as a vhost-user device. The command opens the HCA as root.\n"
-		 "It then becomes another user, under a filter of system calls. SIGTERM ends "
-		 "it.\n\n"
+	.summary = "a slice for a VMM in another process, such as QEMU",
+	.usage = "bypass serve --vfio-user {--rdma HCA[,OPTION…] | --loop} --socket PATH\n"
+		 "bypass serve --rdma HCA[,OPTION…] --socket PATH\n"
+		 "Gives one guest a slice through an unmodified VMM: QEMU 11.1 or newer attaches\n"
+		 "the socket. The command opens the HCA as root. It then becomes another user, "
+		 "under\n"
+		 "a filter of system calls. SIGTERM ends it.\n\n"
+		 "  --vfio-user           serve a PCI function by vfio-user, the recommended way.\n"
+		 "                        Without it: a virtio device by vhost-user, as an HCA "
+		 "with\n"
+		 "                        trust-guest needs it\n"
 		 "  --rdma HCA[,OPTION…]  the HCA (or a network device of it) and the slice:\n"
 		 "                        trust-guest, id=, vectors=, qps=, cqs=, mrs=, pinned=, "
 		 "…\n"
+		 "  --loop                a device in software that sends each request back, for "
+		 "tests\n"
 		 "  --socket PATH         where the VMM connects; not with systemd's socket unit\n"
 		 "  --group NAME          group that may connect, besides root\n"
 		 "  --user NAME           the user to become (nobody)\n"
 		 "  -v, --verbose         more remarks\n"
 		 "  -h, --help            this text\n\n"
-		 "Example, and the QEMU options that go with it:\n"
-		 "  bypass serve --rdma rxe0,id=21,vectors=2 --socket /run/rdma0.sock\n"
+		 "Examples, and the QEMU options that go with them:\n"
+		 "  bypass serve --vfio-user --rdma rxe0,vectors=2 --socket /run/rdma0.sock\n"
 		 "  qemu-system-x86_64 … \\\n"
 		 "    -object memory-backend-memfd,id=m0,size=4G,share=on \\\n"
-		 "    -machine memory-backend=m0 -chardev socket,id=c0,path=/run/rdma0.sock \\\n"
+		 "    -machine memory-backend=m0 -device \\\n"
+		 "    '{\"driver\":\"vfio-user-pci\",\"socket\":{\"type\":\"unix\",\"path\":"
+		 "\"/run/rdma0.sock\"}}'\n"
+		 "  bypass serve --rdma rxe0,trust-guest,id=21,vectors=2 --socket /run/rdma1.sock\n"
+		 "  qemu-system-x86_64 … \\\n"
+		 "    -object memory-backend-memfd,id=m0,size=4G,share=on \\\n"
+		 "    -machine memory-backend=m0 -chardev socket,id=c0,path=/run/rdma1.sock \\\n"
 		 "    -device vhost-user-test-device-pci,chardev=c0,virtio-id=21,num_vqs=5,\\\n"
 		 "config_size=96",
 	.run = run_serve,

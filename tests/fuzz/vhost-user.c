@@ -121,7 +121,7 @@ static struct bypass_virtio_device dev = {
 	.config_size = 24,
 	.n_queues = 2,
 	.queue_size = queue_size,
-	.shm = {.size = 0x10000},
+	.shm = {.size = 0x10000, .fd = -1},
 	.event_fd = -1,
 };
 

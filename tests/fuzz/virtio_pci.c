@@ -155,6 +155,7 @@ static struct bypass_slice *slice_new(void)
 	d->dev.queue_size = queue_sizes;
 	d->dev.event_fd = -1;
 	d->dev.shm.size = SHM;
+	d->dev.shm.fd = -1;
 	d->dev.shm.hva =
 		mmap(NULL, SHM, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	must(!bypass_virtio_pci_new(&d->dev, &slice));

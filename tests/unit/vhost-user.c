@@ -165,7 +165,7 @@ static int set_up(void **state)
 		.config_size = 8,
 		.n_queues = 2,
 		.queue_size = queue_size,
-		.shm = {.size = 0x10000},
+		.shm = {.size = 0x10000, .fd = -1},
 		.event_fd = -1,
 	};
 	requests = -1;

@@ -27,12 +27,16 @@ struct bypass_virtio_device;
  *	unmaps pages inside; where nothing is mapped lies scratch memory, so that any
  *	access of the guest is harmless. One KVM memory slot covers all of it, once.
  *
+ * @fd: a descriptor whose mmap(2) shows the region in another process, all of it and for
+ *	life; the device's own. -1: there is none, as pages of several files come and go
+ *
  * A transport that has shm_map is told of each page in its place, and @hva is not
  * what the guest sees.
  */
 struct bypass_virtio_shm {
 	uint64_t size;
 	void *hva;
+	int fd;
 };
 
 /**

@@ -199,7 +199,7 @@ static void bars_fill(struct virtio_pci *v)
 		return;
 	v->window.size = v->dev->shm.size;
 	v->window.hva = v->dev->shm.hva;
-	v->window.fd = -1; /* pages of several files come and go there */
+	v->window.fd = v->dev->shm.fd;
 	slice->bars[SHM_BAR] = (struct bypass_bar){
 		.size = v->window.size,
 		.is_64 = true,
