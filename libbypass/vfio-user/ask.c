@@ -69,18 +69,6 @@ void vfu_waiting_drop(struct bypass_vfio_user_server *server)
 	server->n_waiting = 0;
 }
 
-static int flush(struct vfu_stream *stream, int64_t deadline)
-{
-	int ret;
-
-	while (!(ret = vfu_flush(stream))) {
-		ret = vfu_wait(stream, deadline);
-		if (ret < 0)
-			return ret;
-	}
-	return ret < 0 ? ret : 0;
-}
-
 /* Wait for the answer to request @id, which then is the stream's message. */
 static int await_answer(struct bypass_vfio_user_server *server, uint16_t id, int64_t deadline)
 {
@@ -114,16 +102,16 @@ static int ask(struct bypass_vfio_user_server *server, uint16_t command, uint64_
 	};
 	struct vfu_stream *stream = &server->stream;
 	const struct vfu_message *answer = &stream->in;
-	int64_t deadline = vfu_deadline();
+	int64_t deadline = vfu_deadline(VFU_SERVER_PATIENCE);
 	bool read = command == VFU_DMA_READ;
-	int ret = flush(stream, deadline);
+	int ret = vfu_flush_by(stream, deadline);
 
 	if (read)
 		letter.piece[1].iov_len = 0;
 	if (!ret)
 		ret = vfu_send(stream, &letter);
 	if (!ret)
-		ret = flush(stream, deadline);
+		ret = vfu_flush_by(stream, deadline);
 	if (!ret)
 		ret = await_answer(server, letter.header.id, deadline);
 	if (ret < 0)

@@ -258,9 +258,9 @@ static int64_t now(void)
 	return ts.tv_sec * 1000ll + ts.tv_nsec / 1000000;
 }
 
-int64_t vfu_deadline(void)
+int64_t vfu_deadline(int patience)
 {
-	return now() + VFU_PATIENCE;
+	return now() + patience;
 }
 
 /* Wait until the stream can make progress. */
@@ -281,6 +281,19 @@ int vfu_wait(const struct vfu_stream *stream, int64_t deadline)
 		return bypass_fail(ETIMEDOUT, "the other end of the vfio-user connection gives no "
 					      "answer");
 	return 0;
+}
+
+/* Wait until all that was kept is sent. */
+int vfu_flush_by(struct vfu_stream *stream, int64_t deadline)
+{
+	int ret;
+
+	while (!(ret = vfu_flush(stream))) {
+		ret = vfu_wait(stream, deadline);
+		if (ret < 0)
+			return ret;
+	}
+	return ret < 0 ? ret : 0;
 }
 
 uint32_t vfu_payload(const struct vfu_message *msg)

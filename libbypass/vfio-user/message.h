@@ -46,7 +46,9 @@ enum vfu_command {
 #define VFU_PAYLOAD  (VFU_DATA_MAX + 64)
 #define VFU_REGIONS  (VFIO_PCI_VGA_REGION_INDEX + 1)
 #define VFU_IRQS     (VFIO_PCI_REQ_IRQ_INDEX + 1)
-#define VFU_PATIENCE 5000 /* milliseconds that one end waits for the other */
+/* Milliseconds that one end waits for the other. A slice that is reset may take its time. */
+#define VFU_SERVER_PATIENCE 5000
+#define VFU_CLIENT_PATIENCE 30000
 
 struct vfu_header {
 	uint16_t id;
@@ -177,7 +179,8 @@ void vfu_take(struct vfu_stream *stream, struct vfu_message *msg);
 void vfu_close_fds(struct vfu_message *msg);
 int vfu_send(struct vfu_stream *stream, struct vfu_letter *letter);
 int vfu_flush(struct vfu_stream *stream);
-int64_t vfu_deadline(void);
+int64_t vfu_deadline(int patience);
+int vfu_flush_by(struct vfu_stream *stream, int64_t deadline);
 int vfu_wait(const struct vfu_stream *stream, int64_t deadline);
 uint32_t vfu_payload(const struct vfu_message *msg);
 int vfu_no_fds(const struct vfu_message *msg);

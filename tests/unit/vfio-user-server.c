@@ -79,12 +79,13 @@ static void put(uint16_t command, uint32_t flags, const void *data, uint32_t siz
 		unsigned int n_fds)
 {
 	struct vfu_letter letter = {
-		.header = {.id = ++id, .command = command, .flags = flags},
+		.header = {.id = id + 1, .command = command, .flags = flags},
 		.piece = {{(void *)data, size}},
 		.fds = fds,
 		.n_fds = n_fds,
 	};
 
+	id++;
 	assert_int_equal(vfu_send(&in, &letter), 0);
 	assert_null(in.out);
 }

@@ -150,11 +150,14 @@ int bypass_vfio_user_dma_write(struct bypass_vfio_user_server *server, uint64_t 
  * When the server is gone the slice says BYPASS_EVENT_DEAD. Reads then give all ones, and stores
  * go nowhere. Windows stay mapped. The slice of a server that was started again is opened anew.
  *
- * An operation waits up to five seconds for the server's answer. A server that does not answer
- * in this time counts as gone.
+ * An operation waits up to thirty seconds for the server's answer, as a reset may take its time.
+ * A server that does not answer in this time counts as gone. The server can end this process, too,
+ * by cutting off the file behind a window. The slice counts no interrupts: the server signals the
+ * guest itself.
  *
- * Return: 0; -ENOENT, -ECONNREFUSED, -EACCES (the socket: the text says what to do); -EPROTO (not a
- * server of this protocol, or one that says impossible things); -ETIMEDOUT; -ENOMEM; -EMFILE.
+ * Return: 0; -ENOENT, -ECONNREFUSED, -EACCES (the socket: the text says what to do); -ENODEV (the
+ * server closed the connection, gave no answer, or broke the protocol); -EPROTO (the server says
+ * impossible things); -ENOMEM; -EMFILE.
  */
 int bypass_vfio_user_open(const char *path, struct bypass_slice **slice);
 

@@ -121,9 +121,9 @@ vmm_guest() {
 	at_exit "kill -KILL $! 2>/dev/null || true"
 }
 
-# qemu_guest NAME [OPTION of QEMU]...: likewise, on a slice of `bypass serve`, which may have served
-# a guest of that name before. PORTS has the TCP ports at which the host's address leads to the guest.
-qemu_guest() {
+# qemu NAME OPTION...: a guest under QEMU, likewise. PORTS has the TCP ports at which the host's
+# address leads to the guest.
+qemu() {
 	local name=$1 forward='' port
 	shift
 	for port in ${PORTS:-}; do
@@ -131,26 +131,51 @@ qemu_guest() {
 	done
 	[ -p "$name.in" ] || mkfifo "$name.in"
 	: >"$name.log"
-	[ -n "${pids[$name.serve]:-}" ] || serve "$name"
 	qemu-system-x86_64 -M q35,memory-backend=ram -accel kvm -cpu host -smp 2 -m "$memory" \
 		-object "memory-backend-memfd,id=ram,size=$memory,share=on" -nodefaults -nographic \
-		-serial stdio -no-reboot -kernel "$kernel/vmlinuz" -initrd "$name.cpio" \
+		-serial stdio -kernel "$kernel/vmlinuz" -initrd "$name.cpio" \
 		-append "console=ttyS0 panic=-1 quiet" \
 		-netdev "user,id=net$forward" -device virtio-net-pci,netdev=net,romfile= \
-		-chardev "socket,id=rdma,path=$PWD/$name.sock" \
-		-device vhost-user-test-device-pci,chardev=rdma,virtio-id=$serve_id,num_vqs=5,config_size=96 \
 		"$@" <>"$name.in" >"$name.log" 2>&1 &
 	pids[$name]=$!
 	at_exit "kill -KILL $! 2>/dev/null || true"
 }
 
-# serve NAME: a slice at NAME.sock.
+# qemu_guest NAME [OPTION of QEMU]...: on a slice of `bypass serve` by vhost-user, which may have
+# served a guest of that name before.
+qemu_guest() {
+	local name=$1
+	shift
+	[ -n "${pids[$name.serve]:-}" ] || serve "$name" --rdma "$options,id=$serve_id,vectors=2"
+	qemu "$name" -no-reboot -chardev "socket,id=rdma,path=$PWD/$name.sock" \
+		-device vhost-user-test-device-pci,chardev=rdma,virtio-id=$serve_id,num_vqs=5,config_size=96 \
+		"$@"
+}
+
+# vfio_guest NAME [OPTION of QEMU]...: likewise, by vfio-user. QEMU's monitor is at NAME.monitor.
+vfio_guest() {
+	local name=$1
+	shift
+	[ -n "${pids[$name.serve]:-}" ] || serve "$name" --vfio-user --rdma "$options,vectors=2"
+	qemu "$name" -monitor "unix:$name.monitor,server=on,wait=off" \
+		-device pcie-root-port,id=port,chassis=1,slot=1 \
+		-device "$(vfio_device "$name")" "$@"
+}
+
+vfio_device() { # NAME
+	printf '{"driver":"vfio-user-pci","id":"slice","bus":"port",'
+	printf '"socket":{"type":"unix","path":"%s"}}' "$PWD/$1.sock"
+}
+
+# serve NAME OPTION...: a slice at NAME.sock.
 serve() {
-	rm -f "$1.sock"
-	bypass serve --rdma "$options,id=$serve_id,vectors=2" --socket "$PWD/$1.sock" >>"$1.serve" 2>&1 &
-	pids[$1.serve]=$!
+	local name=$1
+	shift
+	rm -f "$name.sock"
+	bypass serve "$@" --socket "$PWD/$name.sock" >>"$name.serve" 2>&1 &
+	pids[$name.serve]=$!
 	at_exit "kill $! 2>/dev/null || true"
-	check "the service for $1" wait_for 10 test -S "$1.sock"
+	check "the service for $name" wait_for 10 test -S "$name.sock"
 }
 declare -A pids
 

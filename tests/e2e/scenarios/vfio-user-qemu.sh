@@ -1,0 +1,16 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# A guest under unmodified QEMU with a slice of `bypass serve --vfio-user`, the guarded way: the guest's
+# own rdma-core and perftest, as Debian has them, against the host.
+#
+# timeout: 600
+
+. "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/rdma.sh"
+. "${0%/*}/../lib/rdma-programs.sh"
+
+options=rxe0,qps=64,mrs=1000
+make_client 10.0.2.15 10.0.2.2
+vfio_guest guest
+serve_client
