@@ -158,12 +158,12 @@ vfio_guest() {
 	shift
 	[ -n "${pids[$name.serve]:-}" ] || serve "$name" --vfio-user --rdma "$options,vectors=2"
 	qemu "$name" -monitor "unix:$name.monitor,server=on,wait=off" \
-		-device pcie-root-port,id=port,chassis=1,slot=1 \
+		-device pcie-root-port,id=slot1,chassis=1,slot=1 \
 		-device "$(vfio_device "$name")" "$@"
 }
 
 vfio_device() { # NAME
-	printf '{"driver":"vfio-user-pci","id":"slice","bus":"port",'
+	printf '{"driver":"vfio-user-pci","id":"slice","bus":"slot1",'
 	printf '"socket":{"type":"unix","path":"%s"}}' "$PWD/$1.sock"
 }
 
