@@ -17,8 +17,13 @@ struct field {
 	const char *name;
 	uint32_t at, size; /* of the field in the body … */
 	uint32_t body;	   /* … and the size of the body */
+	uint32_t status;   /* of what is not good */
 	uint64_t least, most;
-	uint32_t status; /* of what is not between */
+	uint64_t also; /* one more good value */
+	/* In place of a range: */
+	uint64_t known;		  /* good bits */
+	uint64_t needing, needed; /* of which each of these is good only with this one … */
+	uint32_t unmet;		  /* … and else gets this status */
 };
 
 /* A guest, the limits of its slice, and the objects of the process that tries one value. */
@@ -85,6 +90,7 @@ static const struct fields_place {
 	{"MODIFY_QP.attr.qkey", true, 0, 0, 0},
 	{"MODIFY_QP.attr.pkey_index", false, 0, 0, 0},
 	{"MODIFY_QP.attr.port", false, 0, 0, 0},
+	{"MODIFY_QP.attr.access", false, 0, 0, 0},
 	{"MODIFY_QP.attr.sq_psn", false, 2, 0, 0},
 	{"MODIFY_QP.attr.max_rd_atomic", false, 2, 0, 0},
 	{"MODIFY_QP.attr.timeout", false, 2, 0, 0},
@@ -292,12 +298,27 @@ static inline uint32_t fields_good(const struct field *field)
 	return BYPASS_RDMA_OK;
 }
 
+/* The status that a value gets. */
+static inline uint32_t fields_want(const struct field *field, uint64_t value)
+{
+	if (field->known) {
+		if (value & ~field->known)
+			return field->status;
+		if ((value & field->needing) && !(value & field->needed))
+			return field->unmet;
+		return fields_good(field);
+	}
+	if ((value >= field->least && value <= field->most) || value == field->also)
+		return fields_good(field);
+	return field->status;
+}
+
 /* One value, by a process of its own, with which all goes that it made. */
 static inline void fields_try(struct fields *f, const struct field *field, uint64_t value)
 {
 	const struct bypass_rdma_create_cq cq = {.cqe = 16};
-	bool good = value >= field->least && value <= field->most;
-	uint32_t status, want = good ? fields_good(field) : field->status;
+	uint32_t status, want = fields_want(field, value);
+	bool good = want == fields_good(field);
 	union body body;
 
 	f->g->ucontext = BYPASS_RDMA_NONE;
@@ -344,6 +365,22 @@ static inline void fields_try_all(struct fields *f, const struct field *field)
 	}
 }
 
+/* Each bit alone, with the bit that others need, and beside all that are known. */
+static inline void fields_try_bits(struct fields *f, const struct field *field)
+{
+	fields_try(f, field, 0);
+	fields_try(f, field, field->known);
+	fields_try(f, field, field->known & ~field->needed);
+	fields_try(f, field, 0xffffffff);
+	for (unsigned int i = 0; i < 32; i++) {
+		uint64_t bit = 1ull << i;
+
+		fields_try(f, field, bit);
+		fields_try(f, field, bit | field->needed);
+		fields_try(f, field, bit | field->known);
+	}
+}
+
 /* What the slice says of its limits; then every field of the table. */
 static inline void fields_run(struct fields *f)
 {
@@ -383,21 +420,29 @@ static inline void fields_run(struct fields *f)
 	f->max_dest_rd = device.max_qp_rd_atom;
 
 #define LIMIT(name) ((uint64_t)f->name)
-#define FIELD(code, type, member, low, high, bad)                                                  \
-	fields_try_all(f, &(const struct field){BYPASS_RDMA_##code, #code "." #member,             \
-						offsetof(struct bypass_rdma_##type, member),       \
-						sizeof(((struct bypass_rdma_##type *)0)->member),  \
-						sizeof(struct bypass_rdma_##type), low, high,      \
-						BYPASS_RDMA_E_##bad});
+#define PLACE(code, type, member)                                                                  \
+	.command = BYPASS_RDMA_##code, .name = #code "." #member,                                  \
+	.at = offsetof(struct bypass_rdma_##type, member),                                         \
+	.size = sizeof(((struct bypass_rdma_##type *)0)->member),                                  \
+	.body = sizeof(struct bypass_rdma_##type)
+#define FIELD(code, type, member, low, high, other, bad)                                           \
+	fields_try_all(f, &(const struct field){PLACE(code, type, member), .least = low,           \
+						.most = high, .also = other,                       \
+						.status = BYPASS_RDMA_E_##bad});
+#define BITS(code, type, member, all, some, one, bad, alone)                                       \
+	fields_try_bits(f, &(const struct field){PLACE(code, type, member), .known = all,          \
+						 .needing = some, .needed = one,                   \
+						 .status = BYPASS_RDMA_E_##bad,                    \
+						 .unmet = BYPASS_RDMA_E_##alone});
 #define HANDLE(code, type, member)                                                                 \
-	fields_try(f,                                                                              \
-		   &(const struct field){BYPASS_RDMA_##code, #code "." #member,                    \
-					 offsetof(struct bypass_rdma_##type, member), 4,           \
-					 sizeof(struct bypass_rdma_##type), 0, 0,                  \
-					 BYPASS_RDMA_E_HANDLE},                                    \
-		   0x80000000);
+	fields_try(                                                                                \
+		f,                                                                                 \
+		&(const struct field){PLACE(code, type, member), .status = BYPASS_RDMA_E_HANDLE},  \
+		0x80000000);
 #include "threat-model.h"
 #undef FIELD
+#undef BITS
+#undef PLACE
 #undef HANDLE
 #undef LIMIT
 }
