@@ -81,6 +81,20 @@ static uint64_t overhead_of(uint64_t guest_memory)
 	return (32ull << 20) + guest_memory / 256;
 }
 
+/*
+ * What a group uses moves from one look to the next: the kernel charges each CPU 64 pages at a time
+ * (mm/memcontrol.c), and its own objects count too. The advice leaves room for both.
+ */
+#define CGROUP_ROOM (16ull << 20)
+
+/* The limit, in whole MiB, that leaves @need bytes to a VMM in the group of @limit. */
+static uint64_t sufficient_limit(const struct memory_limit *limit, uint64_t need)
+{
+	uint64_t bytes = limit->limit - limit->left + need + CGROUP_ROOM;
+
+	return (bytes + (1 << 20) - 1) >> 20 << 20;
+}
+
 /* Past a control group's limit the kernel kills the VMM, as the guest's memory is locked. */
 static bool check_cgroup(struct doctor *doctor)
 {
@@ -92,7 +106,7 @@ static bool check_cgroup(struct doctor *doctor)
 		return true;
 	if (is_plain_word(limit.file))
 		fix_by_command(doctor, "echo %llu >%s",
-			       (unsigned long long)(limit.limit + need - limit.left), limit.file);
+			       (unsigned long long)sufficient_limit(&limit, need), limit.file);
 	finding(doctor, BYPASS_FAIL, "memory",
 		"the control group of this process leaves it %llu MiB (%s says %llu): a VMM with a "
 		"guest of this size takes %llu, and the kernel would kill it",
