@@ -80,6 +80,7 @@ struct options {
 	unsigned int n_slices;
 	bool no_reboot;
 	bool stats;
+	bool verbose;
 	const char *stats_json;
 };
 

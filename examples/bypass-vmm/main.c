@@ -47,6 +47,7 @@ static const char help[] =
 	"  --no-reboot        end when the guest reboots\n"
 	"  --stats            at the end, print what slices and vCPUs have cost (stderr)\n"
 	"  --stats-json FILE  write the same to FILE as JSON\n"
+	"  --verbose          also say which commands of the guest are refused, and why\n"
 	"  --help             this text\n"
 	"  --version          the version\n"
 	"\n"
@@ -164,6 +165,7 @@ static void parse(int argc, char **argv, struct options *opt)
 		NO_REBOOT,
 		STATS,
 		STATS_JSON,
+		VERBOSE,
 		HELP,
 		VERSION
 	};
@@ -180,6 +182,7 @@ static void parse(int argc, char **argv, struct options *opt)
 		{"no-reboot", no_argument, NULL, NO_REBOOT},
 		{"stats", no_argument, NULL, STATS},
 		{"stats-json", required_argument, NULL, STATS_JSON},
+		{"verbose", no_argument, NULL, VERBOSE},
 		{"help", no_argument, NULL, HELP},
 		{"version", no_argument, NULL, VERSION},
 		{0},
@@ -227,6 +230,9 @@ static void parse(int argc, char **argv, struct options *opt)
 		case STATS_JSON:
 			opt->stats_json = optarg;
 			break;
+		case VERBOSE:
+			opt->verbose = true;
+			break;
 		case HELP:
 			fputs(help, stdout);
 			exit(0);
@@ -245,8 +251,9 @@ static void parse(int argc, char **argv, struct options *opt)
 
 static void print_remark(void *opaque, enum bypass_log_level level, const char *text)
 {
-	(void)opaque;
-	if (level == BYPASS_LOG_WARN)
+	const struct options *opt = opaque;
+
+	if (level == BYPASS_LOG_WARN || opt->verbose)
 		fprintf(stderr, "bypass-vmm: %s\n", text);
 }
 
@@ -383,7 +390,7 @@ int main(int argc, char **argv)
 	int status, signal_fd;
 
 	parse(argc, argv, &opt);
-	bypass_log_set(print_remark, NULL);
+	bypass_log_set(print_remark, &opt);
 	signal_fd = open_signals();
 	if (signal_fd < 0 || machine_create(&vmm, &opt)) {
 		fprintf(stderr, "bypass-vmm: %s\n", bypass_error());
