@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What scenarios with guests share. Sourced after checks.sh, and after carving.sh where there are slices. A guest is known by a name: its initrd
-# is NAME.initrd, its console NAME.console, what its VMM says NAME.stderr, its statistics NAME.json.
+# What scenarios with guests share. Sourced after checks.sh, and after carving.sh where there are
+# slices. A guest has a name: its initrd is NAME.initrd, its console NAME.console and, for input,
+# NAME.in; what its VMM says is in NAME.stderr, its statistics are in NAME.json.
 
 # shellcheck disable=SC2154 # edu
 
@@ -28,8 +29,7 @@ carve_edu() { # the edu of carving
 
 # The disk of an NVMe namespace, as soon as it is there. Its number is not always in its name: the
 # kernel looks for namespaces in parallel.
-# shellcheck disable=SC2016 # for the guest, and for us
-namespace='namespace() { # NSID
+namespace() { # NSID
 	local tries=0 disk
 	while [ $((tries += 1)) -le 200 ]; do
 		for disk in /sys/block/nvme*; do
@@ -41,55 +41,78 @@ namespace='namespace() { # NSID
 	done
 	echo "no namespace $1" >&2
 	return 1
-}'
-eval "$namespace"
-
-# make_guest NAME [--with PROGRAM]... <SCRIPT: in which fail and namespace are defined
-make_guest() {
-	local name=$1
-	shift
-	{
-		printf '#!/bin/sh\nfail() { echo "FAILED: $*"; exit 1; }\n%s\n' "$namespace"
-		cat
-	} >"$name.script"
-	mkguest "$@" "$name.script" "$name.initrd"
 }
 
-# start_guest NAME OPTION...: in the background; its process is $vmm. Options are bypass-vmm's.
-start_guest() {
+# What a guest's script may use of this shell, and the programs of which it gets a copy, one a line with
+# options.
+guest_functions=(fail namespace)
+programs=''
+kernel=/guest # of which make_guest and start_guest make guests
+
+# make_guest NAME [OPTION of mkguest]... <SCRIPT: an initrd.
+make_guest() {
+	local name=$1 program list=()
+	shift
+	for program in $(sed 's/ .*//' <<<"$programs" | sort -u); do
+		list+=(--with "$program")
+	done
+	{
+		echo '#!/bin/sh'
+		declare -f "${guest_functions[@]}"
+		echo "programs='$programs'"
+		cat
+	} >"$name.script"
+	mkguest --kernel "$kernel" "${list[@]}" "$@" "$name.script" "$name.initrd"
+}
+
+# in_background NAME COMMAND...: the VMM of a guest, whose process is $vmm and ${pids[NAME]}.
+declare -A pids
+in_background() {
 	local name=$1
 	shift
+	[ -p "$name.in" ] || mkfifo "$name.in"
 	: >"$name.console" # or else an earlier guest's is read, until the VMM has begun
-	bypass-vmm --kernel /guest/vmlinuz --initrd "$name.initrd" --append quiet \
-		--stats-json "$name.json" "$@" </dev/null >"$name.console" 2>"$name.stderr" &
+	"$@" <>"$name.in" >"$name.console" 2>"$name.stderr" &
 	vmm=$!
+	pids[$name]=$vmm
 	at_exit "kill -KILL $vmm 2>/dev/null || true"
 }
 
-# says NAME TEXT: the guest has printed this line.
-says() {
+start_guest() { # NAME [OPTION of bypass-vmm]...
+	local name=$1
+	shift
+	in_background "$name" bypass-vmm --kernel "$kernel/vmlinuz" --initrd "$name.initrd" \
+		--append quiet --stats-json "$name.json" "$@"
+}
+
+send_line() { # NAME TEXT, to the guest's console
+	echo "$2" >"$1.in"
+}
+
+# printed NAME TEXT: the guest has printed this line.
+printed() {
 	tr -d '\r' <"$1.console" | grep -qxF -- "$2"
 }
 
-said_or_gone() {
-	says "$1" "$2" || ! kill -0 "$vmm" 2>/dev/null
+printed_or_gone() {
+	printed "$1" "$2" || ! kill -0 "$vmm" 2>/dev/null
 }
 
-# guest_says NAME SECONDS TEXT: the guest started last prints this line in time.
-guest_says() {
-	if ! wait_for "$2" said_or_gone "$1" "$3" || ! says "$1" "$3"; then
+# wait_printed NAME SECONDS TEXT: the guest started last prints this line in time.
+wait_printed() {
+	if ! wait_for "$2" printed_or_gone "$1" "$3" || ! printed "$1" "$3"; then
 		tail -n 30 "$1.console"
 		cat "$1.stderr"
-		fail "guest $1 does not say '$3' within $2 s"
+		fail "guest $1 does not print '$3' within $2 s"
 	fi
-	echo "ok: guest $1 says '$3'"
+	echo "ok: guest $1 prints '$3'"
 }
 
 # guest_ends NAME PROCESS: it powers off, and its script was content.
 guest_ends() {
 	local status=0
 	wait "$2" || status=$?
-	if [ $status != 0 ] || ! says "$1" 'guest: exit 0'; then
+	if [ $status != 0 ] || ! printed "$1" 'guest: exit 0'; then
 		tail -n 30 "$1.console"
 		cat "$1.stderr"
 		fail "guest $1: VMM status $status"
@@ -102,7 +125,7 @@ run_guest() { # NAME OPTION...
 	guest_ends "$1" $vmm
 }
 
-# stat NAME SLICE FIELD: from the guest's statistics
+# slice_stat NAME SLICE FIELD: from the guest's statistics
 slice_stat() {
 	jq ".slices[] | select(.name == \"$2\").$3" "$1.json"
 }

@@ -33,8 +33,8 @@ make_bystander() {
 	} | make_guest bystander
 }
 
-# make_villain [OPTION of rdma-hostile]: before the attack and after it, the driver does its work.
-make_villain() {
+# make_attacker [OPTION of rdma-hostile]: before the attack and after it, the driver does its work.
+make_attacker() {
 	{
 		declare -f talk_to_self
 		echo "attack() { rdma-hostile $* \"\$device\" \$1; }"
@@ -47,14 +47,14 @@ make_villain() {
 			cd /sys/bus/pci/drivers/virtio-pci
 			echo "${device##*/}" >unbind
 			attack 5
-			mark warm; hear
+			mark warm; wait_line
 			attack $seconds
-			mark over; hear
+			mark over; wait_line
 			echo "${device##*/}" >bind
 			modprobe bypass_rdma
 			talk_to_self
 		END
-	} | make_guest villain --with rdma-hostile
+	} | make_guest attacker --with rdma-hostile
 }
 
 make_peaceful() { # NAME
@@ -82,30 +82,30 @@ no_growth() {
 # Between two runs of the bystander the HCA has nothing but the two open contexts.
 both_idle() { [ "$(resources)" = "${untouched/ctx 0/ctx 2}" ] || { resources && return 1; }; }
 
-runs() { grep -c '^mark: run' bystander.log; }
+runs() { grep -c '^mark: run' bystander.console; }
 
 # A VMM that is not ours may end under the attack. Its service must not, and has the next guest for it.
-another_villain() {
-	[ -n "${pids[villain.serve]:-}" ] && ! kill -0 "${pids[villain]}" 2>/dev/null || return 1
+another_attacker() {
+	[ -n "${pids[attacker.serve]:-}" ] && ! kill -0 "${pids[attacker]}" 2>/dev/null || return 1
 	echo "QEMU ended under the attack; another one"
-	qemu_guest villain
-	wait_mark villain 300 warm && say villain go
+	qemu_guest attacker
+	wait_mark attacker 300 warm && send_line attacker go
 }
 
-# attack PID: the attack of the villain, from its `warm` to its `over`; PID has its slice.
+# attack PID: the attack of the attacker, from its `warm` to its `over`; PID has its slice.
 attack() {
 	local pid=$1 before after first
-	check "the villain has had its first go" wait_mark villain 300 warm
+	check "the attacker has had its first go" wait_mark attacker 300 warm
 	check "of which nothing is left" wait_for 60 both_idle
 	mapfile -t before < <(footprint "$pid")
 	first=$(runs)
-	say villain go
-	until wait_mark villain 300 over; do
-		another_villain || break
+	send_line attacker go
+	until wait_mark attacker 300 over; do
+		another_attacker || break
 	done
-	check "$seconds s of it" marked villain over
+	check "$seconds s of it" marked attacker over
 	mapfile -t after < <(footprint "$pid")
-	grep '^hostile:' villain.log
+	grep '^hostile:' attacker.console
 	check "of which nothing is left" wait_for 60 both_idle
 	no_growth
 	echo "$(($(runs) - first)) runs of the bystander"
@@ -116,13 +116,13 @@ attack() {
 # The attack got as far as a driver, with each command.
 deep() {
 	local lines
-	lines=$(tr -d '\r' <villain.log | sed '0,/^mark: warm/d' | grep '^hostile: [A-Z_]* accepted')
+	lines=$(tr -d '\r' <attacker.console | sed '0,/^mark: warm/d' | grep '^hostile: [A-Z_]* accepted')
 	[ "$(grep -c '_MW accepted 0 ' <<<"$lines")" = 2 ] || return 1 # there are none
 	lines=$(grep -v '_MW ' <<<"$lines")
 	[ "$(wc -l <<<"$lines")" = 28 ] && ! grep -E ' (accepted|refused) 0( |$)' <<<"$lines"
 }
 
 end_bystander() {
-	say bystander stop
+	send_line bystander stop
 	check "the bystander noticed nothing" ended bystander 60
 }

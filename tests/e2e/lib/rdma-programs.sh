@@ -34,6 +34,6 @@ make_client() { # ITS-ADDRESS SERVER
 serve_client() {
 	run_programs || fail "the host's side of the programs"
 	check "the guest's side" ended guest 60
-	cat guest.log
+	cat guest.console
 	leaves_nothing guest
 }

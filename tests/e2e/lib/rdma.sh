@@ -11,12 +11,13 @@ options=rxe0,trust-guest
 host=10.7.0.1
 serve_id=21	# QEMU has no name for 42
 
-modprobe -a kvm-amd crc32_generic rdma_rxe
+. "${BASH_SOURCE[0]%/*}/guests.sh"
+modprobe -a crc32_generic rdma_rxe
 adapter=$(basename "$(dirname "$(dirname "$(ls -d /sys/bus/pci/drivers/igb/*/net/*)")")")
 netdev=$(ls "/sys/bus/pci/devices/$adapter/net")
 at_exit "rdma link delete rxe0 2>/dev/null || true; ip addr flush dev $netdev
 	ip link set $netdev down; sysctl -q net.ipv6.conf.$netdev.disable_ipv6=0"
-at_exit "tail -n 25 ./*.log ./*.serve 2>/dev/null || true" # seen if the scenario fails
+at_exit "tail -n 25 ./*.console ./*.stderr ./*.serve 2>/dev/null || true" # seen if the scenario fails
 sysctl -q "net.ipv6.conf.$netdev.disable_ipv6=1" # so that GID 1 is the IPv4 address
 ip link set "$netdev" up
 ip addr add $host/24 dev "$netdev"
@@ -73,9 +74,9 @@ network() {
 	done
 }
 
-# mark WORD: see wait_mark. hear: see say.
+# mark WORD: see wait_mark. wait_line: see send_line.
 mark() { printf "\nmark: %s\n" "$*"; }
-hear() { read -r word; }
+wait_line() { read -r word; }
 
 pingpongs="ibv_rc_pingpong -c -g 1 -n 100
 ibv_uc_pingpong -c -g 1 -n 100
@@ -83,71 +84,41 @@ ibv_ud_pingpong -c -g 1 -n 100
 ibv_srq_pingpong -c -g 1 -n 100
 ibv_rc_pingpong -e -c -g 1 -n 100"
 programs=$pingpongs
+guest_functions+=(retry run_programs network mark wait_line)
 
-# make_guest NAME [OPTION of mkguest]...: an initrd whose script is standard input, with $programs.
-make_guest() {
-	local name=$1 program list=()
-	shift
-	for program in $(sed 's/ .*//' <<<"$programs" | sort -u); do
-		list+=(--with "$program")
-	done
-	{
-		echo '#!/bin/sh'
-		declare -f retry run_programs network mark hear
-		echo "programs='$programs'"
-		cat
-	} >"$name.script"
-	mkguest --kernel "$kernel" "${list[@]}" "$@" "$name.script" "$name.cpio"
-}
+memory=512M # of a guest
 
-# Whose kernel make_guest and the next two use by default; the guests' memory.
-kernel=/guest
-memory=512M
-
-# Which of the next two is start_guest, of scenarios that go through both ways.
-way=${way:-vmm}
-start_guest() { "${way}_guest" "$@"; }
-
-# vmm_guest NAME [OPTION of bypass-vmm]...: in the background; its console goes to NAME.log and
-# comes from NAME.in.
+# vmm_guest NAME [OPTION of bypass-vmm]...: with a slice of the HCA.
 vmm_guest() {
 	local name=$1
 	shift
-	[ -p "$name.in" ] || mkfifo "$name.in"
-	: >"$name.log" # or else an earlier guest's is read, until the VMM has begun
-	bypass-vmm --kernel "$kernel/vmlinuz" --initrd "$name.cpio" --append quiet --cpus 2 \
-		--mem "$memory" --rdma "$options" --stats-json "$name.json" "$@" <>"$name.in" >"$name.log" 2>&1 &
-	pids[$name]=$!
-	at_exit "kill -KILL $! 2>/dev/null || true"
+	start_guest "$name" --cpus 2 --mem "$memory" --rdma "$options" "$@"
 }
 
-# qemu NAME OPTION...: a guest under QEMU, likewise. PORTS has the TCP ports at which the host's
-# address leads to the guest.
-qemu() {
+# start_qemu NAME OPTION...: a guest under QEMU. PORTS has the TCP ports at which the host's address
+# leads to the guest.
+start_qemu() {
 	local name=$1 forward='' port
 	shift
 	for port in ${PORTS:-}; do
 		forward+=",hostfwd=tcp:$host:$port-:$port"
 	done
-	[ -p "$name.in" ] || mkfifo "$name.in"
-	: >"$name.log"
-	qemu-system-x86_64 -M q35,memory-backend=ram -accel kvm -cpu host -smp 2 -m "$memory" \
-		-object "memory-backend-memfd,id=ram,size=$memory,share=on" -nodefaults -nographic \
-		-serial stdio -kernel "$kernel/vmlinuz" -initrd "$name.cpio" \
+	in_background "$name" qemu-system-x86_64 -M q35,memory-backend=ram -accel kvm -cpu host -smp 2 \
+		-m "$memory" -object "memory-backend-memfd,id=ram,size=$memory,share=on" -nodefaults \
+		-nographic -serial stdio -kernel "$kernel/vmlinuz" -initrd "$name.initrd" \
 		-append "console=ttyS0 panic=-1 quiet" \
 		-netdev "user,id=net$forward" -device virtio-net-pci,netdev=net,romfile= \
-		"$@" <>"$name.in" >"$name.log" 2>&1 &
-	pids[$name]=$!
-	at_exit "kill -KILL $! 2>/dev/null || true"
+		"$@"
 }
 
-# qemu_guest NAME [OPTION of QEMU]...: on a slice of `bypass serve` by vhost-user, which may have
+# qemu_guest NAME [OPTION of QEMU]...: with a slice of `bypass serve` by vhost-user, which may have
 # served a guest of that name before.
 qemu_guest() {
 	local name=$1
 	shift
-	[ -n "${pids[$name.serve]:-}" ] || serve "$name" --rdma "$options,id=$serve_id,vectors=2"
-	qemu "$name" -no-reboot -chardev "socket,id=rdma,path=$PWD/$name.sock" \
+	[ -n "${pids[$name.serve]:-}" ] ||
+		start_service "$name" --rdma "$options,id=$serve_id,vectors=2"
+	start_qemu "$name" -no-reboot -chardev "socket,id=rdma,path=$PWD/$name.sock" \
 		-device vhost-user-test-device-pci,chardev=rdma,virtio-id=$serve_id,num_vqs=5,config_size=96 \
 		"$@"
 }
@@ -156,8 +127,9 @@ qemu_guest() {
 vfio_guest() {
 	local name=$1
 	shift
-	[ -n "${pids[$name.serve]:-}" ] || serve "$name" --vfio-user --rdma "$options,vectors=2"
-	qemu "$name" -monitor "unix:$name.monitor,server=on,wait=off" \
+	[ -n "${pids[$name.serve]:-}" ] ||
+		start_service "$name" --vfio-user --rdma "$options,vectors=2"
+	start_qemu "$name" -monitor "unix:$name.monitor,server=on,wait=off" \
 		-device pcie-root-port,id=slot1,chassis=1,slot=1 \
 		-device "$(vfio_device "$name")" "$@"
 }
@@ -167,8 +139,12 @@ vfio_device() { # NAME
 	printf '"socket":{"type":"unix","path":"%s"}}' "$PWD/$1.sock"
 }
 
-# serve NAME OPTION...: a slice at NAME.sock.
-serve() {
+# rdma_guest NAME [OPTION]...: one of these, for scenarios that go through several ways.
+way=${way:-vmm}
+rdma_guest() { "${way}_guest" "$@"; }
+
+# start_service NAME OPTION...: a slice at NAME.sock.
+start_service() {
 	local name=$1
 	shift
 	rm -f "$name.sock"
@@ -177,7 +153,6 @@ serve() {
 	at_exit "kill $! 2>/dev/null || true"
 	check "the service for $name" wait_for 10 test -S "$name.sock"
 }
-declare -A pids
 
 # leaves_nothing NAME: what a service keeps for its next guest is its open HCA, and nothing else.
 leaves_nothing() {
@@ -190,8 +165,7 @@ leaves_nothing() {
 }
 only_open() { [ "$(resources)" = "${untouched/ctx 0/ctx 1}" ]; }
 
-say() { echo "$2" >"$1.in"; }
-marked() { grep -q "^mark: $2" "$1.log"; }
+marked() { grep -q "^mark: $2" "$1.console"; }
 
 # wait_mark NAME SECONDS WORD: until the guest says so; fails when it ends before that.
 wait_mark() {
@@ -227,11 +201,11 @@ ended() {
 		sleep 0.2
 	done
 	[ $SECONDS -lt $end ] || stuck "$1"
-	tr -d '\r' <"$1.log" | grep -qx 'guest: exit 0' || {
-		tail -n 40 "$1.log"
+	tr -d '\r' <"$1.console" | grep -qx 'guest: exit 0' || {
+		tail -n 40 "$1.console"
 		how_ended "$1"
 		return 1
 	}
 	# shellcheck disable=SC2154 # of checks
-	! tr -d '\r' <"$1.log" | grep -E "WARNING: |$kernel_trouble"
+	! tr -d '\r' <"$1.console" | grep -E "WARNING: |$kernel_trouble"
 }

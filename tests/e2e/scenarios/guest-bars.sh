@@ -62,5 +62,5 @@ io "moved back"
 echo "guest: moved"
 END
 run_guest bars --cpus 2 --mem 192M --slice "$edu" --slice "${vfs[0]}"
-check "both BARs were moved and work there" says bars "guest: moved"
+check "both BARs were moved and work there" printed bars "guest: moved"
 check "edu's windows are mapped once" test "$(slice_stat bars "$edu" window_bytes)" -le $((1 << 20))

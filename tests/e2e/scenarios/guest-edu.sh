@@ -20,7 +20,7 @@ guest_edu 0000:00:01.0 intx mmio
 END
 run_guest edu --append "quiet iomem=relaxed" --cpus 2 --mem 192M --slice "$edu"
 for line in "mmio: ok" "dma: ok" "msi: ok, 100" "level: ok" "intx: ok, 100"; do
-	check "$line" says edu "$line"
+	check "$line" printed edu "$line"
 done
 check "MMIO made no exits" test \
 	"$(slice_stat edu "$edu" mmio_reads) $(slice_stat edu "$edu" mmio_writes)" = "0 0"

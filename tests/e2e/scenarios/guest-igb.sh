@@ -36,7 +36,7 @@ mkfifo open
 timeout 150 busybox nc -l -p 7001 <data >/dev/null &
 timeout 150 busybox nc -l -p 7002 <>open >back &
 start_guest net --cpus 2 --mem 512M --slice "${vfs[0]}"
-guest_says net 100 'guest: ready'
+wait_printed net 100 'guest: ready'
 check "pings from the host" ping -q -c 20 -i 0.05 -W 5 192.168.77.2
 guest_ends net $vmm
 check "what the guest got and sent back is what we sent" cmp data back

@@ -25,7 +25,7 @@ cmp /tmp/data /tmp/back || fail "not what was written"
 END
 
 start_guest busy --cpus 2 --mem 512M --slice "${vfs[0]}"
-guest_says busy 120 "guest: writing"
+wait_printed busy 120 "guest: writing"
 sleep 1
 check_error "release while it runs" "in use|uses" bypass release "$nvme"
 kill -KILL $vmm
@@ -33,7 +33,7 @@ wait $vmm || true
 run_guest next --mem 512M --slice "${vfs[0]}"
 
 start_guest busy --cpus 2 --mem 512M --slice "${vfs[0]}"
-guest_says busy 120 "guest: writing"
+wait_printed busy 120 "guest: writing"
 kill -KILL $vmm
 wait $vmm || true
 check "release after it was killed" bypass release "$nvme"

@@ -71,13 +71,13 @@ raised() {
 	)
 }
 check "with the right to raise the limit" raised
-check "all adapters are there" says limits "adapters 7"
-check "with all their vectors" says limits "vectors 21"
+check "all adapters are there" printed limits "adapters 7"
+check "with all their vectors" printed limits "vectors 21"
 check "nothing is amiss" test ! -s limits.stderr
-check "256 GiB of address space for BARs" says limits "100000000-40ffffffff"
+check "256 GiB of address space for BARs" printed limits "100000000-40ffffffff"
 
 make_guest cpus <<'END'
 echo "cpus $(cat /sys/devices/system/cpu/present)"
 END
 run_guest cpus --mem 512M --cpus 200 --append "quiet maxcpus=1"
-check "200 vCPUs" says cpus "cpus 0-199"
+check "200 vCPUs" printed cpus "cpus 0-199"

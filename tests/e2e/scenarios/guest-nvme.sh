@@ -33,7 +33,7 @@ guest_ends disk2 $second
 
 for n in 1 2; do
 	sum=$(dd "if=$(namespace $n)" bs=1M count=16 iflag=direct 2>/dev/null | sha256sum)
-	check "the host reads what guest $n wrote" says "disk$n" "sum $sum"
+	check "the host reads what guest $n wrote" printed "disk$n" "sum $sum"
 	check "its VF interrupted" test "$(slice_stat "disk$n" "${vfs[n - 1]}" interrupts)" -gt 300
 done
 check "the two wrote different things" test "$(grep -h '^sum' disk?.console | sort -u | wc -l)" = 2

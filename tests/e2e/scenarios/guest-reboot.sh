@@ -37,7 +37,7 @@ sleep 60
 END
 run_guest reboot --cpus 2 --mem 512M --slice "$vf" --slice "$net"
 for boot in 1 2 3; do
-	check "boot $boot" says reboot "boot $boot"
+	check "boot $boot" printed reboot "boot $boot"
 done
 
 dd if=/dev/zero of="$disk" bs=4k count=1 oflag=direct 2>/dev/null
@@ -46,7 +46,7 @@ run_once() {
 		--slice "$vf" --slice "$net" </dev/null >once.console
 }
 check "--no-reboot ends with status 0" run_once
-check "after one boot" says once "boot 1"
+check "after one boot" printed once "boot 1"
 check "and no other" test "$(grep -c '^boot' once.console)" = 1
 
 # Its PF has a driver of the host, so its bus cannot be reset either.
@@ -62,5 +62,5 @@ END
 start_guest unreset --mem 256M --slice "$net"
 twice() { [ "$(grep -c "^up" unreset.console)" -ge 2 ]; }
 check "it boots again, with the VF" wait_for 100 twice
-check "and the VMM says that the VF was not reset" grep -q "$net .*: it cannot be reset" unreset.stderr
+check "and the VMM printed that the VF was not reset" grep -q "$net .*: it cannot be reset" unreset.stderr
 kill $vmm

@@ -43,14 +43,14 @@ round() {
 	local started
 	make_vf
 	start_guest removed --mem 256M --slice "$vf"
-	guest_says removed 100 "guest: ready"
+	wait_printed removed 100 "guest: ready"
 	started=$SECONDS
 	check "$1" timeout 60 sh -c "$2"
 	check "it returns within 10 s" test $((SECONDS - started)) -le 10
-	check "the VMM says why" grep -q "^bypass-vmm: the host wants $vf back.*this process ($vmm)" \
+	check "the VMM printed why" grep -q "^bypass-vmm: the host wants $vf back.*this process ($vmm)" \
 		removed.stderr
-	check "the VMM says that the guest has lost it" grep -q "$vf is given back" removed.stderr
-	guest_says removed 60 "guest: gone"
+	check "the VMM printed that the guest has lost it" grep -q "$vf is given back" removed.stderr
+	wait_printed removed 60 "guest: gone"
 	guest_ends removed $vmm
 }
 round "the host destroys the VF" "echo 0 >$pf/sriov_numvfs"

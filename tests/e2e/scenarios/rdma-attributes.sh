@@ -30,6 +30,6 @@ verbs: path-mtu: path MTU 255: Invalid argument'
 for options in rxe0 rxe0,trust-guest; do
 	vmm_guest guest
 	check "a guest of $options" ended guest 240
-	diff <(tr -d '\r' <guest.log | grep '^verbs: ') - <<<"$expected" || fail "other answers"
+	diff <(tr -d '\r' <guest.console | grep '^verbs: ') - <<<"$expected" || fail "other answers"
 	check "nothing is left on the host" nothing_left
 done

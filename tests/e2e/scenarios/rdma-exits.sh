@@ -16,12 +16,12 @@ make_guest guest --with rdma-operations <<END
 set -e
 rmmod bypass_rdma
 modprobe bypass_rdma timeout=3600 # nor does it ask now and then whether the host is there
-mark up; hear
+mark up; wait_line
 rdma-operations rxe0 $operations poll
 rdma-operations rxe0 $events sleep
-mark over; hear
+mark over; wait_line
 END
-start_guest guest
+rdma_guest guest
 
 # Exits to user space so far for memory that is a device, whoever counts: KVM, and for its own
 # slices bypass-vmm. (What a guest types and prints leaves it by ports.)
@@ -36,22 +36,22 @@ exits() {
 	[ "$way" = qemu ] || bypass top --json --interval 0.1 |
 		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits'
 }
-interrupts() { tr -d '\r' <guest.log | sed -n "s/^mark: $1 //p"; }
+interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 
 check "the guest" wait_mark guest 180 up
-say guest go
+send_line guest go
 check "a queue pair" wait_mark guest 180 poll-ready
 before=$(exits | paste -sd " ")
-say guest go
+send_line guest go
 check "$operations sends and receives" wait_mark guest 300 poll-finished
 after=$(exits | paste -sd " ")
-say guest go
+send_line guest go
 check "once more, asleep" wait_mark guest 180 sleep-ready
-say guest go
+send_line guest go
 check "$events events" wait_mark guest 180 sleep-finished
-say guest go
+send_line guest go
 check "the guest goes on" wait_mark guest 180 over
-say guest go
+send_line guest go
 check "the guest ends" ended guest 60
 awake=$(($(interrupts poll-finished) - $(interrupts poll-ready)))
 asleep=$(($(interrupts sleep-finished) - $(interrupts sleep-ready)))

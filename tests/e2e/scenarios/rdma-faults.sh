@@ -14,15 +14,15 @@
 	echo "$functions"
 	cat <<-'END'
 		set -e
-		mark up; hear
+		mark up; wait_line
 		traffic
 		killall -9 ibv_rc_pingpong; wait || true
-		mark killed; hear
+		mark killed; wait_line
 		short_run
 		traffic -e
 		rmmod bypass_rdma
 		both_end
-		mark unloaded; hear
+		mark unloaded; wait_line
 		modprobe bypass_rdma
 		short_run
 		device=$(basename /sys/bus/virtio/drivers/bypass_rdma/virtio*)
@@ -31,9 +31,9 @@
 		both_end
 		echo "$device" >/sys/bus/virtio/drivers/bypass_rdma/bind
 		short_run
-		mark unbound; hear
+		mark unbound; wait_line
 		traffic -e
-		mark talking; hear
+		mark talking; wait_line
 		both_end
 		if ibv_devinfo >/dev/null 2>&1; then exit 1; fi
 		dmesg | grep bypass_rdma | tail -n 5
@@ -42,37 +42,37 @@
 {
 	echo "$functions"
 	cat <<-'END'
-		mark up; hear
+		mark up; wait_line
 		traffic
-		mark talking; hear
+		mark talking; wait_line
 	END
 } | make_guest two
 
-start_guest one
+rdma_guest one
 check "guest one" wait_mark one 180 up
 idle=$(resources)
 is_idle() { [ "$(resources)" = "$idle" ] || { resources && return 1; }; }
-say one go
+send_line one go
 check "processes killed with traffic in flight" wait_mark one 180 killed
 check "the host holds what it held before" wait_for 30 is_idle
-say one go
+send_line one go
 check "the module is unloaded under two processes" wait_mark one 180 unloaded
 check "the host holds what it held before" wait_for 30 is_idle
-say one go
+send_line one go
 check "the device is taken away under two processes" wait_mark one 180 unbound
 # Before guest one has traffic again, which takes the one CPU of the emulated host.
-start_guest two
+rdma_guest two
 check "guest two" wait_mark two 180 up
-say one go
+send_line one go
 check "traffic again" wait_mark one 180 talking
-say two go
+send_line two go
 check "traffic in guest two" wait_mark two 180 talking
 before=$(resources) # with the queues of its two processes
 kill -KILL "${pids[two]}"
 one_alone() { [ "$(resources)" != "$before" ] && kill -0 "${pids[one]}"; }
 check "its VMM killed, guest one goes on" wait_for 30 one_alone
 
-say one go
+send_line one go
 check "the HCA is removed under traffic" timeout 60 rdma link delete rxe0
 check "verbs of guest one fail and do not hang" ended one 120
-grep bypass_rdma one.log
+grep bypass_rdma one.console

@@ -27,6 +27,6 @@ vmm_guest one --slice "${vfs[0]}"
 vmm_guest two --slice "${vfs[1]}"
 check "guest to guest: programs, 64 queue pairs, isolation" ended one 400
 check "the other side of it" ended two 60
-grep -E '^(victim|pairs)' one.log
-grep -E '^(attacker|pairs|==)' two.log
+grep -E '^(victim|pairs)' one.console
+grep -E '^(attacker|pairs|==)' two.console
 check "nothing is left on the host" nothing_left

@@ -13,27 +13,27 @@
 . "${0%/*}/../lib/rdma-hostile.sh"
 
 make_bystander
-make_villain --spare-vmm
+make_attacker --spare-vmm
 vmm_guest bystander --cpus 1
 check "the bystander" wait_mark bystander 120 run
-qemu_guest villain
-attack "${pids[villain.serve]}"
-say villain go
-check "the device works as before" ended villain 120
+qemu_guest attacker
+attack "${pids[attacker.serve]}"
+send_line attacker go
+check "the device works as before" ended attacker 120
 
-gone() { ! kill -0 "${pids[villain]}" 2>/dev/null; }
-mapfile -t before < <(footprint "${pids[villain.serve]}")
-make_villain
-qemu_guest villain
-wait_mark villain 200 warm && say villain go && wait_mark villain 200 over || true
-gone && echo "QEMU did not survive it" || kill -KILL "${pids[villain]}"
+gone() { ! kill -0 "${pids[attacker]}" 2>/dev/null; }
+mapfile -t before < <(footprint "${pids[attacker.serve]}")
+make_attacker
+qemu_guest attacker
+wait_mark attacker 200 warm && send_line attacker go && wait_mark attacker 200 over || true
+gone && echo "QEMU did not survive it" || kill -KILL "${pids[attacker]}"
 check "the VMM is gone" wait_for 10 gone
 check "of its guest nothing is left" wait_for 60 both_idle
-mapfile -t after < <(footprint "${pids[villain.serve]}")
+mapfile -t after < <(footprint "${pids[attacker.serve]}")
 no_growth
 
-make_peaceful villain
-qemu_guest villain
-check "the device works for the next guest" ended villain 120
+make_peaceful attacker
+qemu_guest attacker
+check "the device works for the next guest" ended attacker 120
 end_bystander
-leaves_nothing villain
+leaves_nothing attacker

@@ -12,12 +12,12 @@
 . "${0%/*}/../lib/rdma-hostile.sh"
 
 make_bystander
-make_villain
+make_attacker
 vmm_guest bystander --cpus 1
 check "the bystander" wait_mark bystander 120 run
-vmm_guest villain
-attack "${pids[villain]}"
-say villain go
-check "the device works as before" ended villain 120
+vmm_guest attacker
+attack "${pids[attacker]}"
+send_line attacker go
+check "the device works as before" ended attacker 120
 end_bystander
 check "nothing is left on the host" nothing_left

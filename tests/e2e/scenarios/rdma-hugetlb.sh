@@ -14,11 +14,11 @@ was=$(cat $pool/nr_hugepages)
 at_exit "echo $was >$pool/nr_hugepages"
 echo 320 >$pool/nr_hugepages # 256 are the guest's RAM, some are the host's side's
 check "huge pages for both" grep -qx 320 $pool/nr_hugepages
-says() {
+doctor_warns() {
 	bypass doctor rxe0 --json >doctor.json || true
 	jq -r '.findings[] | select(.about == "rdma-memory").text' doctor.json | grep -E "$1"
 }
-check "the doctor says what such a guest cannot do" says '320 huge pages set aside.*EINVAL'
+check "the doctor says what such a guest cannot do" doctor_warns '320 huge pages set aside.*EINVAL'
 
 programs="ib_send_lat -d rxe0 -x 1 -F -n 20 -s 65536 --use_hugepages
 ib_send_bw -d rxe0 -x 1 -F -n 5 -s 1048576 --use_hugepages
@@ -42,5 +42,5 @@ vmm_guest guest --slice "${vfs[0]}" --hugepages
 run_programs || fail "the host's side of the programs"
 check "the guest's side" ended guest 60
 check "the VMM has said what the guest cannot register" \
-	grep -q 'guest RAM is made of huge pages of 2048 KiB.*EINVAL' guest.log
+	grep -q 'guest RAM is made of huge pages of 2048 KiB.*EINVAL' guest.stderr
 leaves_nothing guest

@@ -34,5 +34,5 @@ programs=$pingpongs
 } | make_guest guest --with rdma-memory
 vmm_guest guest
 check "a guest with Linux 6.1" ended guest 250
-grep -E '^(==|many|scatter)' guest.log
+grep -E '^(==|many|scatter)' guest.console
 check "nothing is left on the host" nothing_left

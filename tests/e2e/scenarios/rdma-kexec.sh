@@ -27,27 +27,27 @@ chmod 755 second/init
 	echo "$functions"
 	cat <<-'END'
 		set -e
-		mark up; hear
+		mark up; wait_line
 		traffic
-		mark talking; hear
+		mark talking; wait_line
 		exec kexec /second/vmlinuz /second/initrd "$(cat /proc/cmdline)"
 	END
 } | make_guest guest --with kexec
 mkdir -p more/second
 cp "$kernel/vmlinuz" more/second/
 cp second.cpio more/second/initrd
-(cd more && find . -mindepth 1 | cpio --quiet -o -H newc) >>guest.cpio
+(cd more && find . -mindepth 1 | cpio --quiet -o -H newc) >>guest.initrd
 
 memory=1G
 vmm_guest guest
 check "a guest" wait_mark guest 120 up
 idle=$(resources)
-say guest go
+send_line guest go
 check "traffic in it" wait_mark guest 120 talking
 [ "$(resources)" != "$idle" ] || fail "its two processes hold nothing"
-say guest go
+send_line guest go
 check "another kernel runs in it" wait_mark guest 120 second
 check "what the first one had is gone" test "$(resources)" = "$idle"
-say guest go
+send_line guest go
 check "the guest ends" ended guest 60
 check "nothing is left on the host" nothing_left

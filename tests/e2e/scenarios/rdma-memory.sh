@@ -16,15 +16,15 @@ rounds=${rounds:-$(repetitions 1000 10000)}
 make_guest guest --with rdma-memory <<END
 set -e
 rdma-memory rxe0 loop 200
-mark first; hear
+mark first; wait_line
 rdma-memory rxe0 loop $rounds
-mark second; hear
+mark second; wait_line
 rdma-memory rxe0 many 1000
 rdma-memory rxe0 scatter 288 16
 rdma-memory rxe0 cost 20
 END
 memory=1536M
-start_guest guest
+rdma_guest guest
 
 # What may grow: memory, mappings, open files.
 holds() {
@@ -35,21 +35,21 @@ holds() {
 }
 check "the guest registers" wait_mark guest 120 first
 mapfile -t before < <(holds)
-say guest go
+send_line guest go
 check "$rounds registrations" wait_mark guest 400 second
 mapfile -t after < <(holds)
-say guest go
+send_line guest go
 echo "before: ${before[*]}, after: ${after[*]} (KiB, mappings, files)"
 check "no growth of memory" test $((after[0] - before[0])) -lt 512
 check "no growth of mappings" test $((after[1] - before[1])) -lt 8
 check "no growth of files" test "${after[2]}" = "${before[2]}"
 check "large, scattered and many" ended guest 300
-grep -E '^(many|scatter|cost):' guest.log
+grep -E '^(many|scatter|cost):' guest.console
 
 # What exceeds twice the host's cost has its cause in the next column: a control command goes to
 # the host and back, which the question alone costs; a QP takes one to be created, three to connect.
 rdma-memory rxe0 cost 20 >host.cost
-tr -d '\r' <guest.log | grep '^cost:' >guest.cost
+tr -d '\r' <guest.console | grep '^cost:' >guest.cost
 echo "set-up, microseconds    guest     host   ratio   of which round trips"
 paste -d ' ' guest.cost host.cost | awk '
 	BEGIN { trips["question"] = trips["create-qp"] = trips["register-64K"] = 1

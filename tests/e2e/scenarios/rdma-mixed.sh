@@ -28,6 +28,6 @@ PORTS=18515 qemu_guest two
 vmm_guest one --slice "${vfs[0]}"
 check "from bypass-vmm to QEMU" ended one 800
 check "the other side of it" ended two 60
-grep -E '^(==|pairs|victim)' one.log
-grep -E '^(pairs|attacker)' two.log
+grep -E '^(==|pairs|victim)' one.console
+grep -E '^(pairs|attacker)' two.console
 leaves_nothing two

@@ -91,7 +91,7 @@ interrupts() {
 turn() {
 	turns=$((turns + 1))
 	mark "turn-$turns $(interrupts)"
-	hear
+	wait_line
 }
 {
 	declare -f listens perftests summary interrupts turn
@@ -112,11 +112,11 @@ for i in $(seq 0 "$n"); do
 	exits+=("$(bypass top --json --interval 0.1 |
 		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits')")
 	read -r "completions[i]" "commands[i]" < \
-		<(tr -d '\r' <guest.log | sed -n "s/^mark: turn-$((i + 1)) //p")
-	say guest go
+		<(tr -d '\r' <guest.console | sed -n "s/^mark: turn-$((i + 1)) //p")
+	send_line guest go
 done
 check "the guest ends" ended guest 120
-tr -d '\r' <guest.log | grep '^perf: ' >guest.perf
+tr -d '\r' <guest.console | grep '^perf: ' >guest.perf
 turn() { :; }
 perftests "$(timed 200)" >host.perf || fail "the host's side: $(cat host.perf)"
 

@@ -16,9 +16,9 @@
 		set -e
 		rmmod bypass_rdma 2>/dev/null || true
 		modprobe bypass_rdma timeout=5
-		mark up; hear
+		mark up; wait_line
 		traffic -e
-		mark talking; hear
+		mark talking; wait_line
 		both_end
 		dmesg | grep bypass_rdma | tail -n 5
 	END
@@ -26,10 +26,10 @@
 
 qemu_guest guest
 check "the guest" wait_mark guest 180 up
-say guest go
+send_line guest go
 check "traffic" wait_mark guest 180 talking
 kill -KILL "${pids[guest.serve]}"
-say guest go
+send_line guest go
 check "bypass serve killed: verbs fail and do not hang" ended guest 120
-grep bypass_rdma guest.log
+grep bypass_rdma guest.console
 check "nothing is left on the host" nothing_left

@@ -36,7 +36,7 @@ final "Open MPI"
 END
 vmm_guest guest
 check "UCX and Open MPI over the slice" ended guest 500
-grep -A1 '^==' guest.log | sed 's/^\(Final: *[0-9]*\).*/\1 messages/' # times mean nothing here
+grep -A1 '^==' guest.console | sed 's/^\(Final: *[0-9]*\).*/\1 messages/' # times mean nothing here
 sends=$(jq '.slices[0].rdma.post_sends' guest.json)
 check "the messages went through it ($sends doorbells)" test "$sends" -ge $((2 * messages))
 check "nothing is left on the host" nothing_left

@@ -27,7 +27,7 @@ move_port() {
 	ip link set "$netdev" up
 	check "$1: the link is up" wait_for 20 grep -qx 1 "/sys/class/net/$netdev/carrier"
 }
-said() { tr -d '\r' <"$1.log" | sed -n 's/^verbs: //p'; }
+said() { tr -d '\r' <"$1.console" | sed -n 's/^verbs: //p'; }
 
 # like_host NAME EXPECTED: what the guest said differs from what the host said by these lines.
 like_host() {
@@ -39,7 +39,7 @@ like_host() {
 
 rdma-verbs join $host &
 at_exit "kill $! 2>/dev/null || true"
-steps >host.log 2>&1 &
+steps >host.console 2>&1 &
 pids[host]=$!
 move_port host
 wait "${pids[host]}" || fail "the host's own steps"

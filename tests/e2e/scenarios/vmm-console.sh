@@ -39,23 +39,23 @@ start() { # NAME COMMAND...: as start_guest does, with our input
 }
 
 start deaf env
-guest_says deaf 100 ready
+wait_printed deaf 100 ready
 echo deaf >&5
-guest_says deaf 20 "goes deaf"
+wait_printed deaf 20 "goes deaf"
 sleep 4
 echo word >&5
-guest_says deaf 30 "told word"
+wait_printed deaf 30 "told word"
 echo off >&5
 guest_ends deaf $vmm
 
 # SIGUSR1 takes a vCPU out of the guest: one that a stranger sends must cost one exit.
 start stray nohup
-guest_says stray 100 ready
+wait_printed stray 100 ready
 kill -USR1 $vmm
 kill -HUP $vmm
 sleep 1
 echo word >&5
-guest_says stray 30 "told word"
+wait_printed stray 30 "told word"
 echo off >&5
 guest_ends stray $vmm
 check "a stray SIGUSR1 costs next to nothing" jq -e '.vcpus[0].user_exits.other < 100' stray.json
@@ -76,12 +76,12 @@ mkfifo keys
 exec 6<>keys
 script -qec "bash in_background" /dev/null <&6 >/dev/null &
 vmm=$!
-guest_says background 100 ready
+wait_printed background 100 ready
 echo "for the shell" >&6
 check "the shell reads what is typed for it" wait_for 20 grep -qs "for the shell" background.line
 check "the guest in the background is not stopped" grep -q '[RS]' background.state
 sleep 1
 echo word >&6
-guest_says background 30 "told word"
+wait_printed background 30 "told word"
 printf '\001x' >&6
 check "Ctrl-A x leaves" wait_for 20 sh -c "! kill -0 $vmm 2>/dev/null"

@@ -58,13 +58,13 @@ with_input() { # OPTION...
 # What is typed before the guest's driver has set up its UART is lost, as on any serial line.
 with_input --append quiet --cpus 3 --mem 256M --stats --stats-json console.json >console.console &
 vmm=$!
-guest_says console 60 "cpus 3"
+wait_printed console 60 "cpus 3"
 echo reboot >&5
-guest_says console 60 "told reboot"
+wait_printed console 60 "told reboot"
 check "the second boot" wait_for 60 boots 2
 echo off >&5
 guest_ends console $vmm
-check "it was told to end" says console "told off"
+check "it was told to end" printed console "told off"
 check "statistics of three vCPUs" grep -Eq '^2( +[0-9]+){8}$' console.stderr
 check "and as JSON" jq -e '(.vcpus | length) == 3 and .vcpus[0].user_exits.pio > 0 and
 	.vcpus[0].kvm.exits >= .vcpus[0].kvm.io_exits' console.json
@@ -74,7 +74,7 @@ crashes() { # WANTED OPTION...
 	shift
 	with_input "$@" >console.console &
 	vmm=$!
-	guest_says console 60 "cpus 1"
+	wait_printed console 60 "cpus 1"
 	echo crash >&5
 	wait $vmm || got=$?
 	[ $got = "$wanted" ] || { echo "status $got"; cat console.stderr; return 1; }
@@ -88,7 +88,7 @@ for signal in TERM INT HUP; do
 	env --default-signal=INT bypass-vmm --kernel /guest/vmlinuz --initrd console.initrd --append quiet \
 		--mem 256M <&5 >signal.console 2>signal.stderr &
 	vmm=$!
-	[ $signal != TERM ] || guest_says signal 60 "cpus 1"
+	[ $signal != TERM ] || wait_printed signal 60 "cpus 1"
 	sleep 0.5
 	kill -$signal $vmm
 	got=0
