@@ -122,10 +122,9 @@ static void add_window(struct vfu_client *client, unsigned int index, uint64_t b
 	return;
 bad:
 	bypass_log(BYPASS_LOG_WARN,
-		   "%s: 0x%" PRIx64 " bytes at 0x%" PRIx64 " of BAR %u cannot be mapped as its "
-							   "server says: the guest gets there "
-							   "slowly",
-		   client->slice.name, size, offset, index);
+		   "%s: %#llx bytes at %#llx of BAR %u cannot be mapped as its server says: the "
+		   "guest gets there slowly",
+		   client->slice.name, (unsigned long long)size, (unsigned long long)offset, index);
 }
 
 /* The region in stream.in has a descriptor: map the areas, or all of it. */
