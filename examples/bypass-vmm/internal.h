@@ -43,6 +43,7 @@
 
 #define MAX_CPUS   255 /* an APIC ID of eight bits each; the last one means all */
 #define MAX_SLICES 31  /* devices 1 to 31 of bus 0; 0 is the host bridge */
+#define SEEK_MS	   500 /* between two looks for a server that has gone */
 
 /* What ends or restarts a guest. */
 enum event {
@@ -54,12 +55,14 @@ enum event {
 
 /**
  * struct slice_option - a slice that the user asked for
- * @rdma: a context slice of an HCA; else a PCI function
- * @text: the function's address, or all that --rdma said
+ * @rdma: a context slice of an HCA
+ * @socket: a function behind a vfio-user socket; neither: a PCI function of this host
+ * @text: the function's address, the socket's path, or all that --rdma said
  * @token: the VF token, or NULL
  */
 struct slice_option {
 	bool rdma;
+	bool socket;
 	const char *text;
 	const char *token;
 };
@@ -123,11 +126,15 @@ struct serial {
 
 /**
  * struct slices - the guest's devices; see slices.c
- * @rdma: the device inside a context slice, NULL beside a function slice; the slice's own
+ * @opt: what the user asked for; slice i of the command line is the guest's device i + 1
+ * @slice: they; NULL: the host has taken it back, or its server is gone
+ * @rdma: the device inside a context slice, else NULL; the slice's own
+ * @n: their number on the command line
  */
 struct slices {
 	struct bypass_vm *vm;
 	struct bypass_iommu *iommu;
+	const struct slice_option *opt;
 	struct bypass_slice *slice[MAX_SLICES];
 	struct bypass_virtio_device *rdma[MAX_SLICES];
 	unsigned int n;
@@ -211,6 +218,7 @@ int slices_plug(struct vmm *vmm);
 bool slices_mmio(struct slices *slices, uint64_t gpa, void *data, uint32_t size, bool write);
 bool slices_pio(struct slices *slices, uint16_t port, void *data, uint32_t size, bool write);
 void slices_listen(struct slices *slices);
+bool slices_seek(struct slices *slices);
 void slices_reset(struct slices *slices);
 void slices_destroy(struct slices *slices);
 

@@ -38,6 +38,7 @@ static const char help[] =
 	"  --mem SIZE         memory, such as 512M or 4G, in steps of 2M (512M)\n"
 	"  --hugepages        take it from the kernel's pool of 2 MiB pages\n"
 	"  --slice ADDRESS[,token=UUID]\n"
+	"  --slice vfio-user:PATH\n"
 	"                     give the guest this PCI function, bound to vfio-pci, with the VF\n"
 	"                     token that its PF's owner has set; may be repeated, up to 31 times\n"
 	"  --rdma HCA[,WORD]  give the guest a context of its own on this HCA (rxe0); words are\n"
@@ -124,12 +125,16 @@ static bool is_uuid(const char *text)
 	return true;
 }
 
-/* "ADDRESS[,WORD]...": splits @text, which belongs to the command line. */
+/* "vfio-user:PATH", or "ADDRESS[,WORD]...": splits @text, which belongs to the command line. */
 static struct slice_option parse_slice(char *text)
 {
-	struct slice_option slice = {.text = strsep(&text, ",")};
+	static const char prefix[] = "vfio-user:";
+	struct slice_option slice = {};
 	const char *word;
 
+	if (!strncmp(text, prefix, strlen(prefix)))
+		return (struct slice_option){.socket = true, .text = text + strlen(prefix)};
+	slice.text = strsep(&text, ",");
 	while ((word = strsep(&text, ","))) {
 		if (strncmp(word, "token=", 6))
 			usage("--slice takes token=UUID after the address, not '%s'", word);
@@ -308,7 +313,7 @@ static enum event wait_event(struct vmm *vmm, int signal_fd, int *status)
 		{.events = POLLIN},
 		{.fd = bypass_vm_event_fd(vmm->slices.vm), .events = POLLIN},
 	};
-	int again_ms = -1;
+	int again_ms = -1, seek_ms;
 	struct signalfd_siginfo info;
 	uint64_t count;
 	int got;
@@ -316,7 +321,8 @@ static enum event wait_event(struct vmm *vmm, int signal_fd, int *status)
 	while (vmm->event == EVENT_NONE) {
 		fds[2].fd = input_ended || !terminal_ready(&vmm->serial, &again_ms) ? -1
 										    : STDIN_FILENO;
-		if (poll(fds, 4, again_ms) < 0)
+		seek_ms = slices_seek(&vmm->slices) ? SEEK_MS : -1;
+		if (poll(fds, 4, seek_ms < 0 ? again_ms : seek_ms) < 0)
 			continue;
 		slices_listen(&vmm->slices);
 		if (read(vmm->wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)

@@ -11,6 +11,7 @@
 #include <bypass/function.h>
 #include <bypass/published.h>
 #include <bypass/rdma.h>
+#include <bypass/vfio-user.h>
 #include <bypass/virtio-pci.h>
 
 #include "internal.h"
@@ -72,8 +73,11 @@ int slices_open(struct slices *slices, const struct options *opt)
 	unsigned int i;
 	int ret;
 
+	slices->opt = opt->slices;
 	for (i = 0; i < opt->n_slices; i++) {
-		if (opt->slices[i].rdma)
+		if (opt->slices[i].socket)
+			ret = bypass_vfio_user_open(opt->slices[i].text, &slices->slice[i]);
+		else if (opt->slices[i].rdma)
 			ret = open_rdma(opt->slices[i].text, &slices->rdma[i], &slices->slice[i]);
 		else
 			ret = open_function(slices, &opt->slices[i], &slices->slice[i]);
@@ -82,6 +86,11 @@ int slices_open(struct slices *slices, const struct options *opt)
 		slices->n++;
 	}
 	return 0;
+}
+
+static int plug(struct slices *slices, unsigned int i)
+{
+	return bypass_vm_plug(slices->vm, slices->slice[i], (i + 1) << 3, PCI_GSI(i + 1));
 }
 
 /**
@@ -103,7 +112,7 @@ int slices_plug(struct vmm *vmm)
 	/* For `bypass top`. A user who may not write there has a VMM none the less. */
 	bypass_vm_publish(slices->vm, NULL);
 	for (unsigned int i = 0; i < slices->n && !ret; i++)
-		ret = bypass_vm_plug(slices->vm, slices->slice[i], (i + 1) << 3, PCI_GSI(i + 1));
+		ret = plug(slices, i);
 	return ret;
 }
 
@@ -174,12 +183,43 @@ static void take_out(struct slices *slices, unsigned int i)
 	bypass_vm_unplug(slices->vm, slice);
 	fprintf(stderr, "bypass-vmm: %s is given back; the guest has lost it\n", slice->name);
 	bypass_slice_close(slice);
-	slices->n--;
-	for (; i < slices->n; i++) {
-		slices->slice[i] = slices->slice[i + 1];
-		slices->rdma[i] = slices->rdma[i + 1];
+	slices->slice[i] = NULL;
+	slices->rdma[i] = NULL;
+}
+
+/**
+ * slices_seek() - look for servers that have gone
+ * @slices: the slices; vCPUs may run
+ *
+ * A server that was started again has a new device: it is plugged where the old one was. The guest
+ * finds it when its administrator has the bus scanned again.
+ *
+ * Return: whether there is one left to look for, after SEEK_MS.
+ */
+bool slices_seek(struct slices *slices)
+{
+	bool left = false;
+
+	for (unsigned int i = 0; i < slices->n; i++) {
+		if (slices->slice[i] || !slices->opt[i].socket)
+			continue;
+		if (bypass_vfio_user_open(slices->opt[i].text, &slices->slice[i])) {
+			slices->slice[i] = NULL;
+			left = true;
+			continue;
+		}
+		if (plug(slices, i)) {
+			fprintf(stderr, "bypass-vmm: %s\n", bypass_error());
+			bypass_slice_close(slices->slice[i]);
+			slices->slice[i] = NULL;
+			left = true;
+			continue;
+		}
+		fprintf(stderr,
+			"bypass-vmm: %s is back: the guest finds it when it scans its bus\n",
+			slices->slice[i]->name);
 	}
-	slices->rdma[slices->n] = NULL;
+	return left;
 }
 
 /**
@@ -225,7 +265,7 @@ void slices_destroy(struct slices *slices)
 {
 	bypass_vm_detach(slices->vm);
 	while (slices->n)
-		bypass_slice_close(slices->slice[--slices->n]);
+		bypass_slice_close(slices->slice[--slices->n]); /* or NULL */
 	bypass_iommu_free(slices->iommu);
 	slices->vm = NULL;
 	slices->iommu = NULL;

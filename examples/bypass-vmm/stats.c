@@ -38,7 +38,7 @@ static void print_slices(const struct slices *slices)
 	fprintf(stderr, "%-16s %8s %8s %8s %8s %8s %10s %10s %10s\n", "slice", "cfg-rd", "cfg-wr",
 		"mmio-rd", "mmio-wr", "pio", "interrupts", "window-KiB", "DMA-KiB");
 	for (unsigned int i = 0; i < slices->n; i++) {
-		if (bypass_vm_stats(slices->vm, slices->slice[i], &s))
+		if (!slices->slice[i] || bypass_vm_stats(slices->vm, slices->slice[i], &s))
 			continue;
 		fprintf(stderr, "%-16s %8lu %8lu %8lu %8lu %8lu %10lu %10lu %10lu\n",
 			slices->slice[i]->name, s.config_reads, s.config_writes, s.mmio_reads,
@@ -177,7 +177,8 @@ int stats_write_json(const struct vmm *vmm, const char *path)
 	int ret = 0;
 
 	for (unsigned int i = 0; i < vmm->slices.n; i++)
-		json_object_array_add(slices, json_slice(&vmm->slices, i));
+		if (vmm->slices.slice[i])
+			json_object_array_add(slices, json_slice(&vmm->slices, i));
 	for (unsigned int i = 0; i < vmm->n_cpus; i++)
 		json_object_array_add(cpus, json_cpu(&vmm->cpus[i]));
 	kvm_stats(vmm->vm_fd, add_number, vm);

@@ -95,6 +95,15 @@ vmm_guest() {
 	start_guest "$name" --cpus 2 --mem "$memory" --rdma "$options" "$@"
 }
 
+# socket_guest NAME [OPTION of bypass-vmm]...: with a slice of `bypass serve --vfio-user`.
+socket_guest() {
+	local name=$1
+	shift
+	[ -n "${pids[$name.serve]:-}" ] ||
+		start_service "$name" --vfio-user --rdma "$options,vectors=2"
+	start_guest "$name" --cpus 2 --mem "$memory" --slice "vfio-user:$PWD/$name.sock" "$@"
+}
+
 # start_qemu NAME OPTION...: a guest under QEMU. PORTS has the TCP ports at which the host's address
 # leads to the guest.
 start_qemu() {
