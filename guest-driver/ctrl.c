@@ -41,7 +41,7 @@ struct bypass_call {
 
 unsigned int bypass_timeout_ms(void)
 {
-	return clamp(READ_ONCE(timeout), 1U, 3600U) * MSEC_PER_SEC;
+	return clamp(READ_ONCE(timeout), 1U, 86400U) * MSEC_PER_SEC;
 }
 
 #define BYPASS_ERRNO(name, err, number) [number] = -(err),
@@ -184,6 +184,8 @@ static int wait_for_answer(struct bypass_dev *dev, struct bypass_call *call, uns
 			break;
 		if (virtqueue_is_broken(dev->control))
 			bypass_lost(dev, "the control queue broke");
+		else if (bypass_absent(dev))
+			bypass_silent(dev, "the device is gone");
 		else if (time_after(jiffies, deadline))
 			bypass_silent(dev, "the host does not answer");
 	}

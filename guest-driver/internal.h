@@ -83,8 +83,9 @@ struct bypass_table {
  * @in_flight: number of commands that somebody waits for
  * @patience: sum of the milliseconds that these commands get beyond the usual
  * @contexts: number of processes that have the device open
- * @watch: asks now and then whether the host still answers, while there are @contexts: a
- *	process that waits for a completion asks nothing
+ * @watch: looks whether the device is there, and asks now and then whether the host still
+ *	answers, while there are @contexts: a process that waits for a completion asks nothing
+ * @looks: how often @watch has looked
  * @events: the event queue
  * @event_buffers: one message for each place in @events; the host writes them
  * @event_work: reads @events
@@ -121,6 +122,7 @@ struct bypass_dev {
 
 	atomic_t contexts;
 	struct delayed_work watch;
+	unsigned int looks;
 
 	struct virtqueue *events;
 	struct bypass_rdma_event *event_buffers;
@@ -368,6 +370,10 @@ int bypass_get_port_immutable(struct ib_device *ibdev, u32 port,
 enum rdma_link_layer bypass_get_link_layer(struct ib_device *ibdev, u32 port);
 int bypass_query_gid(struct ib_device *ibdev, u32 port, int index, union ib_gid *gid);
 int bypass_query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey);
+
+/* absent.c: is the device there at all? */
+bool bypass_absent(struct bypass_dev *dev);
+void bypass_give_up_absent(struct bypass_dev *dev);
 
 /* watch.c: does the host still answer? */
 void bypass_watch(struct work_struct *work);

@@ -161,6 +161,7 @@ static void stop(struct bypass_dev *dev)
 {
 	WRITE_ONCE(dev->gone, true);
 	wake_up_all(&dev->control_room);
+	bypass_give_up_absent(dev);
 	virtio_reset_device(dev->vdev);
 	bypass_unpin_parked(dev);
 	cancel_work_sync(&dev->event_work);

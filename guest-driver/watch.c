@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Liveness: while processes have the device open, the module asks the host now and then
- * for a sign of life. A process that waits for a completion asks nothing itself.
+ * Liveness: while processes have the device open, the module looks whether the device is there,
+ * and asks the host now and then for a sign of life. A process that waits for a completion asks
+ * nothing itself.
  */
 #include "internal.h"
+
+/* Looks at the device for one question to the host; half of the timeout passes between questions. */
+#define LOOKS 15
 
 /*
  * The answer does not matter, and a host that gives none is declared silent by
@@ -15,7 +19,11 @@ void bypass_watch(struct work_struct *work)
 	struct bypass_dev *dev = container_of(work, struct bypass_dev, watch.work);
 	struct bypass_rdma_port response;
 
-	if (!atomic_read(&dev->in_flight))
+	if (bypass_absent(dev)) {
+		bypass_silent(dev, "the device is gone");
+		return;
+	}
+	if (++dev->looks % LOOKS == 0 && !atomic_read(&dev->in_flight))
 		bypass_ask_port(dev, BYPASS_RDMA_QUERY_PORT, 1, &response, sizeof(response));
 	bypass_watch_more(dev);
 }
@@ -23,5 +31,6 @@ void bypass_watch(struct work_struct *work)
 void bypass_watch_more(struct bypass_dev *dev)
 {
 	if (atomic_read(&dev->contexts) && !READ_ONCE(dev->gone))
-		schedule_delayed_work(&dev->watch, msecs_to_jiffies(bypass_timeout_ms() / 2));
+		schedule_delayed_work(&dev->watch,
+				      msecs_to_jiffies(bypass_timeout_ms() / 2 / LOOKS));
 }
