@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a context slice needs of an HCA: a provider whose language is spoken here, and a
- * port that is up.
+ * What a context slice needs of an HCA: a provider for which there is a dialect, and a port that is
+ * up.
  */
 #include <errno.h>
 #include <glob.h>
@@ -103,7 +103,7 @@ static struct bypass_finding examine_memory(const struct bypass_rdma_hca *hca)
 	return finding;
 }
 
-/* Without a name none was asked for, and so nothing that was asked for fails. */
+/* The user named no HCA: a missing HCA is then no failure. */
 static int report(const char *name, struct bypass_finding finding, bypass_finding_fn *found,
 		  void *opaque)
 {

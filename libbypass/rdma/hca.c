@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * HCAs: finding them, opening them, and what they say of their ports. This is the one
- * place that needs libibverbs.
+ * HCAs: finding and opening an HCA, and the state of the HCA's ports. No other file needs
+ * libibverbs.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -55,8 +55,9 @@ static void find_netdev(struct ibv_device *device, char *name, size_t size)
 }
 
 /*
- * Which driver it is. The kernel tells only by netlink, but it refuses an ioctl that
- * names the wrong one: so each dialect's is tried, on a command that changes nothing.
+ * Find the driver of an HCA. The kernel names the driver only by netlink. But the kernel refuses an
+ * ioctl that names the wrong driver: try the driver of each dialect, with a command that changes
+ * nothing.
  */
 static const struct rdma_dialect *find_dialect(struct rdma_hca *hca)
 {

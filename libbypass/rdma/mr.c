@@ -2,9 +2,9 @@
 /*
  * Registrations of guest memory.
  *
- * The guest names runs of its pages. The slice lays them side by side (pin.c), registers that
- * span, and takes the span down again: the HCA's driver holds the pages from then on, and the
- * HCA finds them under the guest's own virtual addresses (iova).
+ * The guest names runs of its pages. The slice maps the runs side by side (pin.c), registers that
+ * span, and unmaps the span again. From then on the HCA's driver pins the pages, and the HCA finds
+ * the pages under the guest's own virtual addresses (iova).
  */
 #include <errno.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 	 IB_UVERBS_ACCESS_MW_BIND | RDMA_ACCESS_FLUSH_GLOBAL | RDMA_ACCESS_FLUSH_PERSISTENT |      \
 	 IB_UVERBS_ACCESS_OPTIONAL_RANGE)
 
-/* What needs local write access as well. */
+/* Access rights that need local write access as well. */
 #define ACCESS_WRITE (IB_UVERBS_ACCESS_REMOTE_WRITE | IB_UVERBS_ACCESS_REMOTE_ATOMIC)
 
 #define REREG (BYPASS_RDMA_REREG_TRANS | BYPASS_RDMA_REREG_PD | BYPASS_RDMA_REREG_ACCESS)
@@ -43,8 +43,8 @@ static int check_quota(struct rdma_slice *s, uint64_t now, uint64_t want)
 }
 
 /*
- * Prepare what @reg describes. @now: bytes that it replaces. Returns with pin_lock held, also on
- * failure: the guest's pages must stay until the driver holds them.
+ * Prepare what @reg describes. @now: bytes that the new registration replaces. Returns with pin_lock
+ * held, also on failure: the guest's pages must stay until the driver has pinned the pages.
  */
 static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 		   const struct bypass_rdma_reg_mr *reg, uint64_t now, struct rdma_span *span,

@@ -208,7 +208,7 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 	const struct rdma_mapping owner = {.kind = RDMA_QP, .handle = le32toh(body->handle)};
 	uint32_t mask = le32toh(body->mask);
 	struct ib_uverbs_modify_qp in = {
-		/* The driver knows the current state. It would believe the guest's word for it. */
+		/* The driver knows the current state, and would believe a false one from the guest. */
 		.attr_mask = mask & ~(uint32_t)IBV_QP_CUR_STATE,
 		.qkey = le32toh(attr->qkey),
 		.rq_psn = le32toh(attr->rq_psn),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The shared memory region: one span of host addresses, reserved for life, in which pages of the HCA
- * come and go. Where none is mapped lies anonymous memory, so that a stray access of the
- * guest neither faults nor reaches anything. In the guarded way no page of the HCA comes there:
- * the region is one memfd with the copies of all queues, and nothing else is handed out. A
- * transport out of process maps the same pages at the same offsets on its side. Pages of the
- * HCA are then not mapped here.
+ * The shared memory region is one span of host addresses. The slice reserves the span for life; pages
+ * of the HCA come and go inside. Between them lies anonymous memory: a stray access of the guest
+ * neither faults nor reaches anything.
+ *
+ * In the guarded way the region is one memfd with the copies of all queues, and holds no page of the
+ * HCA. A transport out of process maps the same pages at the same offsets in its own process; this
+ * process then does not map pages of the HCA.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,19 +21,19 @@
 
 #define ORPHANS_LEAST 64u
 
-/* Scratch at @at, or anywhere. */
+/* Map anonymous memory at @at, or anywhere. */
 static void *map_scratch(void *at, uint64_t size)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | (at ? MAP_FIXED : 0);
 	void *hva = mmap(at, size, PROT_READ | PROT_WRITE, flags, -1, 0);
 
-	/* A stray touch is to cost a page, not a huge one. */
+	/* A stray access must cost one page, not a huge page. */
 	if (hva != MAP_FAILED)
 		madvise(hva, size, MADV_NOHUGEPAGE);
 	return hva;
 }
 
-/* A file of fixed size: nobody can cut it off under those who have it mapped. */
+/* A file of fixed size: nobody can truncate the file under those who map the file. */
 static void *map_file(uint64_t size, int *fd)
 {
 	*fd = memfd_create("bypass-shm", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -71,7 +72,7 @@ void rdma_shm_free(struct rdma_shm *shm)
 	*shm = (struct rdma_shm){.fd = -1};
 }
 
-/* The first gap of @size bytes; NULL when there is none. Returns the link to put it into. */
+/* Find the first gap of @size bytes. Returns the link for the new mapping, or NULL: no gap. */
 static struct rdma_mapping **find_gap(struct rdma_shm *shm, uint64_t size, uint64_t *offset)
 {
 	struct rdma_mapping **link = &shm->mappings;
@@ -96,7 +97,7 @@ static int map_pages(struct rdma_slice *s, const struct rdma_mapping *m, int fd,
 	return 0;
 }
 
-/* Scratch again: what was there is gone, and what comes there begins with zeroes. */
+/* Replace pages by anonymous memory: what was there is gone, and the next queue begins with zeroes. */
 static int clear_pages(struct rdma_slice *s, uint64_t offset, uint64_t size)
 {
 	if (s->shm.fd >= 0)
@@ -121,8 +122,8 @@ static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
 }
 
 /*
- * A guest may keep the pages of queues that are gone, as a process may that still maps them: but no
- * more of them than there can be queues, as each is a mapping of the VMM's process.
+ * A guest may keep the pages of a queue that is gone, because a process may still map the pages. Each
+ * such piece is a mapping of the VMM's process: there may be as many pieces as queues, and no more.
  */
 static uint32_t most_orphans(const struct rdma_slice *s)
 {
@@ -132,7 +133,7 @@ static uint32_t most_orphans(const struct rdma_slice *s)
 	return queues > ORPHANS_LEAST ? queues : ORPHANS_LEAST;
 }
 
-/* The same, with a text when there is none. */
+/* As find_gap(), with an error text when there is no gap. */
 static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint64_t *offset)
 {
 	struct rdma_mapping **link;
@@ -163,7 +164,7 @@ static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint
 	return link;
 }
 
-/* A transport out of process has limits of its own: show it pages at that place, and take them back. */
+/* A transport out of process has its own limits: map pages there, and unmap them again. */
 static int try_transport(struct rdma_slice *s, uint64_t offset, uint64_t size)
 {
 	int fd, err;
@@ -185,9 +186,9 @@ out:
 }
 
 /*
- * How large the new queue is the driver tells when there is no way back. The most that it
- * can be: an entry takes no more than its share of the old queue's pages, a driver rounds
- * the number of entries up to a power of two, and a header takes less than a page.
+ * The driver tells the size of the new queue when there is no way back. So this check takes the
+ * upper limit: an entry takes no more than its share of the old queue's pages, a driver rounds the
+ * number of entries up to a power of two, and a header takes less than a page.
  */
 int rdma_shm_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle,
 			  uint32_t entries)
@@ -299,7 +300,7 @@ void rdma_shm_sweep(struct rdma_slice *s, uint32_t ucontext)
 		else
 			link = &(*link)->next;
 	}
-	/* The guest's stray touches go too, and the many pieces become one mapping again. */
+	/* Pages that the guest touched by mistake go too, and the pieces become one mapping again. */
 	if (ucontext == RDMA_ALL && clear_pages(s, 0, s->shm.size))
 		bypass_log(BYPASS_LOG_WARN, "%s: cannot make the shared memory region anew: %m",
 			   s->dev.name);

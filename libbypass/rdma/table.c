@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Handle tables: the guest names objects by index, and gets at none but its own.
+ * Handle tables: the guest names objects by index, and reaches only its own objects.
  */
 #include <errno.h>
 #include <stdlib.h>
