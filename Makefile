@@ -57,6 +57,7 @@ LIBBYPASS_SRC := $(wildcard $(addprefix libbypass/,base/*.c host/*.c iommu/*.c v
 GLUE_SRC := $(wildcard vmm-glue/kvm/*.c vmm-glue/pci/*.c)
 TOOL_SRC := $(wildcard libbypass/tool/*.c)
 VMM_SRC := $(wildcard examples/bypass-vmm/*.c)
+HCA_SRC := $(wildcard examples/bypass-hca/*.c)
 BENCH := examples/bypass-bench
 BENCH_SRC := $(wildcard $(BENCH)/*.c)
 EXAMPLE_SRC := $(wildcard examples/*.c)
@@ -70,7 +71,7 @@ GLUE_OBJ := $(call obj,$(GLUE_SRC))
 SOMAJOR := $(firstword $(subst ., ,$(VERSION)))
 LIBS := $(O)/lib/libbypass.a $(O)/lib/libbypass.so $(O)/lib/libvmm-glue.a $(O)/lib/libvmm-glue.so
 TOOLS := $(if $(TOOL_SRC),$(O)/bin/bypass) $(if $(VMM_SRC),$(O)/bin/bypass-vmm) \
-	$(O)/bin/bypass-bench
+	$(O)/bin/bypass-hca $(O)/bin/bypass-bench
 EXAMPLES := $(patsubst examples/%.c,$(O)/examples/%,$(EXAMPLE_SRC))
 UNIT := $(patsubst tests/unit/%.c,$(O)/tests/unit/%,$(UNIT_SRC))
 
@@ -128,6 +129,12 @@ $(O)/bin/bypass-vmm: $(call obj,$(VMM_SRC)) $(STATIC)
 	@mkdir -p $(@D) && $(say) $@
 	$(link)
 
+HCA_OBJ := $(call obj,$(HCA_SRC))
+
+$(O)/bin/bypass-hca: $(HCA_OBJ) $(STATIC)
+	@mkdir -p $(@D) && $(say) $@
+	$(link)
+
 # The measuring guest: its own code, and the measuring code that the host runs too, as one
 # flat image that becomes part of the program.
 GUEST_OBJ := $(patsubst %,$(O)/guest/%.o,$(wildcard $(BENCH)/guest/*.[cS]) $(BENCH)/measure.c)
@@ -169,6 +176,9 @@ $(UNIT): $(O)/tests/unit/%: $(O)/obj/tests/unit/%.o $(STATIC)
 # Those of the bench are linked with all of it but its main().
 $(O)/tests/unit/bench $(O)/tests/e2e/programs/bench_guest: $(filter-out %/main.o,$(BENCH_OBJ))
 
+# Those of the ConnectX model are linked with all of it but its main().
+$(filter $(O)/tests/unit/hca_%,$(UNIT)): $(filter-out %/main.o,$(HCA_OBJ))
+
 # The fields that a guest can write, as the table in the documentation has them.
 FIELDS := $(O)/obj/tests/threat-model.h
 $(FIELDS): tests/threat-model guest-driver/bypass_rdma_abi.h docs/threat-model.md
@@ -197,6 +207,8 @@ FUZZ_SECONDS ?= 20
 $(FUZZERS): $(O)/tests/fuzz/%: $(O)/obj/tests/fuzz/%.o $(STATIC)
 	@mkdir -p $(@D) && $(say) $@
 	$(link) -fsanitize=fuzzer
+
+$(filter $(O)/tests/fuzz/hca_%,$(FUZZERS)): $(filter-out %/main.o,$(HCA_OBJ))
 
 fuzzers: $(FUZZERS)
 
@@ -372,7 +384,7 @@ tags: FORCE
 json = $(subst ",\",$(subst \,\\,$(1)))
 compile_commands.json: FORCE
 	@printf '[\n' >$@
-	@printf '%s\n' $(foreach src,$(LIBBYPASS_SRC) $(GLUE_SRC) $(TOOL_SRC) $(VMM_SRC) $(BENCH_SRC) \
+	@printf '%s\n' $(foreach src,$(LIBBYPASS_SRC) $(GLUE_SRC) $(TOOL_SRC) $(VMM_SRC) $(HCA_SRC) $(BENCH_SRC) \
 		$(EXAMPLE_SRC) $(UNIT_SRC) $(wildcard tests/e2e/programs/*.c tests/fuzz/*.c),\
 		'{ "directory": "$(CURDIR)", "file": "$(src)", "command": "$(subst ','\'',$(call \
 		json,$(COMPILE) -c -o $(call obj,$(src)) $(src)))" },') | sed '$$s/,$$//' >>$@
