@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * The ConnectX model's command interface: what the driver finds at first, what it is refused, and that a
+ * function has nothing left after a reset.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "hca_device.h"
+
+static struct subnet subnet;
+static struct guest guest;
+
+static int setup(void **state)
+{
+	(void)state;
+	memset(&subnet, 0, sizeof(subnet));
+	guest_open(&guest, &subnet);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	guest_close(&guest);
+	return 0;
+}
+
+static uint32_t bar_read32(uint64_t offset)
+{
+	uint32_t value;
+
+	assert_int_equal(guest.slice->ops->bar_read(guest.slice, 0, offset, &value, 4), 0);
+	return be32toh(value);
+}
+
+static uint8_t status_of(uint16_t opcode, uint8_t *in, uint32_t size)
+{
+	uint8_t out[16];
+
+	field_set(in, CMD_OPCODE, opcode);
+	return command(&guest, in, size, out, sizeof(out));
+}
+
+static void looks_like_a_connectx(void **state)
+{
+	uint16_t ids[2];
+
+	(void)state;
+	guest.slice->ops->config_read(guest.slice, 0, &ids[0], 2);
+	guest.slice->ops->config_read(guest.slice, 2, &ids[1], 2);
+	assert_int_equal(ids[0], 0x15b3);
+	assert_int_equal(ids[1], 0x1018);
+	assert_int_equal(bar_read32(4) >> 16, 5);
+	assert_int_equal(bar_read32(0x14), 0x56);
+	assert_int_equal(bar_read32(0x1fc), 0);
+}
+
+static void capabilities_are_told(void **state)
+{
+	uint8_t in[16] = {0}, out[16 + 256];
+
+	(void)state;
+	field_set(in, CMD_OPCODE, 0x100);
+	assert_int_equal(command(&guest, in, sizeof(in), out, sizeof(out)), STATUS_OK);
+	assert_int_equal(field_get(out + 16, FIELD(155, 5)), HCA_LOG_QPS);
+	assert_int_equal(field_get(out + 16, FIELD(575, 1)), 1);
+	assert_int_equal(field_get(out + 16, FIELD(608, 1)), 0);
+}
+
+static void unknown_opcode(void **state)
+{
+	uint8_t in[16] = {0};
+
+	(void)state;
+	assert_int_equal(status_of(0xfff, in, sizeof(in)), STATUS_BAD_OPCODE);
+}
+
+static void unknown_objects(void **state)
+{
+	static const uint16_t opcodes[] = {0x201, 0x202, 0x302, 0x401, 0x402, 0x501, 0x502, 0x503,
+					   0x504, 0x505, 0x507, 0x50a, 0x50b, 0x706, 0x707, 0x708,
+					   0x801, 0x803, 0x806, 0x807, 0x80f, 0x90d, 0x90e, 0x90f};
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(opcodes) / sizeof(*opcodes); i++) {
+		uint8_t in[512] = {0};
+
+		memset(in + 4, 0xff, 12);
+		assert_int_equal(status_of(opcodes[i], in, sizeof(in)), STATUS_BAD_RESOURCE);
+	}
+}
+
+/* A queue of which the input has no page list, or too short a one */
+static void page_list_is_short(void **state)
+{
+	uint8_t in[CMD_PAGES + 8] = {0};
+
+	(void)state;
+	field_set(in + CMD_QPC, QPC_LOG_SQ, 15);
+	assert_int_equal(status_of(0x500, in, 16), STATUS_BAD_INPUT_LENGTH);
+	assert_int_equal(status_of(0x500, in, sizeof(in)), STATUS_BAD_INPUT_LENGTH);
+	memset(in, 0, sizeof(in));
+	field_set(in + CMD_CONTEXT, CQC_LOG_SIZE, 22);
+	field_set(in + CMD_CONTEXT, CQC_EQN, guest.eqn);
+	assert_int_equal(status_of(0x400, in, sizeof(in)), STATUS_BAD_INPUT_LENGTH);
+	memset(in, 0, sizeof(in));
+	field_set(in, CMD_OCTOWORDS, UINT32_MAX);
+	assert_int_equal(status_of(0x200, in, sizeof(in)), STATUS_BAD_INPUT_LENGTH);
+}
+
+static void tables_are_limited(void **state)
+{
+	uint8_t in[CMD_PAGES] = {0};
+
+	(void)state;
+	field_set(in + CMD_CONTEXT, MKC_OCTOWORDS, HCA_OCTOWORDS + 1);
+	assert_int_equal(status_of(0x200, in, sizeof(in)), STATUS_LIMIT);
+	assert_int_equal(guest.hca->octowords, 512 - HEAP / 4096 / 2);
+}
+
+static void states_have_an_order(void **state)
+{
+	uint8_t in[CMD_PAGES] = {0};
+	struct guest_qp qp;
+
+	(void)state;
+	make_qp(&guest, TRANSPORT_RC, &qp);
+	field_set(in, CMD_NUMBER, qp.number);
+	assert_int_equal(status_of(0x503, in, sizeof(in)), STATUS_BAD_QP_STATE);
+	assert_int_equal(status_of(0x504, in, sizeof(in)), STATUS_BAD_QP_STATE);
+	assert_int_equal(status_of(0x502, in, sizeof(in)), STATUS_OK);
+	assert_int_equal(status_of(0x502, in, sizeof(in)), STATUS_BAD_QP_STATE);
+}
+
+/* Mailboxes outside the guest's memory: the entry stays the device's, and nothing else happens. */
+static void mailbox_outside(void **state)
+{
+	uint8_t *entry = guest.ram + COMMANDS;
+
+	(void)state;
+	memset(entry, 0, 64);
+	put_be32(entry + 4, 4096);
+	put_be64(entry + 8, 1ull << 62);
+	put_be32(entry + 16, 0x05000000);
+	put_be32(entry + 56, 16);
+	entry[63] = 1;
+	bar_write32(&guest, 0x18, UINT32_MAX);
+	assert_int_equal(entry[63], 1);
+}
+
+static void reset_removes_all(void **state)
+{
+	struct guest_qp qp;
+
+	(void)state;
+	make_qp(&guest, TRANSPORT_RC, &qp);
+	assert_int_equal(guest.slice->ops->reset(guest.slice), 0);
+	assert_null(table_get(&guest.hca->qps, qp.number));
+	assert_null(table_get(&guest.hca->eqs, guest.eqn));
+	assert_int_equal(guest.hca->octowords, 0);
+	assert_int_equal(guest.hca->commands, 0);
+	bar_write32(&guest, 0x18, UINT32_MAX);
+}
+
+static void subnet_is_limited(void **state)
+{
+	struct bypass_slice *slices[HCA_FUNCTIONS], *more;
+
+	(void)state;
+	for (unsigned int i = 1; i < HCA_FUNCTIONS; i++)
+		assert_int_equal(hca_open(&subnet, &slices[i]), 0);
+	assert_int_equal(hca_open(&subnet, &more), -ENOSPC);
+	for (unsigned int i = 1; i < HCA_FUNCTIONS; i++)
+		bypass_slice_close(slices[i]);
+}
+
+#define TEST(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(looks_like_a_connectx), TEST(capabilities_are_told), TEST(unknown_opcode),
+		TEST(unknown_objects),	     TEST(page_list_is_short),	  TEST(tables_are_limited),
+		TEST(states_have_an_order),  TEST(mailbox_outside),	  TEST(reset_removes_all),
+		TEST(subnet_is_limited),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
