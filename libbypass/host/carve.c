@@ -12,8 +12,10 @@
 #include <unistd.h>
 
 #include <bypass/error.h>
+#include <bypass/log.h>
 
 #include "internal.h"
+#include "virtio.h"
 
 #define AUTOPROBE "sriov_drivers_autoprobe"
 
@@ -59,6 +61,10 @@ static int carve_whole(struct ledger *ledger, const struct bypass_carve *what)
 {
 	int err;
 
+	/* While the host's driver still has the function: later only the device can tell. */
+	if (virtio_dma(ledger->function) == VIRTIO_DMA_FREE)
+		bypass_log(BYPASS_LOG_WARN, "no guest will get %s: %s. The fix: %s",
+			   ledger->function, VIRTIO_DMA_PROBLEM, VIRTIO_DMA_FIX);
 	err = ledger_add_slice(ledger, ledger->function,
 			       what->name ? what->name : ledger->function);
 	if (!err)

@@ -19,14 +19,10 @@
 
 #include "doctor.h"
 #include "internal.h"
+#include "virtio.h"
 
 /* With these ACS bits set in a port, functions behind it reach each other through the IOMMU only. */
 #define ACS_ISOLATION (PCI_ACS_SV | PCI_ACS_RR | PCI_ACS_CR | PCI_ACS_UF)
-
-#define VIRTIO_VENDOR		 0x1af4
-#define VIRTIO_FIRST_DEVICE	 0x1000
-#define VIRTIO_LAST_DEVICE	 0x107f
-#define VIRTIO_F_ACCESS_PLATFORM 33
 
 #define FIRST_VF_BAR_LINE 7 /* of the attribute resource: after six BARs and the ROM */
 
@@ -285,52 +281,25 @@ static void check_bar_pages(struct doctor *doctor, const struct bypass_function 
 				i, function->address, (unsigned long long)function->bar_size[i]);
 }
 
-/* The features that the driver and the device agreed on, as a line of 0 and 1, from bit 0 on. */
-static bool read_virtio_features(const char *address, char *features, size_t size)
-{
-	char path[256], name[300];
-	struct dirent *entry;
-	bool found = false;
-	DIR *dir;
-
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", host_paths.sys, address);
-	dir = opendir(path);
-	while (dir && !found && (entry = readdir(dir))) {
-		snprintf(name, sizeof(name), "%s/features", entry->d_name);
-		found = !strncmp(entry->d_name, "virtio", 6) &&
-			read_below(path, name, features, size) > VIRTIO_F_ACCESS_PLATFORM;
-	}
-	if (dir)
-		closedir(dir);
-	return found;
-}
-
-/*
- * A virtio device without VIRTIO_F_ACCESS_PLATFORM takes addresses as physical ones (virtio 1.2,
- * 6.1): its DMA may pass the IOMMU by. The driver accepts the feature wherever it is offered.
- */
 static void check_virtio(struct doctor *doctor, const struct bypass_function *function)
 {
-	char features[128];
-
-	if (function->vendor_id != VIRTIO_VENDOR || function->device_id < VIRTIO_FIRST_DEVICE ||
-	    function->device_id > VIRTIO_LAST_DEVICE)
-		return;
-	if (!read_virtio_features(function->address, features, sizeof(features))) {
+	switch (virtio_dma(function->address)) {
+	case VIRTIO_DMA_NOT_VIRTIO:
+		break;
+	case VIRTIO_DMA_UNKNOWN:
 		finding(doctor, BYPASS_WARN, "virtio-dma",
 			"whether its DMA goes through the IOMMU can be seen only while a virtio "
-			"driver of the host has it");
-		return;
-	}
-	if (features[VIRTIO_F_ACCESS_PLATFORM] == '1') {
+			"driver of the host has it, or when a VMM opens it, which refuses it if "
+			"not");
+		break;
+	case VIRTIO_DMA_CONFINED:
 		finding(doctor, BYPASS_OK, "virtio-dma", "its DMA goes through the IOMMU");
-		return;
+		break;
+	case VIRTIO_DMA_FREE:
+		fix_by_setting(doctor, VIRTIO_DMA_FIX);
+		finding(doctor, BYPASS_FAIL, "virtio-dma", VIRTIO_DMA_PROBLEM);
+		break;
 	}
-	fix_by_setting(doctor, "where a VMM makes the device: its option for that (QEMU: "
-			       "iommu_platform=on)");
-	finding(doctor, BYPASS_FAIL, "virtio-dma",
-		"it does not offer VIRTIO_F_ACCESS_PLATFORM, so its DMA may pass the IOMMU by: a "
-		"guest that has it could reach all memory of the host");
 }
 
 static void check_reset(struct doctor *doctor, const struct bypass_function *function)

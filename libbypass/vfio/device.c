@@ -100,8 +100,7 @@ int bypass_vfio_set_memory(struct bypass_vfio *device, const struct bypass_memor
 	return iommu_device_set_memory(device->iommu, &device->iommu_device, mem);
 }
 
-/* Sets and clears bits of the command register. */
-static int command(struct bypass_vfio *device, uint16_t clear, uint16_t set)
+int vfio_command(struct bypass_vfio *device, uint16_t clear, uint16_t set)
 {
 	uint8_t bytes[2];
 	uint16_t value;
@@ -118,7 +117,7 @@ static int command(struct bypass_vfio *device, uint16_t clear, uint16_t set)
 
 int bypass_vfio_bus_master(struct bypass_vfio *device, bool on)
 {
-	return command(device, PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
+	return vfio_command(device, PCI_COMMAND_MASTER, on ? PCI_COMMAND_MASTER : 0);
 }
 
 int bypass_vfio_reset(struct bypass_vfio *device)
@@ -131,8 +130,8 @@ int bypass_vfio_reset(struct bypass_vfio *device)
 	 * after. Bus mastering must be off before: the kernel would restore it too.
 	 */
 	if (!err)
-		err = command(device, PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE,
-			      PCI_COMMAND_MEMORY);
+		err = vfio_command(device, PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE,
+				   PCI_COMMAND_MEMORY);
 	if (err)
 		return err;
 	if (!device->can_reset)

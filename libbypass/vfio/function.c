@@ -215,6 +215,7 @@ int bypass_function_open(struct bypass_iommu *iommu, const char *address, const 
 	f->slice.kvm_fd = bypass_vfio_kvm_fd(f->device);
 	for (unsigned int i = 0; i < BYPASS_IRQS; i++)
 		f->slice.vectors[i] = bypass_vfio_irq(f->device, i).count;
+	err = vfio_virtio_check(f->device);
 	for (unsigned int i = 0; i < BYPASS_BARS && !err; i++)
 		err = bar_open(f, i);
 	if (err) {

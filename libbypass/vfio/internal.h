@@ -70,6 +70,12 @@ struct bypass_vfio {
 	struct vfio_events events;
 };
 
+/* device.c: sets and clears bits of the command register */
+int vfio_command(struct bypass_vfio *device, uint16_t clear, uint16_t set);
+
+/* virtio.c: refuses a virtio function whose DMA may pass the IOMMU by */
+int vfio_virtio_check(struct bypass_vfio *device);
+
 /* region.c */
 int regions_read(struct bypass_vfio *device);
 void regions_free(struct bypass_vfio *device);

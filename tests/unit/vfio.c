@@ -504,6 +504,52 @@ static void test_slice(void **state)
 	bypass_memory_free(mem);
 }
 
+/* A virtio function: its common configuration at 0x100 of BAR 3, unless it is of before virtio 1.0. */
+static bool virtio_legacy;
+static uint32_t virtio_features, virtio_selected;
+
+static void poke_virtio(int fd)
+{
+	const uint8_t id[4] = {0xf4, 0x1a, 0x41, 0x10}, list = 0x40;
+	const uint8_t other[16] = {0x09, 0x50, 16, 4, 3, [8] = 0x00, 0x20};
+	const uint8_t common[16] = {0x09, 0x40, 16, 1, 3, [8] = 0x00, 0x01};
+
+	kernel_poke(fd, CONFIG, 0, id, sizeof(id));
+	if (virtio_legacy)
+		return;
+	kernel_poke(fd, CONFIG, PCI_CAPABILITY_LIST, &list, 1);
+	kernel_poke(fd, CONFIG, 0x40, other, sizeof(other));
+	kernel_poke(fd, CONFIG, 0x50, common, sizeof(common));
+	kernel_poke(fd, 3, 0x100, &virtio_selected, 4);
+	kernel_poke(fd, 3, 0x104, &virtio_features, 4);
+}
+
+/* A virtio function whose DMA may pass the IOMMU by would give a guest the host's memory. */
+static void test_virtio(void **state)
+{
+	struct bypass_slice *slice;
+	uint32_t selected;
+
+	(void)state;
+	kernel.prepare = poke_virtio;
+	virtio_features = 1; /* VIRTIO_F_VERSION_1 alone */
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), -EPERM);
+	assert_non_null(strstr(bypass_error(), FUNCTION " is no device for a guest"));
+	assert_non_null(strstr(bypass_error(), "VIRTIO_F_ACCESS_PLATFORM"));
+	assert_non_null(strstr(bypass_error(), "iommu_platform=on"));
+	assert_int_equal(kernel.devices, 0);
+	virtio_legacy = true;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), -EPERM);
+	virtio_legacy = false;
+	virtio_features = 3;
+	virtio_selected = 7;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), 0);
+	/* the register is as it was found */
+	assert_int_equal(slice->ops->bar_read(slice, 3, 0x100, &selected, 4), 0);
+	assert_int_equal(selected, 7);
+	bypass_slice_close(slice);
+}
+
 static bool readable(int fd)
 {
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
@@ -556,7 +602,7 @@ int main(void)
 		with_iommu(test_reset),		with_iommu(test_no_reset),
 		with_iommu(test_hot_reset),	with_iommu(test_not_pci),
 		with_iommu(test_raised),	with_iommu(test_slice),
-		with_iommu(test_events),
+		with_iommu(test_virtio),	with_iommu(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

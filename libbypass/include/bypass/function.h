@@ -22,7 +22,8 @@ struct bypass_slice;
  *
  * The function is reset (FLR where it has one) before it is handed out.
  *
- * Return: as bypass_vfio_open().
+ * Return: as bypass_vfio_open(); -EPERM for a virtio function that does not offer
+ * VIRTIO_F_ACCESS_PLATFORM: its DMA may pass the IOMMU by.
  */
 int bypass_function_open(struct bypass_iommu *iommu, const char *address, const char *token,
 			 struct bypass_slice **slice);
