@@ -144,6 +144,11 @@ static void test_express(void **state)
 	assert_int_equal(cfg_read(t, FAKE_EXP + PCI_EXP_DEVSTA, 2), PCI_EXP_DEVSTA_TRPND);
 	assert_int_equal(cfg_read(t, FAKE_EXP + PCI_EXP_LNKCAP, 4), 0x00000041);
 	assert_int_equal(cfg_read(t, FAKE_EXP + PCI_EXP_DEVCAP2, 4), 0);
+	/* AtomicOps are the host's to allow: what it has set stays */
+	t->fake->config[FAKE_EXP + PCI_EXP_DEVCTL2] = PCI_EXP_DEVCTL2_ATOMIC_REQ;
+	cfg_write(t, FAKE_EXP + PCI_EXP_DEVCTL2, 2, PCI_EXP_DEVCTL2_ARI);
+	assert_int_equal(cfg_read(t, FAKE_EXP + PCI_EXP_DEVCTL2, 2), 0);
+	assert_int_equal(t->fake->config[FAKE_EXP + PCI_EXP_DEVCTL2], PCI_EXP_DEVCTL2_ATOMIC_REQ);
 	cfg_write(t, FAKE_EXP + PCI_EXP_LNKCTL, 2, 0xffff);
 	assert_int_equal(cfg_read(t, FAKE_EXP + PCI_EXP_LNKCTL, 2), 0);
 }

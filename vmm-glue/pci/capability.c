@@ -109,6 +109,12 @@ static bool msix_usable(const struct function *fn, const uint8_t *host, uint32_t
  * the kernel allows. The payload size and error reporting belong to the host's fabric: what
  * the guest writes there reads back, and has no effect. The rest describes the device and
  * its link.
+ *
+ * Device Capabilities 2 and Device Control 2 read as zero, and writes have no effect. vfio-pci
+ * would pass all of Device Control 2 but ARI to the device. Only the host knows whether each port
+ * up to the root routes AtomicOps, and a request that a port refuses is an error of the host's
+ * fabric. A VF obeys the AtomicOp Requester Enable of its PF, and a whole function keeps what the
+ * host has set: the kernel restores the register after a reset.
  */
 static void show_exp(struct function *fn, const uint8_t *host, uint32_t at, uint32_t length)
 {
