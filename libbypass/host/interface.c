@@ -21,12 +21,14 @@ static int refuse(const struct interface *interface, const char *value)
 	return bypass_fail(ENOTSUP, "bypass does not set this");
 }
 
-/* Noted in this order, before those of the link. */
+/* Noted in this order, before those of the link; sysctls are noted among these. */
 static const struct interface_setting upper_settings[] = {
 	{"route", NULL, interface_write_route, "ip route add = dev @"},
+	{"multipath", NULL, interface_write_multipath, "ip route replace ="},
 	{"upper", NULL, refuse, "ip link add link @ name = ..."},
 	{"lease", NULL, refuse, "ip address add = dev @"},
 	{"address", NULL, interface_write_address, "ip address add = dev @"},
+	{"sysctl", NULL, interface_write_sysctl, "sysctl -w ="},
 };
 
 static const struct interface_setting *find_setting(const char *name)
@@ -116,10 +118,17 @@ static unsigned int port_of(const char *function, const char *name)
 	return host_read_uint(function, path, &port) ? 0 : port;
 }
 
+static void note_link(struct interface_notes *notes, const struct interface_setting *setting)
+{
+	char value[HOST_VALUE_SIZE];
+
+	if (!setting->read(notes->interface, value))
+		note(notes, setting->name, value);
+}
+
 static int note_interface(struct ledger *ledger, struct interface *interface)
 {
 	struct interface_notes notes = {.note = note, .ledger = ledger, .interface = interface};
-	char value[HOST_VALUE_SIZE];
 
 	notes.err = open_interface(interface);
 	if (notes.err)
@@ -129,9 +138,11 @@ static int note_interface(struct ledger *ledger, struct interface *interface)
 	note_uppers(&notes);
 	if (interface->index && !notes.err)
 		interface_note_addresses(&notes);
-	for (size_t i = 0; i < interface_link_setting_count; i++)
-		if (!interface_link_settings[i].read(interface, value))
-			note(&notes, interface_link_settings[i].name, value);
+	/* Sysctls are put back before the interface is up: the kernel makes addresses by them. */
+	note_link(&notes, &interface_link_settings[0]);
+	interface_note_sysctls(&notes);
+	for (size_t i = 1; i < interface_link_setting_count; i++)
+		note_link(&notes, &interface_link_settings[i]);
 	nl_socket_free(interface->sock);
 	return notes.err;
 }

@@ -3,6 +3,7 @@
  * Addresses and routes of a network interface, as the words that ip(8) takes.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 
 #include <bypass/error.h>
+#include <bypass/log.h>
 
 #include "interface.h"
 
@@ -135,51 +137,157 @@ int interface_write_route(const struct interface *interface, const char *value)
 	return err && err != -NLE_EXIST ? bypass_fail(EIO, "%s", nl_geterror(err)) : 0;
 }
 
+/* Adds "via ADDRESS dev NAME weight N" to the route. */
+static int add_hop(struct rtnl_route *route, const char *value)
+{
+	struct rtnl_nexthop *hop = rtnl_route_nh_alloc();
+	struct nl_addr *via;
+	char word[64];
+
+	if (!hop)
+		return -NLE_NOMEM;
+	if (get_word(value, "via", word, sizeof(word)) &&
+	    (via = parse_address(word, rtnl_route_get_family(route)))) {
+		rtnl_route_nh_set_gateway(hop, via);
+		nl_addr_put(via);
+	}
+	if (get_word(value, "dev", word, sizeof(word)))
+		rtnl_route_nh_set_ifindex(hop, if_nametoindex(word));
+	if (get_word(value, "weight", word, sizeof(word)))
+		rtnl_route_nh_set_weight(hop, strtoul(word, NULL, 10) - 1);
+	rtnl_route_add_nexthop(route, hop); /* takes it over */
+	return 0;
+}
+
+/* Of IPv6 the kernel has kept the other ways: the route is replaced, not added. */
+int interface_write_multipath(const struct interface *interface, const char *value)
+{
+	struct rtnl_route *route = rtnl_route_alloc();
+	char head[HOST_VALUE_SIZE], *hop;
+	int err = -NLE_NOMEM;
+
+	snprintf(head, sizeof(head), "%s", value);
+	hop = strstr(head, " nexthop ");
+	if (route && hop) {
+		*hop = '\0';
+		err = fill_route(route, NULL, head);
+	}
+	while (!err && hop) {
+		char *next = strstr(hop + 1, " nexthop ");
+
+		if (next)
+			*next = '\0';
+		err = add_hop(route, hop + 1);
+		hop = next;
+	}
+	if (!err)
+		err = rtnl_route_add(interface->sock, route, NLM_F_REPLACE);
+	rtnl_route_put(route);
+	return err ? bypass_fail(EIO, "%s", nl_geterror(err)) : 0;
+}
+
 /* The kernel makes these routes, of the interface's addresses and of what routers tell. */
 static bool comes_by_itself(int protocol)
 {
 	return protocol == RTPROT_KERNEL || protocol == RTPROT_RA || protocol == RTPROT_REDIRECT;
 }
 
-/* A route that goes through this interface alone, and that somebody has added. */
-static void note_route(struct nl_object *object, void *opaque)
+/* Adds " KEY VALUE" to @text. Returns the length, which is @size or more when it does not fit. */
+__attribute__((format(printf, 4, 5))) static size_t add_text(char *text, size_t size, size_t length,
+							     const char *format, ...)
 {
-	struct rtnl_route *route = (struct rtnl_route *)object;
-	struct nl_addr *to = rtnl_route_get_dst(route), *from = rtnl_route_get_pref_src(route),
-		       *via;
-	struct interface_notes *notes = opaque;
-	char text[HOST_VALUE_SIZE], word[64];
-	struct rtnl_nexthop *hop;
+	va_list args;
+
+	va_start(args, format);
+	length += vsnprintf(text + length, length < size ? size - length : 0, format, args);
+	va_end(args);
+	return length;
+}
+
+static size_t add_address(char *text, size_t size, size_t length, const char *key,
+			  const struct nl_addr *address)
+{
+	char word[64];
+
+	return address ? add_text(text, size, length, " %s %s", key,
+				  nl_addr2str(address, word, sizeof(word)))
+		       : length;
+}
+
+/* All of a route but the way that packets go. @via: the gateway of a route with one. */
+static size_t format_route(struct rtnl_route *route, const struct nl_addr *via, char *text,
+			   size_t size)
+{
+	struct nl_addr *to = rtnl_route_get_dst(route);
+	char word[64];
 	size_t length;
 
-	if (rtnl_route_get_type(route) != RTN_UNICAST || rtnl_route_get_nnexthops(route) != 1 ||
-	    comes_by_itself(rtnl_route_get_protocol(route)) ||
-	    rtnl_route_get_table(route) == RT_TABLE_LOCAL)
-		return;
-	hop = rtnl_route_nexthop_n(route, 0);
-	if (rtnl_route_nh_get_ifindex(hop) != notes->interface->index)
-		return;
 	if (to && nl_addr_get_prefixlen(to))
 		nl_addr2str(to, word, sizeof(word));
 	else
 		strcpy(word, rtnl_route_get_family(route) == AF_INET6 ? "::/0" : "0.0.0.0/0");
-	length = snprintf(text, sizeof(text), "%s", word);
-	via = rtnl_route_nh_get_gateway(hop);
-	if (via)
-		length += snprintf(text + length, sizeof(text) - length, " via %s",
-				   nl_addr2str(via, word, sizeof(word)));
-	if (from)
-		length += snprintf(text + length, sizeof(text) - length, " src %s",
-				   nl_addr2str(from, word, sizeof(word)));
+	length = add_text(text, size, 0, "%s", word);
+	length = add_address(text, size, length, "via", via);
+	length = add_address(text, size, length, "src", rtnl_route_get_pref_src(route));
 	if (rtnl_route_get_priority(route))
-		length += snprintf(text + length, sizeof(text) - length, " metric %u",
-				   rtnl_route_get_priority(route));
+		length = add_text(text, size, length, " metric %u", rtnl_route_get_priority(route));
 	if (rtnl_route_get_table(route) != RT_TABLE_MAIN)
-		length += snprintf(text + length, sizeof(text) - length, " table %u",
-				   rtnl_route_get_table(route));
+		length = add_text(text, size, length, " table %u", rtnl_route_get_table(route));
 	if (rtnl_route_get_protocol(route) != RTPROT_BOOT)
-		length += snprintf(text + length, sizeof(text) - length, " proto %u",
-				   rtnl_route_get_protocol(route));
+		length = add_text(text, size, length, " proto %u", rtnl_route_get_protocol(route));
+	return length;
+}
+
+/* A route over several interfaces: the kernel drops all of the route with one of them. */
+static void note_multipath(struct interface_notes *notes, struct rtnl_route *route)
+{
+	char text[HOST_VALUE_SIZE], name[IF_NAMESIZE];
+	size_t length = format_route(route, NULL, text, sizeof(text));
+
+	for (int i = 0; i < rtnl_route_get_nnexthops(route); i++) {
+		struct rtnl_nexthop *hop = rtnl_route_nexthop_n(route, i);
+
+		length = add_text(text, sizeof(text), length, " nexthop");
+		length = add_address(text, sizeof(text), length, "via",
+				     rtnl_route_nh_get_gateway(hop));
+		if (if_indextoname(rtnl_route_nh_get_ifindex(hop), name))
+			length = add_text(text, sizeof(text), length, " dev %s", name);
+		length = add_text(text, sizeof(text), length, " weight %u",
+				  rtnl_route_nh_get_weight(hop) + 1u);
+	}
+	if (length < sizeof(text))
+		notes->note(notes, "multipath", text);
+	else
+		bypass_log(BYPASS_LOG_WARN,
+			   "a route goes over %s and others, and is too long for the ledger: "
+			   "releasing does not put it back. It begins '%s'",
+			   notes->interface->name, text);
+}
+
+/* A route that goes through this interface, and that somebody has added. */
+static void note_route(struct nl_object *object, void *opaque)
+{
+	struct rtnl_route *route = (struct rtnl_route *)object;
+	struct interface_notes *notes = opaque;
+	int hops = rtnl_route_get_nnexthops(route);
+	char text[HOST_VALUE_SIZE];
+	bool ours = false;
+
+	if (rtnl_route_get_type(route) != RTN_UNICAST ||
+	    comes_by_itself(rtnl_route_get_protocol(route)) ||
+	    rtnl_route_get_table(route) == RT_TABLE_LOCAL)
+		return;
+	for (int i = 0; i < hops; i++)
+		ours |= rtnl_route_nh_get_ifindex(rtnl_route_nexthop_n(route, i)) ==
+			notes->interface->index;
+	if (!ours)
+		return;
+	if (hops > 1) {
+		note_multipath(notes, route);
+		return;
+	}
+	format_route(route, rtnl_route_nh_get_gateway(rtnl_route_nexthop_n(route, 0)), text,
+		     sizeof(text));
 	notes->note(notes, "route", text);
 }
 

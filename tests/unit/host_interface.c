@@ -81,6 +81,30 @@ static void test_put_back(void **state)
 	assert_non_null(strstr(remarks, "'ip link add link bypassp1 name vlan7 ...'"));
 }
 
+/* Only sysctls that are not the default, as a new interface gets the defaults. */
+static void test_sysctl(void **state)
+{
+	char text[64];
+
+	(void)state;
+	put_file(in_tree("proc/sys/net/ipv4/conf/default/forwarding"), "0\n");
+	put_file(in_tree("proc/sys/net/ipv4/conf/default/rp_filter"), "2\n");
+	put_file(in_tree("proc/sys/net/ipv4/conf/bypassp0/forwarding"), "1\n");
+	put_file(in_tree("proc/sys/net/ipv4/conf/bypassp0/rp_filter"), "2\n");
+	put_file(in_tree("proc/sys/net/ipv6/conf/default/accept_ra"), "1\n");
+	put_file(in_tree("proc/sys/net/ipv6/conf/bypassp1/accept_ra"), "0\n");
+	note(true);
+	put_file(in_tree("proc/sys/net/ipv4/conf/bypassp0/forwarding"), "0\n");
+	put_file(in_tree("proc/sys/net/ipv4/conf/bypassp0/rp_filter"), "3\n");
+	remove_all(in_tree("proc/sys/net/ipv6/conf/bypassp1"));
+	assert_int_equal(bypass_release("web"), 0);
+	get_file(in_tree("proc/sys/net/ipv4/conf/bypassp0/forwarding"), text, sizeof(text));
+	assert_string_equal(text, "1");
+	get_file(in_tree("proc/sys/net/ipv4/conf/bypassp0/rp_filter"), text, sizeof(text));
+	assert_string_equal(text, "3");
+	assert_non_null(strstr(remarks, "'sysctl -w net/ipv6/conf/bypassp1/accept_ra=0'"));
+}
+
 static void test_another_ones(void **state)
 {
 	(void)state;
@@ -105,6 +129,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		in_host_tree(test_put_back),
+		in_host_tree(test_sysctl),
 		in_host_tree(test_another_ones),
 		in_host_tree(test_does_not_come_back),
 	};
