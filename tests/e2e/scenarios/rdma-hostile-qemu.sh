@@ -19,7 +19,7 @@ check "the bystander" wait_mark bystander 120 run
 qemu_guest attacker
 attack "${pids[attacker.serve]}"
 send_line attacker go
-check "the device works as before" ended attacker 120
+check "the device works as before" ended attacker 300
 
 gone() { ! kill -0 "${pids[attacker]}" 2>/dev/null; }
 mapfile -t before < <(footprint "${pids[attacker.serve]}")
@@ -34,6 +34,6 @@ no_growth
 
 make_peaceful attacker
 qemu_guest attacker
-check "the device works for the next guest" ended attacker 120
+check "the device works for the next guest" ended attacker 300
 end_bystander
 leaves_nothing attacker
