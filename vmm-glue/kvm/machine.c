@@ -51,14 +51,16 @@ void glue_ids_give(struct glue_ids *ids, uint32_t id)
 	ids->taken[i / 64] &= ~(1ull << (i % 64));
 }
 
+int glue_host_unknown(void)
+{
+	return bypass_fail(EOPNOTSUPP, "vmm-glue serves x86-64 guests only: other interrupt "
+				       "controllers need routes that it does not know");
+}
+
 int glue_machine_open(struct glue_machine *m, int vm_fd, const struct bypass_vm_config *config)
 {
 	int n_slots, n_gsis, err;
 
-#ifndef __x86_64__
-	return bypass_fail(EOPNOTSUPP, "vmm-glue serves x86-64 guests only: other interrupt "
-				       "controllers need routes that it does not know");
-#endif
 	for (unsigned int i = 0; i < sizeof(needed) / sizeof(needed[0]); i++) {
 		int has = ioctl(vm_fd, KVM_CHECK_EXTENSION, needed[i].cap);
 

@@ -69,6 +69,7 @@ struct glue_vector {
 };
 
 /* machine.c */
+int glue_host_unknown(void); /* -EOPNOTSUPP, with its text */
 int glue_machine_open(struct glue_machine *m, int vm_fd, const struct bypass_vm_config *config);
 void glue_machine_close(struct glue_machine *m);
 int glue_ids_take(struct glue_ids *ids, uint32_t *id);

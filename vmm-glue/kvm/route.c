@@ -15,6 +15,7 @@
 #define IOAPIC_PINS 24
 #define PIC_PINS    8
 
+#ifdef __x86_64__
 /* As KVM_CREATE_IRQCHIP sets up: a GSI is a pin of the IOAPIC; GSIs 0 to 15 also of a PIC. */
 static uint32_t default_routes(struct kvm_irq_routing_entry *e)
 {
@@ -38,6 +39,14 @@ static uint32_t default_routes(struct kvm_irq_routing_entry *e)
 	}
 	return n;
 }
+#else
+/* bypass_vm_attach() has refused the host before. */
+static uint32_t default_routes(struct kvm_irq_routing_entry *e)
+{
+	(void)e;
+	return 0;
+}
+#endif
 
 static int routes_room(struct glue_machine *m, uint32_t n)
 {
@@ -59,7 +68,7 @@ static int routes_room(struct glue_machine *m, uint32_t n)
 
 int glue_routes_open(struct glue_machine *m, const struct bypass_vm_config *config)
 {
-	struct kvm_irq_routing_entry defaults[IOAPIC_PINS + 2 * PIC_PINS];
+	struct kvm_irq_routing_entry defaults[IOAPIC_PINS + 2 * PIC_PINS] = {0};
 
 	if (config->routes)
 		return glue_routes_fix(m, config->routes, config->n_routes);

@@ -3,7 +3,9 @@
  * The guest's physical address space: what is for BARs, and what is not. A VMM that offers
  * addresses that do not exist or are in use is refused at once.
  */
+#ifdef __x86_64__
 #include <cpuid.h>
+#endif
 #include <errno.h>
 #include <linux/kvm.h>
 #include <stdio.h>
@@ -63,12 +65,46 @@ const char *space_obstacle(const struct bypass_vm *vm, uint64_t at, uint64_t siz
 	return NULL;
 }
 
+#ifdef __x86_64__
 static unsigned int host_phys_bits(void)
 {
 	unsigned int eax, ebx, ecx, edx;
 
 	return __get_cpuid(PHYS_LEAF, &eax, &ebx, &ecx, &edx) ? eax & 0xff : 36;
 }
+
+int bypass_vm_mmio64(const struct kvm_cpuid2 *cpuid, struct bypass_vm_config *config)
+{
+	unsigned int bits = 0;
+
+	for (uint32_t i = 0; i < cpuid->nent; i++)
+		if (cpuid->entries[i].function == PHYS_LEAF)
+			bits = cpuid->entries[i].eax & 0xff;
+	if (bits < PHYS_BITS_MIN || bits > PHYS_BITS_MAX)
+		return bypass_fail(EINVAL,
+				   "the guest's CPUID says %u bits of physical address (leaf %#x), "
+				   "not %u to %u: there is no place for 64-bit BARs",
+				   bits, PHYS_LEAF, PHYS_BITS_MIN, PHYS_BITS_MAX);
+	config->phys_bits = bits;
+	if (bits > PHYS_BITS_USUAL)
+		bits = PHYS_BITS_USUAL;
+	config->mmio64 = (struct bypass_span){1ull << (bits - 1), 1ull << (bits - 2)};
+	return 0;
+}
+#else
+/* bypass_vm_attach() has refused the host before. */
+static unsigned int host_phys_bits(void)
+{
+	return PHYS_BITS_MIN;
+}
+
+int bypass_vm_mmio64(const struct kvm_cpuid2 *cpuid, struct bypass_vm_config *config)
+{
+	(void)cpuid;
+	(void)config;
+	return glue_host_unknown();
+}
+#endif
 
 static int span_fail(const char *name, const struct bypass_span *s, const char *why)
 {
@@ -128,23 +164,4 @@ int space_ram_check(const struct bypass_vm *vm, const struct bypass_memory_range
 	for (unsigned int i = 0; i < vm->config.n_reserved && !err; i++)
 		err = ram_over(ram, "a reserved span", &vm->reserved[i]);
 	return err;
-}
-
-int bypass_vm_mmio64(const struct kvm_cpuid2 *cpuid, struct bypass_vm_config *config)
-{
-	unsigned int bits = 0;
-
-	for (uint32_t i = 0; i < cpuid->nent; i++)
-		if (cpuid->entries[i].function == PHYS_LEAF)
-			bits = cpuid->entries[i].eax & 0xff;
-	if (bits < PHYS_BITS_MIN || bits > PHYS_BITS_MAX)
-		return bypass_fail(EINVAL,
-				   "the guest's CPUID says %u bits of physical address (leaf %#x), "
-				   "not %u to %u: there is no place for 64-bit BARs",
-				   bits, PHYS_LEAF, PHYS_BITS_MIN, PHYS_BITS_MAX);
-	config->phys_bits = bits;
-	if (bits > PHYS_BITS_USUAL)
-		bits = PHYS_BITS_USUAL;
-	config->mmio64 = (struct bypass_span){1ull << (bits - 1), 1ull << (bits - 2)};
-	return 0;
 }

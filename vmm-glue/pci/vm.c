@@ -25,9 +25,13 @@ static int slot_check(struct bypass_vm *vm)
 
 int bypass_vm_attach(int vm_fd, const struct bypass_vm_config *config, struct bypass_vm **result)
 {
-	struct bypass_vm *vm = calloc(1, sizeof(*vm));
+	struct bypass_vm *vm;
 	int err;
 
+#ifndef __x86_64__
+	return glue_host_unknown();
+#endif
+	vm = calloc(1, sizeof(*vm));
 	if (!vm)
 		return bypass_fail(ENOMEM, "no memory for a VM");
 	pthread_mutex_init(&vm->lock, NULL);

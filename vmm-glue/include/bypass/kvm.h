@@ -92,7 +92,8 @@ struct bypass_vm_config {
  * of that; of more than 46 bits, what Linux guests can use with 4-level page tables counts. A
  * guest with RAM up there needs another place.
  *
- * Return: 0; -EINVAL (@cpuid has no leaf 0x80000008, or that says less than 33 bits).
+ * Return: 0; -EINVAL (@cpuid has no leaf 0x80000008, or that says less than 33 bits);
+ * -EOPNOTSUPP (this host is no x86-64).
  */
 int bypass_vm_mmio64(const struct kvm_cpuid2 *cpuid, struct bypass_vm_config *config);
 
