@@ -4,7 +4,7 @@
 # A guest under unmodified QEMU with a slice of `bypass serve --vfio-user`, the guarded way: the guest's
 # own rdma-core and perftest, as Debian has them, against the host.
 #
-# timeout: 600
+# timeout: 1200
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"

@@ -3,7 +3,7 @@
 #
 # As vfio-user-qemu, with bypass-vmm as the client.
 #
-# timeout: 600
+# timeout: 1200
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
