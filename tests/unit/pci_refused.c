@@ -4,6 +4,7 @@
  * and nothing is left behind. Nothing of it is found out later, in the guest.
  */
 #include <bypass/error.h>
+#include <bypass/log.h>
 
 #include "fake_vm.h"
 
@@ -209,6 +210,20 @@ static void test_twice(void **state)
 	bypass_slice_close(&twin->slice);
 }
 
+/* A slice that the VM's RAM does not suit, as RAM without a file does not suit RDMA. */
+static void test_unsuitable_ram(void **state)
+{
+	struct fake_vm *t = *state;
+
+	assert_int_equal(bypass_vm_unplug(t->vm, &t->fake->slice), 0);
+	t->fake->fail_memory = EINVAL;
+	assert_int_equal(bypass_vm_plug(t->vm, &t->fake->slice, DEVFN, INTX_GSI), -EINVAL);
+	said("the slice", "cannot map it");
+	assert_null(bypass_vm_slice(t->vm, 0));
+	t->fake->fail_memory = 0;
+	assert_int_equal(bypass_vm_plug(t->vm, &t->fake->slice, DEVFN, INTX_GSI), 0);
+}
+
 static void test_kvm_vfio_fd(void **state)
 {
 	struct kvm_create_device create = {.type = KVM_DEV_TYPE_VFIO};
@@ -228,6 +243,34 @@ static void test_kvm_vfio_fd(void **state)
 	/* It stays the VMM's. */
 	assert_int_equal(close(create.fd), 0);
 	bypass_slice_close(&fake->slice);
+}
+
+static void keep_warning(void *opaque, enum bypass_log_level level, const char *text)
+{
+	if (level == BYPASS_LOG_WARN)
+		snprintf(opaque, 256, "%s", text);
+}
+
+/* Not fatal: the slice works. The VMM hears which number of its config is missing. */
+static void test_kvm_vfio_taken(void **state)
+{
+	struct kvm_create_device create = {.type = KVM_DEV_TYPE_VFIO};
+	struct bypass_vm_config config = second_config();
+	struct fake_slice *fake = fake_slice_open();
+	char warning[256] = "";
+	struct bypass_vm *vm;
+
+	(void)state;
+	assert_int_equal(fake_device(&create), 0);
+	fake->slice.kvm_fd = 42;
+	assert_int_equal(bypass_vm_attach(fake_kvm.fd, &config, &vm), 0);
+	bypass_log_set(keep_warning, warning);
+	assert_int_equal(bypass_vm_plug(vm, &fake->slice, DEVFN, -1), 0);
+	bypass_log_set(NULL, NULL);
+	assert_non_null(strstr(warning, "give its descriptor to vmm-glue as kvm_vfio_fd"));
+	assert_int_equal(fake_kvm.vfio_files, 0);
+	bypass_vm_close(vm);
+	assert_int_equal(close(create.fd), 0);
 }
 
 static void test_mmio64(void **state)
@@ -260,9 +303,10 @@ static void test_mmio64(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		rule(test_intx_gsi), rule(test_spans),	     rule(test_ram_over_mmio),
-		rule(test_reserved), rule(test_slot),	     rule(test_twice),
-		rule(test_mmio64),   rule(test_kvm_vfio_fd),
+		rule(test_intx_gsi),	   rule(test_spans),	      rule(test_ram_over_mmio),
+		rule(test_reserved),	   rule(test_slot),	      rule(test_twice),
+		rule(test_mmio64),	   rule(test_unsuitable_ram), rule(test_kvm_vfio_fd),
+		rule(test_kvm_vfio_taken),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
