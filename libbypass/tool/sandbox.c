@@ -46,6 +46,7 @@ static const int allowed[] = {
 	SCMP_SYS(close),
 	SCMP_SYS(fcntl),
 	SCMP_SYS(dup),
+	SCMP_SYS(dup3),
 	SCMP_SYS(fstat),
 	SCMP_SYS(newfstatat),
 	SCMP_SYS(statx),
