@@ -99,6 +99,7 @@ struct table {
 	uint32_t size;
 	uint32_t first; /* number that table_add() gives at first */
 	uint32_t next;	/* where the search begins */
+	uint32_t count; /* of objects */
 };
 
 /* A queue in guest memory: a list of pages of 1 << page_shift bytes */

@@ -26,14 +26,14 @@ int hca_objects_open(struct hca *hca)
 static void free_all(struct hca *hca, struct table *table,
 		     void (*object_free)(struct hca *hca, uint32_t number))
 {
-	for (uint32_t i = 0; table->slots && i < table->size; i++)
+	for (uint32_t i = 0; table->count && i < table->size; i++)
 		object_free(hca, i);
 	table->next = table->first;
 }
 
 static void remove_all(struct table *table)
 {
-	for (uint32_t i = 0; table->slots && i < table->size; i++)
+	for (uint32_t i = 0; table->count && i < table->size; i++)
 		table_remove(table, i);
 	table->next = table->first;
 }

@@ -23,6 +23,7 @@ uint32_t table_add(struct table *table, void *object)
 		if (!table->slots[number]) {
 			table->slots[number] = object;
 			table->next = number + 1;
+			table->count++;
 			return number;
 		}
 	}
@@ -34,6 +35,7 @@ bool table_add_at(struct table *table, uint32_t number, void *object)
 	if (table->slots[number])
 		return false;
 	table->slots[number] = object;
+	table->count++;
 	return true;
 }
 
@@ -44,5 +46,8 @@ void *table_get(const struct table *table, uint32_t number)
 
 void table_remove(struct table *table, uint32_t number)
 {
+	if (!table->slots[number])
+		return;
 	table->slots[number] = NULL;
+	table->count--;
 }
