@@ -34,7 +34,7 @@ sysfs_listing() {
 		xargs -0 grep -sa '' || true
 }
 
-# Interfaces with their flags, MTU, masters, and VFs; addresses; routes.
+# Interfaces with their flags, MTU, masters, and VFs; sysctls; addresses; routes.
 net_listing() {
 	local interface
 	for interface in /sys/class/net/*; do
@@ -43,6 +43,7 @@ net_listing() {
 		ethtool --show-ring "${interface##*/}" 2>/dev/null || true
 		ethtool --show-channels "${interface##*/}" 2>/dev/null || true
 	done
+	grep -s '' /proc/sys/net/ipv[46]/{conf,neigh}/*/* || true
 	ip -4 route show table all | sort
 	ip -6 route show table all | sort
 }
@@ -65,21 +66,32 @@ host_listing() {
 		s/ (hello|tcn|topology_change|gc|message_age|forward_delay|hold)_timer +[0-9.]+//g'
 }
 
+# No link is on its way: interfaces that are up have a carrier, and no address is tentative.
+links_settled() {
+	local interface
+	for interface in /sys/bus/pci/devices/*/net/*; do
+		[ ! -e "$interface" ] || ! (($(<"$interface/flags") & 1)) ||
+			[ "$(<"$interface/carrier")" = 1 ] || return 1
+	done
+	[ -z "$(ip -6 -o address show tentative)" ]
+}
+
+# Some links have no partner, and never come.
 remember_host() {
+	wait_for 10 links_settled || true
 	host_listing >before
+}
+
+host_as_before() {
+	host_listing >after
+	cmp -s before after
 }
 
 # Everything is as it was when remember_host was called, and nothing is carved. What a driver finds
 # out after it was bound takes a moment, a link some seconds.
 host_restored() {
-	local try
 	[ "$(bypass status)" = "Nothing is carved." ] && [ -z "$(ls -A --ignore=vmm /run/bypass)" ] || return 1
-	for try in 1 2 3 4 5 6 7 8; do
-		host_listing >after
-		! cmp -s before after || return 0
-		sleep 0.5
-	done
-	diff before after
+	wait_for 20 host_as_before || diff before after
 }
 
 # Every scenario that carves leaves the host as it found it, however it ends.

@@ -30,11 +30,6 @@ row() {
 
 check "nobody uses the adapter" free "$igb"
 check "nobody uses the controller" free "$nvme"
-# A router that advertises itself would give the host a default route.
-for scope in default "$interface"; do
-	at_exit "echo 1 >/proc/sys/net/ipv6/conf/$scope/accept_ra"
-	echo 0 >"/proc/sys/net/ipv6/conf/$scope/accept_ra"
-done
 ip link set "$interface" up
 
 row "$igb" "address 192.0.2.1/24, on interface $interface:" \

@@ -15,9 +15,8 @@ for where in all default; do
 	at_exit "sysctl -q net.ipv6.conf.$where.accept_ra=$(sysctl -n net.ipv6.conf.$where.accept_ra)"
 	sysctl -q net.ipv6.conf.$where.accept_ra=0
 done
-settled() { [ -z "$(ip -6 -o address show tentative)" ] && [ "$(cat "/sys/bus/pci/devices/$igb"/net/*/carrier)" = 1 ]; }
 round() {
-	check "the link is up" wait_for 20 settled
+	check "the link is up" wait_for 20 links_settled
 	remember_host
 	check "carve $igb" bypass carve "$igb" --force
 	check "release" bypass release "$igb"
@@ -54,7 +53,18 @@ ip address add 2001:db8::1/64 dev lan7 nodad
 ip route add 198.51.100.0/24 via 192.0.2.3 metric 7 src 192.0.2.2
 ip route add default via 192.0.2.254 table 77
 ip route add 2001:db8:1::/48 via 2001:db8::2
+sysctl -q net.ipv4.conf.lan7.rp_filter=2 net.ipv6.conf.lan7.hop_limit=33 net.ipv4.neigh.lan7.app_solicit=5
+# Routes over two interfaces, of which the other one stays.
+ip link add dummy7 type dummy
+at_exit "ip link del dummy7 2>/dev/null || true"
+ip link set dummy7 up
+ip address add 203.0.113.1/24 dev dummy7
+ip address add 2001:db8:f::1/64 dev dummy7 nodad
+ip route add 203.0.113.128/25 metric 9 nexthop via 192.0.2.3 dev lan7 weight 2 \
+	nexthop via 203.0.113.2 dev dummy7 weight 1
+ip route add 2001:db8:2::/48 nexthop via 2001:db8::2 dev lan7 nexthop via 2001:db8:f::2 dev dummy7
 round
+ip link del dummy7
 
 # Somebody else's interface.
 check "carve $igb" bypass carve "$igb" --force
