@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trace=/sys/kernel/tracing/instances/bypass-demo
 vm_limit=60	# seconds for one guest
 
-say() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
+progress() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
 
 die() {
 	echo "demo: FAILED: $*"
@@ -52,7 +52,7 @@ start_trace() {
 run_guest() {
 	local name=$1 console=$work/$1.console status=0
 	shift
-	say "the guest under $name"
+	progress "the guest under $name"
 	start_trace
 	timeout --kill-after=5 $vm_limit "$@" </dev/null >"$console" 2>"$work/stderr" || status=$?
 	cat "$trace/trace" >"$work/trace"
@@ -91,7 +91,7 @@ print_table() {
 }
 
 igb=$(pf_of_class 0x0200) nvme=$(pf_of_class 0x0108)
-say "host: igb $igb, NVMe $nvme; KVM on $(uname -r)"
+progress "host: igb $igb, NVMe $nvme; KVM on $(uname -r)"
 for function in "$igb" "$nvme"; do
 	[ "$function" != null ] || die "this host has no igb or no NVMe with SR-IOV"
 done
@@ -101,13 +101,13 @@ modprobe -a vfio-pci kvm-amd
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 ip link set dev "$(ls "/sys/bus/pci/devices/$igb/net")" up
 
-say "carve one igb VF and one NVMe VF"
+progress "carve one igb VF and one NVMe VF"
 bypass carve "$igb" --vfs 1 --mac 52:54:00:b1:fa:55 >"$work/carved" || die "bypass carve $igb"
 bypass carve "$nvme" --vfs 1 >>"$work/carved" || die "bypass carve $nvme"
 net=$(vf_of "$igb") disk=$(vf_of "$nvme")
 bypass status
 
-say "an initrd for the guest"
+progress "an initrd for the guest"
 mkguest "$here/guest.sh" "$work/initrd"
 kernel=(--kernel /guest/vmlinuz --initrd "$work/initrd" --append "quiet")
 # shellcheck disable=SC2054 # QEMU's commas
@@ -121,7 +121,7 @@ cp "$work/stderr" "$work/stats"
 run_guest QEMU-vfio-pci "${qemu[@]}" -device "vfio-pci,host=$net,rombar=0" \
 	-device "vfio-pci,host=$disk,rombar=0"
 
-say "release the slices"
+progress "release the slices"
 bypass release --all >"$work/released" || die "bypass release"
 [ "$(driver_of "$igb") $(driver_of "$nvme")" = "$drivers_before" ] ||
 	die "the host's drivers are not back: $(driver_of "$igb") $(driver_of "$nvme")"

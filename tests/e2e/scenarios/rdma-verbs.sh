@@ -29,8 +29,8 @@ move_port() {
 }
 said() { tr -d '\r' <"$1.console" | sed -n 's/^verbs: //p'; }
 
-# like_host NAME EXPECTED: what the guest said differs from what the host said by these lines.
-like_host() {
+# differs_by NAME EXPECTED: what the guest said differs from what the host said by these lines.
+differs_by() {
 	diff host.said <(said "$1") | grep '^[<>]' >"$1.differs" || true
 	diff "$1.differs" - <<<"$2" || fail "$1 does not say what the host says"
 	echo "ok: $1 says what the host says, but for:"
@@ -52,14 +52,14 @@ check "a trusted guest" ended guest 60
 # The guest's kernel takes RoCE for InfiniBand, whose GIDs are not what such headers have.
 no_handle='< datagrams: address handle from a completion: ok
 > datagrams: address handle from a completion: Invalid argument'
-like_host guest "$no_handle"
+differs_by guest "$no_handle"
 check "nothing is left on the host" nothing_left
 
 options=rxe0
 vmm_guest guest
 move_port guest
 check "a guest that is not trusted" ended guest 60
-like_host guest "$(grep '^windows' host.said | sed 's/^/< /')
+differs_by guest "$(grep '^windows' host.said | sed 's/^/< /')
 > windows-2: allocate: Operation not supported
 > windows-1: allocate: Operation not supported
 $no_handle
