@@ -77,23 +77,23 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct bypass_memory *mem;
 	static uint8_t *ram;
-	struct subnet subnet = {0};
+	static struct subnet subnet;
+	static struct bypass_slice *slice;
 	struct input in = {data, size};
-	struct bypass_slice *slice;
 
 	if (!mem) {
 		mem = bypass_memory_new();
 		if (!mem || bypass_memory_alloc(mem, RAM, false))
 			abort();
 		ram = bypass_memory_hva(mem, 0, RAM);
+		if (hca_open(&subnet, &slice))
+			abort();
+		slice->ops->set_memory(slice, mem);
 	}
 	memset(ram, 0, RAM);
-	if (hca_open(&subnet, &slice))
-		abort();
-	slice->ops->set_memory(slice, mem);
 	bar_write(slice, 0x14, COMMANDS, 4);
 	while (in.left)
 		step(&subnet, slice, ram, &in);
-	bypass_slice_close(slice);
+	slice->ops->reset(slice);
 	return 0;
 }

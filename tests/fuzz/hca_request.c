@@ -52,20 +52,24 @@ static void step(struct subnet *subnet, struct guest_qp *qp, struct input *in)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const enum transport transports[QPS / 2] = {TRANSPORT_RC, TRANSPORT_UD};
-	struct subnet subnet = {0};
+	static struct subnet subnet;
+	static struct guest guests[2];
 	struct guest_qp qps[QPS];
-	struct guest guests[2];
 	struct input in = {data, size};
 
-	guest_open(&guests[0], &subnet);
-	guest_open(&guests[1], &subnet);
+	for (unsigned int i = 0; i < 2; i++) {
+		if (guests[i].slice)
+			guest_start(&guests[i]);
+		else
+			guest_open(&guests[i], &subnet);
+	}
 	for (unsigned int i = 0; i < QPS; i++)
 		make_qp(&guests[i % 2], transports[i / 2], &qps[i]);
 	for (unsigned int i = 0; i < QPS; i++)
 		connect_qp(&qps[i], &qps[i ^ 1]);
 	while (in.left)
 		step(&subnet, &qps[take(&in, 1) % QPS], &in);
-	guest_close(&guests[0]);
-	guest_close(&guests[1]);
+	for (unsigned int i = 0; i < 2; i++)
+		guests[i].slice->ops->reset(guests[i].slice);
 	return 0;
 }

@@ -205,21 +205,14 @@ static inline uint32_t make_key(struct guest *g, uint64_t start, uint64_t size,
 static const uint32_t all_rights[] = {MKC_LOCAL_READ,	MKC_LOCAL_WRITE, MKC_REMOTE_READ,
 				      MKC_REMOTE_WRITE, MKC_ATOMIC,	 0};
 
-static inline void guest_open(struct guest *g, struct subnet *subnet)
+/* As a driver does that finds the function after power-on, or after a reset */
+static inline void guest_start(struct guest *g)
 {
-	struct bypass_memory_range range;
 	int fds[HCA_VECTORS];
 
-	memset(g, 0, sizeof(*g));
-	g->mem = bypass_memory_new();
-	REQUIRE((bypass_ram_alloc(RAM_SIZE, false, &range)) == 0);
-	REQUIRE((bypass_memory_add(g->mem, &range)) == 0);
-	g->ram = range.hva;
+	memset(g->ram, 0, RAM_SIZE);
 	g->heap = HEAP;
-	REQUIRE((hca_open(subnet, &g->slice)) == 0);
-	g->hca = (struct hca *)g->slice;
-	REQUIRE((g->slice->ops->set_memory(g->slice, g->mem)) == 0);
-	g->vector = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	g->eq_consumer = 0;
 	for (unsigned int i = 0; i < HCA_VECTORS; i++)
 		fds[i] = i == 1 ? g->vector : -1;
 	g->slice->ops->vectors(g->slice, BYPASS_IRQ_MSIX, 0, HCA_VECTORS, fds);
@@ -230,6 +223,22 @@ static inline void guest_open(struct guest *g, struct subnet *subnet)
 	g->pd = simple(g, 0x800, 0);
 	make_eq(g, UINT64_MAX & ~(1ull << EVENT_COMMAND));
 	g->key = make_key(g, HEAP, RAM_SIZE - HEAP, all_rights);
+}
+
+static inline void guest_open(struct guest *g, struct subnet *subnet)
+{
+	struct bypass_memory_range range;
+
+	memset(g, 0, sizeof(*g));
+	g->mem = bypass_memory_new();
+	REQUIRE(bypass_ram_alloc(RAM_SIZE, false, &range) == 0);
+	REQUIRE(bypass_memory_add(g->mem, &range) == 0);
+	g->ram = range.hva;
+	REQUIRE(hca_open(subnet, &g->slice) == 0);
+	g->hca = (struct hca *)g->slice;
+	REQUIRE(g->slice->ops->set_memory(g->slice, g->mem) == 0);
+	g->vector = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	guest_start(g);
 }
 
 static inline void guest_close(struct guest *g)
