@@ -36,7 +36,7 @@ static int find_common(struct bypass_vfio *device, struct place *place)
 			return 0;
 		err = bypass_vfio_read(device, CONFIG, at, &cap, sizeof(cap));
 		if (!err && cap.cap_vndr == PCI_CAP_ID_VNDR &&
-		    cap.cfg_type == VIRTIO_PCI_CAP_COMMON_CFG) {
+		    cap.cfg_type == VIRTIO_PCI_CAP_COMMON_CFG && cap.bar < PCI_STD_NUM_BARS) {
 			place->bar = cap.bar;
 			place->offset = le32toh(cap.offset);
 			return 1;
@@ -87,7 +87,8 @@ int vfio_virtio_check(struct bypass_vfio *device)
 		err = read_features(device, &place, &features);
 	if (err)
 		return err;
-	if (features & 1u << VIRTIO_F_ACCESS_PLATFORM % 32)
+	/* All ones is what is read where nobody answers. */
+	if (features != UINT32_MAX && features & 1u << VIRTIO_F_ACCESS_PLATFORM % 32)
 		return 0;
 	return bypass_fail(EPERM, "%s is no device for a guest: %s. The fix: %s", device->address,
 			   VIRTIO_DMA_PROBLEM, VIRTIO_DMA_FIX);

@@ -507,12 +507,13 @@ static void test_slice(void **state)
 /* A virtio function: its common configuration at 0x100 of BAR 3, unless it is of before virtio 1.0. */
 static bool virtio_legacy;
 static uint32_t virtio_features, virtio_selected;
+static uint8_t virtio_bar;
 
 static void poke_virtio(int fd)
 {
 	const uint8_t id[4] = {0xf4, 0x1a, 0x41, 0x10}, list = 0x40;
 	const uint8_t other[16] = {0x09, 0x50, 16, 4, 3, [8] = 0x00, 0x20};
-	const uint8_t common[16] = {0x09, 0x40, 16, 1, 3, [8] = 0x00, 0x01};
+	const uint8_t common[16] = {0x09, 0x40, 16, 1, virtio_bar, [8] = 0x00, 0x01};
 
 	kernel_poke(fd, CONFIG, 0, id, sizeof(id));
 	if (virtio_legacy)
@@ -520,8 +521,8 @@ static void poke_virtio(int fd)
 	kernel_poke(fd, CONFIG, PCI_CAPABILITY_LIST, &list, 1);
 	kernel_poke(fd, CONFIG, 0x40, other, sizeof(other));
 	kernel_poke(fd, CONFIG, 0x50, common, sizeof(common));
-	kernel_poke(fd, 3, 0x100, &virtio_selected, 4);
-	kernel_poke(fd, 3, 0x104, &virtio_features, 4);
+	kernel_poke(fd, virtio_bar, 0x100, &virtio_selected, 4);
+	kernel_poke(fd, virtio_bar, 0x104, &virtio_features, 4);
 }
 
 /* A virtio function whose DMA may pass the IOMMU by would give a guest the host's memory. */
@@ -532,6 +533,7 @@ static void test_virtio(void **state)
 
 	(void)state;
 	kernel.prepare = poke_virtio;
+	virtio_bar = 3;
 	virtio_features = 1; /* VIRTIO_F_VERSION_1 alone */
 	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), -EPERM);
 	assert_non_null(strstr(bypass_error(), FUNCTION " is no device for a guest"));
@@ -541,7 +543,14 @@ static void test_virtio(void **state)
 	virtio_legacy = true;
 	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), -EPERM);
 	virtio_legacy = false;
+	/* Nobody answers: that is no feature. */
+	virtio_features = UINT32_MAX;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), -EPERM);
+	/* There is no BAR 7. (VFIO's region 7 is config space.) */
 	virtio_features = 3;
+	virtio_bar = CONFIG;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), -EPERM);
+	virtio_bar = 3;
 	virtio_selected = 7;
 	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), 0);
 	/* the register is as it was found */
