@@ -5,6 +5,7 @@
 # reserved addresses, overlaps, too many mappings; devices that come and go.
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe vfio-pci
 mapfile -t edu < <(lspci -Dmmn -d 1234:11e8 | awk '{ print $1 }')

@@ -5,9 +5,9 @@
 # reset; then once more, as what the first user left must not matter.
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe vfio-pci
-edu=$(lspci -Dmmn -d 1234:11e8 | awk 'NR == 1 { print $1 }')
 at_exit "bypass release $edu"
 check "carve $edu" bypass carve "$edu"
 for round in first second; do

@@ -4,9 +4,9 @@
 # Function-level reset of a VF, its regions, and its vectors as they are added and taken off.
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe vfio-pci
-igb=$(lspci -Dmmn -d 8086:10c9 | awk '{ print $1 }')
 at_exit "bypass release $igb"
 check "carve two VFs" bypass carve "$igb" --vfs 2
 vf=$(basename "$(readlink "/sys/bus/pci/devices/$igb/virtfn0")")

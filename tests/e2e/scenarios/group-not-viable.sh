@@ -5,6 +5,7 @@
 # way; and what the error advises makes it work.
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe vfio-pci
 edu=$(lspci -Dmmn -d 1234:11e8 | awk 'NR == 3 { print $1 }')

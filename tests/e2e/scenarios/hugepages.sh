@@ -5,9 +5,9 @@
 # command that it gives gets them.
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe vfio-pci
-edu=$(lspci -Dmmn -d 1234:11e8 | awk 'NR == 1 { print $1 }')
 pool=/sys/kernel/mm/hugepages/hugepages-2048kB
 was=$(cat $pool/nr_hugepages)
 at_exit "echo $was >$pool/nr_hugepages; bypass release $edu"

@@ -7,9 +7,9 @@
 # testbed: --no-intremap
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe vfio-pci
-edu=$(lspci -Dmmn -d 1234:11e8 | awk 'NR == 1 { print $1 }')
 at_exit "bypass release $edu; echo N >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
 check "carve" bypass carve "$edu"
 check_error "no interrupt remapping" "no interrupt remapping" slice "$edu"

@@ -7,6 +7,7 @@
 # timeout: 600
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 . "${0%/*}/../lib/rdma.sh"
 
 carve_networks 2

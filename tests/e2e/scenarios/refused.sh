@@ -4,10 +4,9 @@
 # Functions that cannot be had: each refusal says why, and what to do.
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe -r vfio-pci vfio_iommu_type1 || skip "vfio is in use"
-edu=$(lspci -Dmmn -d 1234:11e8 | awk 'NR == 1 { print $1 }')
-igb=$(lspci -Dmmn -d 8086:10c9 | awk '{ print $1 }')
 
 check_error "no vfio" "'modprobe vfio-pci'" slice "$edu"
 fix=$({ slice "$edu" 2>&1 || true; } | grep -o "'modprobe [^']*'" | tr -d "'")

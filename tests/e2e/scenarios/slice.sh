@@ -4,11 +4,9 @@
 # What a VMM sees of function slices of each kind: the windows above all, as what is no window traps.
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe vfio-pci
-igb=$(lspci -Dmmn -d 8086:10c9 | awk '{ print $1 }')
-nvme=$(lspci -Dmmn -d 1b36:0010 | awk '{ print $1 }')
-edu=$(lspci -Dmmn -d 1234:11e8 | awk 'NR == 1 { print $1 }')
 vf() { basename "$(readlink "/sys/bus/pci/devices/$1/virtfn0")"; }
 at_exit "bypass release --all"
 check "carve igb" bypass carve "$igb" --vfs 1

@@ -4,9 +4,9 @@
 # A VF whose PF is bound to vfio-pci as well: it opens only with the token that the PF's owner set.
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 
 modprobe vfio-pci
-igb=$(lspci -Dmmn -d 8086:10c9 | awk '{ print $1 }')
 device=/sys/bus/pci/devices/$igb
 sriov=/sys/module/vfio_pci/parameters/enable_sriov
 was=$(cat $sriov)
