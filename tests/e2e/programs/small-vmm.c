@@ -261,14 +261,13 @@ int main(int argc, char **argv)
 	static uint64_t space[2048];
 	struct kvm_cpuid2 *cpuid = (void *)space;
 	struct kvm_userspace_memory_region region = {.memory_size = RAM_SIZE};
-	struct kvm_pit_config pit = {0};
+	struct kvm_pit_config pit = {.flags =
+					     KVM_PIT_SPEAKER_DUMMY}; /* Linux times the TSC by it */
 	struct kvm_run *run;
 	pthread_t thread;
 
-	if (argc < 4) {
-		fprintf(stderr, "usage: small-vmm KERNEL INITRD ARGUMENTS [SLICE]...\n");
-		return 2;
-	}
+	if (argc < 4)
+		return fprintf(stderr, "usage: small-vmm KERNEL INITRD ARGUMENTS [SLICE]...\n"), 2;
 	kvm = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	vm_fd = must_ioctl(kvm, KVM_CREATE_VM, NULL, "KVM_CREATE_VM");
 	must(bypass_ram_alloc(RAM_SIZE, false, &ram));
@@ -280,6 +279,8 @@ int main(int argc, char **argv)
 	cpu_fd = must_ioctl(vm_fd, KVM_CREATE_VCPU, NULL, "KVM_CREATE_VCPU");
 	cpuid->nent = 256;
 	must_ioctl(kvm, KVM_GET_SUPPORTED_CPUID, cpuid, "KVM_GET_SUPPORTED_CPUID");
+	for (unsigned int i = 0; i < cpuid->nent; i++) /* a hypervisor and a TSC deadline timer */
+		cpuid->entries[i].ecx |= cpuid->entries[i].function == 1 ? 0x81000000 : 0;
 	must_ioctl(cpu_fd, KVM_SET_CPUID2, cpuid, "KVM_SET_CPUID2");
 	run = mmap(NULL, ioctl(kvm, KVM_GET_VCPU_MMAP_SIZE, 0), PROT_READ | PROT_WRITE, MAP_SHARED,
 		   cpu_fd, 0);
