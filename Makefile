@@ -354,6 +354,7 @@ check-build: setup
 	@$(MAKE) -s $(PARALLEL) $(TSAN) threaded
 
 check: check-build
+	@tests/setup deb
 	@BUILD=$(O) tests/check
 
 check-fast: check-build
