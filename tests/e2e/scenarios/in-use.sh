@@ -10,7 +10,7 @@
 . "${0%/*}/../lib/doctor.sh"
 
 modprobe vfio-pci
-modprobe -a bridge 8021q bonding team macvlan ipvlan vrf loop dm-mod
+modprobe -a bridge 8021q bonding team macvlan ipvlan vrf openvswitch loop dm-mod
 interface=$(ls "/sys/bus/pci/devices/$igb/net")
 disk=/dev/nvme0n1
 free() { [ -z "$(verdict host-needs "$1")" ]; }
@@ -55,6 +55,8 @@ row "$igb" "interface $interface, a port of team9" \
 	"ip link del team9; ip link set $interface up"
 row "$igb" "interface $interface, a port of blue" \
 	"ip link add blue type vrf table 10; ip link set $interface master blue" "ip link del blue"
+row "$igb" "interface $interface, a port of ovs9" \
+	"ovs_port add ovs9 $interface" "ovs_port delete ovs9"
 row "$igb" "interface mac9, which is built on $interface" \
 	"ip link add link $interface name mac9 type macvlan mode bridge" "ip link del mac9"
 row "$igb" "interface ip9, which is built on $interface" \
@@ -112,4 +114,4 @@ check "given back" bypass release "$igb"
 echo "$igb" >/sys/bus/pci/drivers/igb/unbind
 echo "$igb" >/sys/bus/pci/drivers/igb/bind
 check "a fresh interface" wait_for 10 test -e "/sys/bus/pci/devices/$igb/net/$interface"
-modprobe -r vrf ipvlan macvlan team bonding 8021q bridge 2>/dev/null || true
+modprobe -r openvswitch vrf ipvlan macvlan team bonding 8021q bridge 2>/dev/null || true
