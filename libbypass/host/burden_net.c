@@ -41,6 +41,7 @@ struct link {
 	char name[IFNAMSIZ];
 	bool own;
 	bool depends;
+	bool datapath; /* of Open vSwitch, which no "nomaster" takes ports from */
 	int below;
 };
 
@@ -53,6 +54,14 @@ struct links {
 	size_t count;
 	int err;
 };
+
+/* A bridge of Open vSwitch in the kernel, as its driver names itself (IFLA_LINKINFO). */
+static bool is_datapath(struct nlattr *info)
+{
+	struct nlattr *kind = info ? nla_find(nla_data(info), nla_len(info), IFLA_INFO_KIND) : NULL;
+
+	return kind && !nla_strcmp(kind, "openvswitch");
+}
 
 /* Is this device of this bus the function, or part of the function, such as its virtio device? */
 static bool is_part(const char *address, const char *bus, const char *device)
@@ -105,6 +114,7 @@ static int add_link(struct nl_msg *msg, void *opaque)
 	else if (!links->now) /* an older kernel: sysfs shows the interfaces of our namespace */
 		link->own = host_lies_on(links->address, "net", link->name, NULL);
 	link->depends = link->own;
+	link->datapath = is_datapath(attrs[IFLA_LINKINFO]);
 	return NL_OK;
 }
 
@@ -281,6 +291,11 @@ static int check_link(const struct links *links, const struct link *link)
 				   links->address, where, space);
 	if (!below)
 		return 0;
+	if (below->master == link->index && link->datapath)
+		return bypass_fail(EBUSY,
+				   "%s carries the host's interface %s, a port of %s: 'ovs-vsctl "
+				   "del-port %s' first",
+				   links->address, below->name, link->name, below->name);
 	if (below->master == link->index)
 		return bypass_fail(EBUSY,
 				   "%s carries the host's interface %s, a port of %s: 'ip link set "

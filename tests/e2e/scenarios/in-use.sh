@@ -55,7 +55,7 @@ row "$igb" "interface $interface, a port of team9" \
 	"ip link del team9; ip link set $interface up"
 row "$igb" "interface $interface, a port of blue" \
 	"ip link add blue type vrf table 10; ip link set $interface master blue" "ip link del blue"
-row "$igb" "interface $interface, a port of ovs9" \
+row "$igb" "interface $interface, a port of ovs9: .ovs-vsctl del-port $interface. first" \
 	"ovs_port add ovs9 $interface" "ovs_port delete ovs9"
 row "$igb" "interface mac9, which is built on $interface" \
 	"ip link add link $interface name mac9 type macvlan mode bridge" "ip link del mac9"
