@@ -244,23 +244,39 @@ static struct bypass_memory *copy_map(const struct bypass_memory *mem)
 	return copy;
 }
 
-/*
- * A buffer of several pieces is registered by mapping the pieces of the guest's file side by
- * side. The VMM hears now that this cannot be done, not the guest at each registration.
- */
-static int check_files(struct rdma_slice *s, const struct bypass_memory *mem)
+/* The first range of guest RAM without a file, or NULL. */
+static const struct bypass_memory_range *without_file(const struct bypass_memory *mem)
 {
 	const struct bypass_memory_range *ranges;
 	unsigned int n = 0;
 
-	ranges = mem && !s->options.all_ram ? bypass_memory_ranges(mem, &n) : NULL;
+	ranges = mem ? bypass_memory_ranges(mem, &n) : NULL;
 	for (unsigned int i = 0; i < n; i++)
 		if (ranges[i].fd < 0)
-			return bypass_fail(EINVAL,
-					   "%s needs guest RAM with a file behind it, and the RAM "
-					   "at "
-					   "%#llx has none (fd is -1): map it from a memfd",
-					   s->dev.name, (unsigned long long)ranges[i].gpa);
+			return &ranges[i];
+	return NULL;
+}
+
+/*
+ * A buffer of several pieces is registered by mapping the pieces of the guest's file side by
+ * side. The VMM hears now that this cannot be done, not the guest at each registration. A guest
+ * that uses the one region of all RAM may do without registrations.
+ */
+static int check_files(struct rdma_slice *s, const struct bypass_memory *mem)
+{
+	const struct bypass_memory_range *range = without_file(mem);
+
+	if (!range)
+		return 0;
+	if (!s->options.all_ram)
+		return bypass_fail(EINVAL,
+				   "%s needs guest RAM with a file behind it, and the RAM at %#llx "
+				   "has none (fd is -1): map it from a memfd",
+				   s->dev.name, (unsigned long long)range->gpa);
+	bypass_log(BYPASS_LOG_WARN,
+		   "%s: the guest RAM at %#llx has no file behind it (fd is -1): the guest can use "
+		   "all-ram, and cannot register scattered buffers; map the RAM from a memfd",
+		   s->dev.name, (unsigned long long)range->gpa);
 	return 0;
 }
 

@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include <bypass/log.h>
+
 #include "../mock_uverbs.h"
 #include "../rdma_guest.h"
 
@@ -303,6 +305,34 @@ static void test_all_ram(void **state)
 	free(t);
 }
 
+static char remark[512];
+
+static void keep_remark(void *opaque, enum bypass_log_level level, const char *text)
+{
+	(void)opaque;
+	if (level == BYPASS_LOG_WARN)
+		snprintf(remark, sizeof(remark), "%s", text);
+}
+
+/* A guest with all-ram may do without registrations, so such RAM is taken, with a warning. */
+static void test_all_ram_without_file(void **state)
+{
+	struct test *t = calloc(1, sizeof(*t));
+	char *more;
+
+	(void)state;
+	guest_init(&t->g.guest, 4 << 20);
+	open_slice(t, "mock0,trust-guest,all-ram,shm=64K");
+	more = add_ram(t, HIGH, false);
+	bypass_log_set(keep_remark, NULL);
+	assert_int_equal(t->g.dev->ops->set_memory(t->g.dev, t->g.guest.mem), 0);
+	bypass_log_set(NULL, NULL);
+	assert_non_null(strstr(remark, "cannot register scattered buffers"));
+	munmap(more, 1 << 20);
+	rdma_guest_stop(&t->g);
+	free(t);
+}
+
 /* RAM at HIGH of huge pages, each with bytes of its own; skips the test where there are none. */
 static char *add_huge_ram(struct test *t, uint64_t size)
 {
@@ -502,6 +532,7 @@ int main(void)
 		TEST(test_scattered_huge_pages),
 		TEST(test_long_registration),
 		cmocka_unit_test(test_all_ram),
+		cmocka_unit_test(test_all_ram_without_file),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
