@@ -6,6 +6,7 @@
 # timeout: 1200
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 . "${0%/*}/../lib/rdma.sh"
 . "${0%/*}/../lib/rdma-programs.sh"
 
