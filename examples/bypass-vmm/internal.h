@@ -59,12 +59,14 @@ enum event {
  * @socket: a function behind a vfio-user socket; neither: a PCI function of this host
  * @text: the function's address, the socket's path, or all that --rdma said
  * @token: the VF token, or NULL
+ * @rom: the expansion ROM: a file, "on" for the function's own, or NULL
  */
 struct slice_option {
 	bool rdma;
 	bool socket;
 	const char *text;
 	const char *token;
+	const char *rom;
 };
 
 /**

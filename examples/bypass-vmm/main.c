@@ -37,10 +37,11 @@ static const char help[] =
 	"  --cpus N           virtual CPUs, 1 to 255 (1)\n"
 	"  --mem SIZE         memory, such as 512M or 4G, in steps of 2M (512M)\n"
 	"  --hugepages        take it from the kernel's pool of 2 MiB pages\n"
-	"  --slice ADDRESS[,token=UUID]\n"
+	"  --slice ADDRESS[,token=UUID][,rom=FILE|on]\n"
 	"  --slice vfio-user:PATH\n"
 	"                     give the guest this PCI function, bound to vfio-pci, with the VF\n"
-	"                     token that its PF's owner has set; may be repeated, up to 31 times\n"
+	"                     token that its PF's owner has set, and an expansion ROM: a file, or\n"
+	"                     the function's own; may be repeated, up to 31 times\n"
 	"  --rdma HCA[,WORD]  give the guest a context of its own on this HCA (rxe0); words are\n"
 	"                     trust-guest and quotas such as qps=64,mrs=1000,pinned=1G; may\n"
 	"                     be repeated likewise\n"
@@ -136,8 +137,14 @@ static struct slice_option parse_slice(char *text)
 		return (struct slice_option){.socket = true, .text = text + strlen(prefix)};
 	slice.text = strsep(&text, ",");
 	while ((word = strsep(&text, ","))) {
+		if (!strncmp(word, "rom=", 4) && word[4]) {
+			slice.rom = word + 4;
+			continue;
+		}
 		if (strncmp(word, "token=", 6))
-			usage("--slice takes token=UUID after the address, not '%s'", word);
+			usage("--slice takes token=UUID and rom=FILE|on after the address, not "
+			      "'%s'",
+			      word);
 		if (!is_uuid(word + 6))
 			usage("--slice: a VF token is a UUID, not '%s'", word + 6);
 		slice.token = word + 6;

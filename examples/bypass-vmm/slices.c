@@ -55,7 +55,14 @@ static int open_function(struct slices *slices, const struct slice_option *opt,
 {
 	int ret = slices->iommu ? 0 : bypass_iommu_new(&slices->iommu);
 
-	return ret ? ret : bypass_function_open(slices->iommu, opt->text, opt->token, slice);
+	if (!ret)
+		ret = bypass_function_open(slices->iommu, opt->text, opt->token, slice);
+	if (ret || !opt->rom)
+		return ret;
+	ret = bypass_function_rom(*slice, strcmp(opt->rom, "on") ? opt->rom : NULL);
+	if (ret)
+		bypass_slice_close(*slice);
+	return ret;
 }
 
 /**

@@ -27,6 +27,7 @@ struct function_slice {
 	struct bypass_vfio *device;
 	struct bypass_iommu *iommu;
 	struct bypass_window *windows[BYPASS_BARS];
+	uint8_t *rom; /* what slice.rom shows, or NULL */
 	bool sees_memory;
 };
 
@@ -127,6 +128,7 @@ static void function_close(struct bypass_slice *slice)
 	for (unsigned int i = 0; i < BYPASS_BARS; i++)
 		windows_unmap(f, i);
 	bypass_vfio_close(f->device);
+	free(f->rom);
 	free(f);
 }
 
@@ -223,5 +225,21 @@ int bypass_function_open(struct bypass_iommu *iommu, const char *address, const 
 		return err;
 	}
 	*slice = &f->slice;
+	return 0;
+}
+
+int bypass_function_rom(struct bypass_slice *slice, const char *file)
+{
+	struct function_slice *f = function_of(slice);
+	uint64_t size;
+	uint8_t *rom;
+	int err = file ? vfio_rom_file(file, &rom, &size) : vfio_rom_own(f->device, &rom, &size);
+
+	if (err)
+		return err;
+	free(f->rom);
+	f->rom = rom;
+	slice->rom = rom;
+	slice->rom_size = size;
 	return 0;
 }

@@ -76,6 +76,10 @@ int vfio_command(struct bypass_vfio *device, uint16_t clear, uint16_t set);
 /* virtio.c: refuses a virtio function whose DMA may pass the IOMMU by */
 int vfio_virtio_check(struct bypass_vfio *device);
 
+/* rom.c: *rom is to be given to free() */
+int vfio_rom_own(struct bypass_vfio *device, uint8_t **rom, uint64_t *size);
+int vfio_rom_file(const char *name, uint8_t **rom, uint64_t *size);
+
 /* region.c */
 int regions_read(struct bypass_vfio *device);
 void regions_free(struct bypass_vfio *device);

@@ -559,6 +559,35 @@ static void test_virtio(void **state)
 	bypass_slice_close(slice);
 }
 
+/* A VF has no ROM. A file's bytes are copied, and ones are behind them. */
+static void test_rom(void **state)
+{
+	const char *path = in_tree("rom");
+	struct bypass_slice *slice;
+	char bytes[3001];
+
+	(void)state;
+	memset(bytes, 'r', sizeof(bytes) - 1);
+	bytes[sizeof(bytes) - 1] = '\0';
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), 0);
+	assert_int_equal(bypass_function_rom(slice, NULL), -ENXIO);
+	assert_non_null(strstr(bypass_error(), FUNCTION " has no ROM"));
+	assert_int_equal(bypass_function_rom(slice, path), -ENOENT);
+	put_file(path, "");
+	assert_int_equal(bypass_function_rom(slice, path), -EINVAL);
+	assert_int_equal(slice->rom_size, 0);
+	put_file(path, bytes);
+	assert_int_equal(bypass_function_rom(slice, path), 0);
+	assert_int_equal(slice->rom_size, 4096);
+	assert_memory_equal(slice->rom, bytes, 3000);
+	assert_int_equal(((const uint8_t *)slice->rom)[3000], 0xff);
+	assert_int_equal(((const uint8_t *)slice->rom)[4095], 0xff);
+	assert_int_equal(truncate(path, (16 << 20) + 1), 0);
+	assert_int_equal(bypass_function_rom(slice, path), -EFBIG);
+	assert_int_equal(slice->rom_size, 4096);
+	bypass_slice_close(slice);
+}
+
 static bool readable(int fd)
 {
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
@@ -611,7 +640,8 @@ int main(void)
 		with_iommu(test_reset),		with_iommu(test_no_reset),
 		with_iommu(test_hot_reset),	with_iommu(test_not_pci),
 		with_iommu(test_raised),	with_iommu(test_slice),
-		with_iommu(test_virtio),	with_iommu(test_events),
+		with_iommu(test_virtio),	with_iommu(test_rom),
+		with_iommu(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

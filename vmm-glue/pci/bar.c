@@ -174,16 +174,21 @@ void bars_free(struct function *fn)
 	}
 }
 
+/* Does the function answer in this space? A bit of the command register. */
+bool bars_decode(const struct function *fn, uint16_t space)
+{
+	if (!(register_get(fn, PCI_COMMAND, 2) & space))
+		return false;
+	return !fn->pm || !(register_get(fn, fn->pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK);
+}
+
 /* What the guest asks for: NOWHERE when the function does not decode. */
 static uint64_t bar_wanted(const struct function *fn, unsigned int i)
 {
 	const struct bypass_bar *b = &fn->slice->bars[i];
-	uint16_t decode = b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY;
 	uint64_t at = register_get(fn, PCI_BASE_ADDRESS_0 + 4 * i, 4);
 
-	if (!b->size || !(register_get(fn, PCI_COMMAND, 2) & decode))
-		return NOWHERE;
-	if (fn->pm && register_get(fn, fn->pm + PCI_PM_CTRL, 2) & PCI_PM_CTRL_STATE_MASK)
+	if (!b->size || !bars_decode(fn, b->io ? PCI_COMMAND_IO : PCI_COMMAND_MEMORY))
 		return NOWHERE;
 	if (b->is_64)
 		at |= (uint64_t)register_get(fn, PCI_BASE_ADDRESS_0 + 4 * i + 4, 4) << 32;

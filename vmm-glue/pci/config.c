@@ -90,6 +90,7 @@ int config_init(struct function *fn)
 		header_init(fn, host);
 		capabilities_show(fn, host);
 		bar_registers_init(fn);
+		rom_register_init(fn);
 		memcpy(fn->initial, fn->config, CONFIG_SIZE);
 	}
 	free(host);

@@ -40,6 +40,8 @@ int function_new(struct bypass_vm *vm, struct bypass_slice *slice, uint8_t devfn
 
 	err = bars_check(fn);
 	if (!err)
+		err = rom_check(fn);
+	if (!err)
 		err = bars_place(fn);
 	if (!err)
 		err = config_init(fn);

@@ -113,6 +113,7 @@ struct msix {
  * @exp: likewise
  * @af: likewise
  * @bars: the six BARs
+ * @rom_home: where we placed the expansion ROM; 0: nowhere
  * @msix: the table behind @msix_cap
  * @irq: what interrupts now
  * @stats: where the counters are: in the VM's page, or @own_stats
@@ -130,6 +131,7 @@ struct function {
 	uint8_t initial[CONFIG_SIZE];
 	uint8_t pm, msi, msix_cap, exp, af;
 	struct bar bars[BYPASS_BARS];
+	uint64_t rom_home;
 	struct msix msix;
 	struct interrupts irq;
 	struct bypass_slice_stats *stats;
@@ -238,7 +240,15 @@ int bars_cut(struct function *fn);
 int bars_slots(struct function *fn);
 void bars_free(struct function *fn);
 void bars_update(struct bypass_vm *vm);
+bool bars_decode(const struct function *fn, uint16_t space);
 struct function *bar_find(struct bypass_vm *vm, uint64_t address, bool io, unsigned int *bar);
+
+/* rom.c */
+int rom_check(const struct function *fn);
+void rom_register_init(struct function *fn);
+struct function *rom_find(struct bypass_vm *vm, uint64_t address);
+void rom_access(const struct function *fn, uint64_t address, uint8_t *data, uint32_t size,
+		bool write);
 
 /* place.c */
 int bars_place(struct function *fn);

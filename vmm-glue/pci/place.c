@@ -9,7 +9,7 @@
 
 #include "internal.h"
 
-/* The end of a BAR of any function whose home overlaps [@at, @at + @size), or 0 */
+/* The end of a BAR or ROM of any function whose home overlaps [@at, @at + @size), or 0 */
 static uint64_t home_conflict(struct bypass_vm *vm, struct function *extra, uint64_t at,
 			      uint64_t size, bool io)
 {
@@ -24,6 +24,9 @@ static uint64_t home_conflict(struct bypass_vm *vm, struct function *extra, uint
 			    home < at + size)
 				return home + b->size;
 		}
+		if (!io && fn->rom_home && at < fn->rom_home + fn->slice->rom_size &&
+		    fn->rom_home < at + size)
+			return fn->rom_home + fn->slice->rom_size;
 	}
 	return 0;
 }
@@ -91,5 +94,8 @@ int bars_place(struct function *fn)
 		done[largest] = true;
 		err = bar_place(fn, largest);
 	}
+	/* A guest can do without a ROM: where there is no room, the ROM has no home. */
+	if (!err && fn->slice->rom_size)
+		fn->rom_home = place(fn, &c->mmio32, fn->slice->rom_size, false);
 	return err;
 }

@@ -408,6 +408,9 @@ bool bypass_vm_mmio(struct bypass_vm *vm, uint64_t gpa, void *data, uint32_t siz
 	if (fn) {
 		count(write ? &fn->stats->mmio_writes : &fn->stats->mmio_reads, 1);
 		bar_access(fn, bar, gpa - fn->bars[bar].at, data, size, write);
+	} else if ((fn = rom_find(vm, gpa))) {
+		count(write ? &fn->stats->mmio_writes : &fn->stats->mmio_reads, 1);
+		rom_access(fn, gpa, data, size, write);
 	}
 	pthread_mutex_unlock(&vm->lock);
 	return fn;

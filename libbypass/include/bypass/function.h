@@ -28,6 +28,19 @@ struct bypass_slice;
 int bypass_function_open(struct bypass_iommu *iommu, const char *address, const char *token,
 			 struct bypass_slice **slice);
 
+/**
+ * bypass_function_rom() - show the guest an expansion ROM
+ * @slice: of bypass_function_open(), not plugged
+ * @file: a file with the ROM's bytes, at most 16 MiB; or NULL for the function's own ROM
+ *
+ * A guest sees no ROM without this call: firmware would run what lies in the ROM. A VF has none of
+ * its own. The bytes are copied; what lies behind them up to a power of two reads as ones.
+ *
+ * Return: 0; -ENXIO: the function has no ROM, or its ROM does not begin with 0x55 0xaa; -EFBIG;
+ * -EINVAL: the file is empty; -ENOMEM; or what opening and reading @file said.
+ */
+int bypass_function_rom(struct bypass_slice *slice, const char *file);
+
 #ifdef __cplusplus
 }
 #endif

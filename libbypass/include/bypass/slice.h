@@ -145,6 +145,8 @@ struct bypass_slice_ops {
  * @kvm_fd: VFIO group or cdev that KVM should know of (KVM_DEV_VFIO_FILE_ADD); -1: none
  * @event_fd: readable when the slice has something to tell: call its event() until there
  *	is no more. For poll(2) only, never to be read. -1: it never tells anything
+ * @rom: the expansion ROM, which the guest reads; belongs to the slice. NULL: none
+ * @rom_size: bytes: a power of two, at least 2 KiB; or 0
  *
  * Filled by whoever opens the slice, constant afterwards. A kind embeds it as
  * the first member of a struct of its own.
@@ -157,6 +159,8 @@ struct bypass_slice {
 	unsigned int vectors[BYPASS_IRQS];
 	int kvm_fd;
 	int event_fd;
+	const void *rom;
+	uint64_t rom_size;
 };
 
 /**

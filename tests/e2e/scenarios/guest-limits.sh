@@ -26,7 +26,7 @@ usage() { # PATTERN OPTION...
 	lines=$("${vmm[@]}" "$@" 2>&1 </dev/null) || status=$?
 	[ $status = 2 ] && [ "$(wc -l <<<"$lines")" = 1 ] && grep -q -- "$pattern" <<<"$lines"
 }
-check "a word that --slice does not know" usage "takes token=UUID" --slice "${vfs[0]},x=1"
+check "a word that --slice does not know" usage "takes token=UUID and rom=FILE|on" --slice "${vfs[0]},x=1"
 check "a token that is none" usage "is a UUID, not 'x'" --slice "${vfs[0]},token=x"
 check "--mmio64 0" usage "--mmio64" --mmio64 0G
 check_error "more than the CPU can address" "its CPU addresses [0-9]* bits" \
