@@ -100,7 +100,7 @@ attack() {
 	mapfile -t before < <(footprint "$pid")
 	first=$(runs)
 	send_line attacker go
-	until wait_mark attacker $((seconds + 270)) over; do
+	until wait_mark attacker $((seconds + 570)) over; do
 		another_attacker || break
 	done
 	check "$seconds s of it" marked attacker over

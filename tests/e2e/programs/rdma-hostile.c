@@ -645,7 +645,7 @@ int main(int argc, char **argv)
 	fflush(stdout);
 	a = prepare(argv[1], spare_vmm);
 	seconds = strtoul(argv[2], NULL, 0);
-	for (end = time(NULL) + seconds; time(NULL) < end || a->deep < seconds / 60 * DEEP;) {
+	for (end = time(NULL) + seconds; time(NULL) < end || a->deep < seconds * DEEP / 60;) {
 		if (one_in(2))
 			shallow_round(a);
 		else

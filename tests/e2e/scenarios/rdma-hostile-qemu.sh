@@ -25,7 +25,7 @@ gone() { ! kill -0 "${pids[attacker]}" 2>/dev/null; }
 mapfile -t before < <(footprint "${pids[attacker.serve]}")
 make_attacker
 qemu_guest attacker
-wait_mark attacker 200 warm && send_line attacker go && wait_mark attacker $((seconds + 170)) over || true
+wait_mark attacker 200 warm && send_line attacker go && wait_mark attacker $((seconds + 470)) over || true
 gone && echo "QEMU did not survive it" || kill -KILL "${pids[attacker]}"
 check "the VMM is gone" wait_for 10 gone
 check "of its guest nothing is left" wait_for 60 both_idle
