@@ -108,14 +108,14 @@ vmm_guest guest
 n=$(wc -l <<<"$programs")
 exits=() completions=() commands=()
 for i in $(seq 0 "$n"); do
-	check "the guest: ${i/#0/nothing} done" wait_mark guest 120 "turn-$((i + 1)) "
+	check "the guest: ${i/#0/nothing} done" wait_mark guest 400 "turn-$((i + 1)) "
 	exits+=("$(bypass top --json --interval 0.1 |
 		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits')")
 	read -r "completions[i]" "commands[i]" < \
 		<(tr -d '\r' <guest.console | sed -n "s/^mark: turn-$((i + 1)) //p")
 	send_line guest go
 done
-check "the guest ends" ended guest 120
+check "the guest ends" ended guest 300
 tr -d '\r' <guest.console | grep '^perf: ' >guest.perf
 turn() { :; }
 perftests "$(timed 200)" >host.perf || fail "the host's side: $(cat host.perf)"
