@@ -39,9 +39,9 @@ carve_networks() {
 }
 
 # What scripts of guests may use too.
-# retry COMMAND...: until it works, for half a minute.
+# retry COMMAND...: until it works, for two minutes at the least.
 retry() {
-	for try in $(seq 100); do
+	for try in $(seq 400); do
 		! "$@" || return 0
 		sleep 0.3
 	done
@@ -56,7 +56,7 @@ run_programs() {
 		if [ $# -gt 0 ]; then
 			retry timeout 60 $program "$1"
 		else
-			timeout 120 $program
+			timeout 400 $program
 		fi >"/tmp/out.$#" 2>&1 </dev/null || { cat "/tmp/out.$#" && exit 1; }
 		! grep '^invalid data' "/tmp/out.$#" || exit 1 # of which -c only speaks
 		tail -n 2 "/tmp/out.$#"
