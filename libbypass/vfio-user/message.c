@@ -16,6 +16,7 @@
 
 #include <bypass/error.h>
 
+#include "../base/descriptors.h"
 #include "message.h"
 
 int vfu_stream_open(struct vfu_stream *stream, int fd, unsigned int most_fds)
@@ -70,14 +71,8 @@ void vfu_take(struct vfu_stream *stream, struct vfu_message *msg)
 static int take_fds(struct vfu_stream *stream, struct msghdr *hdr)
 {
 	struct vfu_message *msg = &stream->in;
-	struct cmsghdr *c;
 
-	for (c = CMSG_FIRSTHDR(hdr); c; c = CMSG_NXTHDR(hdr, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		msg->n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(msg->fds, CMSG_DATA(c), msg->n_fds * sizeof(int));
-	}
+	msg->n_fds = descriptors_take(hdr, msg->fds);
 	if (hdr->msg_flags & MSG_CTRUNC || msg->n_fds > stream->most_fds)
 		return bypass_fail(EPROTO, "a vfio-user message has more than %u descriptors",
 				   stream->most_fds);

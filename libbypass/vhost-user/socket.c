@@ -11,6 +11,7 @@
 
 #include <bypass/error.h>
 
+#include "../base/descriptors.h"
 #include "internal.h"
 
 void vu_close_fds(struct vu_message *msg)
@@ -39,14 +40,7 @@ static int wait_readable(struct vu *vu)
 
 static int take_fds(struct vu_message *msg, struct msghdr *hdr)
 {
-	struct cmsghdr *c;
-
-	for (c = CMSG_FIRSTHDR(hdr); c; c = CMSG_NXTHDR(hdr, c)) {
-		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
-			continue;
-		msg->n_fds = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-		memcpy(msg->fds, CMSG_DATA(c), msg->n_fds * sizeof(int));
-	}
+	msg->n_fds = descriptors_take(hdr, msg->fds);
 	if (hdr->msg_flags & MSG_CTRUNC)
 		return bypass_fail(EPROTO, "the VMM sent more than %d descriptors in one message",
 				   VU_TABLE_MAX);
