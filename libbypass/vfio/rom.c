@@ -61,6 +61,7 @@ int vfio_rom_own(struct bypass_vfio *device, uint8_t **rom, uint64_t *size)
 
 static int read_all(FILE *file, const char *name, uint8_t **rom, uint64_t *size)
 {
+	uint8_t *less;
 	size_t bytes;
 
 	*rom = make_room(ROM_SIZE_MAX);
@@ -74,6 +75,9 @@ static int read_all(FILE *file, const char *name, uint8_t **rom, uint64_t *size)
 	if (fgetc(file) != EOF)
 		return bypass_fail(EFBIG, "the ROM %s is larger than 16 MiB", name);
 	*size = rom_size(bytes);
+	less = realloc(*rom, *size);
+	if (less)
+		*rom = less;
 	return 0;
 }
 
