@@ -16,6 +16,8 @@ MODULE_PARM_DESC(timeout, "Seconds after which a host that does not answer count
 
 /* How often a waiting command checks whether the device is still there. */
 #define BYPASS_LOOK_AGAIN_MS 100
+/* Reading a device's status is an exit to user space: only a late answer makes it worth one. */
+#define BYPASS_LATE_MS 5000
 
 /**
  * struct bypass_call - a command on its way
@@ -176,6 +178,7 @@ void bypass_control_drain(struct bypass_dev *dev)
 static int wait_for_answer(struct bypass_dev *dev, struct bypass_call *call, unsigned int patience)
 {
 	unsigned long deadline = jiffies + msecs_to_jiffies(patience);
+	unsigned long late = jiffies + msecs_to_jiffies(BYPASS_LATE_MS);
 	unsigned long flags;
 	bool answered;
 
@@ -184,7 +187,7 @@ static int wait_for_answer(struct bypass_dev *dev, struct bypass_call *call, uns
 			break;
 		if (virtqueue_is_broken(dev->control))
 			bypass_lost(dev, "the control queue broke");
-		else if (bypass_absent(dev))
+		else if (time_after(jiffies, late) && bypass_absent(dev))
 			bypass_silent(dev, "the device is gone");
 		else if (time_after(jiffies, deadline))
 			bypass_silent(dev, "the host does not answer");

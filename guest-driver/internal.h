@@ -83,9 +83,8 @@ struct bypass_table {
  * @in_flight: number of commands that somebody waits for
  * @patience: sum of the milliseconds that these commands get beyond the usual
  * @contexts: number of processes that have the device open
- * @watch: looks whether the device is there, and asks now and then whether the host still
- *	answers, while there are @contexts: a process that waits for a completion asks nothing
- * @looks: how often @watch has looked
+ * @watch: asks now and then whether the host still answers, while there are @contexts: a process
+ *	that waits for a completion asks nothing
  * @events: the event queue
  * @event_buffers: one message for each place in @events; the host writes them
  * @event_work: reads @events
@@ -122,7 +121,6 @@ struct bypass_dev {
 
 	atomic_t contexts;
 	struct delayed_work watch;
-	unsigned int looks;
 
 	struct virtqueue *events;
 	struct bypass_rdma_event *event_buffers;

@@ -15,7 +15,7 @@ events=500
 make_guest guest --with rdma-operations <<END
 set -e
 rmmod bypass_rdma
-modprobe bypass_rdma timeout=86400 # nor does it look now and then whether the host is there
+modprobe bypass_rdma timeout=86400 # nor does it ask now and then whether the host is there
 mark up; wait_line
 rdma-operations rxe0 $operations poll
 rdma-operations rxe0 $events sleep
