@@ -133,6 +133,7 @@ static void victim(struct device *device)
 		ibv_destroy_qp(qp);
 	}
 	printf("victim: %zu tries, all memory as it should be\n", TRIES);
+	leave(fd);
 }
 
 static void attack(const struct device *device, int fd, const struct try *try, struct ibv_mr *mr)
@@ -198,5 +199,6 @@ int main(int argc, char **argv)
 	fd = reach(argv[3], PORT);
 	for (size_t i = 0; i < TRIES; i++)
 		attack(&device, fd, &tries[i], mr);
+	leave(fd);
 	return 0;
 }

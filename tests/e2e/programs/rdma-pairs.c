@@ -168,5 +168,6 @@ int main(int argc, char **argv)
 	swap_bytes(fd, &token, &token, 1); /* neither leaves before the other has its last answer */
 	printf("pairs: %u queue pairs, %u messages each way, all of them right\n", side.n,
 	       side.rounds);
+	leave(fd);
 	return 0;
 }

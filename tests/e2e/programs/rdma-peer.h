@@ -7,6 +7,7 @@
 
 #include <netdb.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "rdma-verbs.h"
@@ -68,6 +69,22 @@ static inline void swap_bytes(int fd, const void *out, void *in, size_t size)
 		if (n <= 0)
 			fail("read from the other side");
 	}
+}
+
+/*
+ * The machine of this side may power off at once. TCP repeats what was lost only while the machine
+ * lives: leave() waits until the other side leaves too, for ten seconds at the most.
+ */
+static inline void leave(int fd)
+{
+	struct timeval patience = {.tv_sec = 10};
+	char byte;
+
+	shutdown(fd, SHUT_WR);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	while (read(fd, &byte, 1) > 0)
+		;
+	close(fd);
 }
 
 #endif
