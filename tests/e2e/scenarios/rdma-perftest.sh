@@ -6,7 +6,7 @@
 # on the host. The times and rates that perftest itself prints mean nothing here: its clock is the
 # TSC, which no nested, emulated machine has right.
 #
-# timeout: 1200
+# timeout: 1500
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
@@ -41,7 +41,7 @@ perftests() { # LIST
 		start=$(cut -d ' ' -f 1 /proc/uptime)
 		# It does not where the last one's connection is not quite over.
 		until listens; do
-			timeout 60 $program $options -d rxe0 -x 1 -F >/tmp/server 2>&1 </dev/null &
+			timeout 300 $program $options -d rxe0 -x 1 -F >/tmp/server 2>&1 </dev/null &
 			service=$!
 			until listens || ! kill -0 $service 2>/dev/null; do
 				sleep 0.1
@@ -49,7 +49,7 @@ perftests() { # LIST
 		done
 		# With a terminal it prints each line when it has it.
 		: >/tmp/client
-		script -q -f -c "timeout 60 $program $options -d rxe0 -x 1 -F 127.0.0.1" /tmp/client \
+		script -q -f -c "timeout 300 $program $options -d rxe0 -x 1 -F 127.0.0.1" /tmp/client \
 			>/dev/null 2>&1 </dev/null &
 		client=$!
 		until grep -q "^ $largest " /tmp/client; do
@@ -108,7 +108,7 @@ vmm_guest guest
 n=$(wc -l <<<"$programs")
 exits=() completions=() commands=()
 for i in $(seq 0 "$n"); do
-	check "the guest: ${i/#0/nothing} done" wait_mark guest 400 "turn-$((i + 1)) "
+	check "the guest: ${i/#0/nothing} done" wait_mark guest 700 "turn-$((i + 1)) "
 	exits+=("$(bypass top --json --interval 0.1 |
 		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits')")
 	read -r "completions[i]" "commands[i]" < \
