@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Descriptors that a peer sent with a message (unix(7), SCM_RIGHTS).
+ * Descriptors with a message to a peer, and from one (unix(7), SCM_RIGHTS).
  */
 #ifndef BYPASS_BASE_DESCRIPTORS_H
 #define BYPASS_BASE_DESCRIPTORS_H
@@ -13,5 +13,11 @@ struct msghdr;
  * than the control buffer holds is in hdr->msg_flags (MSG_CTRUNC).
  */
 unsigned int descriptors_take(struct msghdr *hdr, int *fds);
+
+/*
+ * Makes @hdr, for sendmsg(), carry the @n descriptors, at least one. hdr->msg_control must have
+ * CMSG_SPACE() for them, aligned for a struct cmsghdr. The descriptors stay the caller's.
+ */
+void descriptors_attach(struct msghdr *hdr, const int *fds, unsigned int n);
 
 #endif

@@ -199,17 +199,6 @@ static int keep(struct vfu_stream *stream, const struct iovec *iov, size_t size,
 	return 0;
 }
 
-static void attach_fds(struct msghdr *hdr, const struct vfu_letter *letter)
-{
-	struct cmsghdr *c = hdr->msg_control;
-
-	c->cmsg_level = SOL_SOCKET;
-	c->cmsg_type = SCM_RIGHTS;
-	c->cmsg_len = CMSG_LEN(letter->n_fds * sizeof(int));
-	memcpy(CMSG_DATA(c), letter->fds, letter->n_fds * sizeof(int));
-	hdr->msg_controllen = CMSG_SPACE(letter->n_fds * sizeof(int));
-}
-
 /*
  * Send a message when vfu_flush() has left nothing. Does not wait: descriptors go with the first
  * byte, and bytes that the socket does not take are kept. Returns -EAGAIN when the socket took
@@ -230,7 +219,7 @@ int vfu_send(struct vfu_stream *stream, struct vfu_letter *letter)
 	letter->header.size = size;
 	if (letter->n_fds) {
 		hdr.msg_control = &control;
-		attach_fds(&hdr, letter);
+		descriptors_attach(&hdr, letter->fds, letter->n_fds);
 	}
 	do {
 		n = sendmsg(stream->fd, &hdr, MSG_NOSIGNAL | MSG_DONTWAIT);

@@ -18,6 +18,7 @@
 #include <bypass/error.h>
 #include <bypass/log.h>
 
+#include "../base/descriptors.h"
 #include "internal.h"
 
 int vu_backend_open(struct vu *vu, int fd)
@@ -87,14 +88,8 @@ static int send_request(struct vu *vu, uint32_t request, const void *data, uint3
 	bool mute;
 
 	if (fd >= 0) {
-		struct cmsghdr *c = &control.align;
-
-		c->cmsg_level = SOL_SOCKET;
-		c->cmsg_type = SCM_RIGHTS;
-		c->cmsg_len = CMSG_LEN(sizeof(fd));
-		memcpy(CMSG_DATA(c), &fd, sizeof(fd));
 		hdr.msg_control = &control;
-		hdr.msg_controllen = sizeof(control);
+		descriptors_attach(&hdr, &fd, 1);
 	}
 	pthread_mutex_lock(&vu->backend.lock);
 	mute = vu->backend.mute;
