@@ -14,6 +14,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -22,6 +23,7 @@
 #include <bypass/memory.h>
 #include <bypass/vhost-user.h>
 
+#include "../../libbypass/base/descriptors.h"
 #include "../../libbypass/vhost-user/internal.h"
 
 #define RAM_SIZE 0x100000
@@ -419,11 +421,38 @@ static void *unmap_page(void *unused)
 	return NULL;
 }
 
+static void must_be_file(int fd, int other)
+{
+	struct stat one, two;
+
+	assert_int_equal(fstat(fd, &one) | fstat(other, &two), 0);
+	assert_true(one.st_dev == two.st_dev && one.st_ino == two.st_ino);
+}
+
+/* A request to map carries the file of map_fd, any other no descriptor. */
 static void receive_request(uint32_t request, struct vu_shmem_map *map)
 {
+	union {
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+		struct cmsghdr align;
+	} control;
 	struct vu_header header;
+	struct iovec iov = {&header, sizeof(header)};
+	struct msghdr hdr = {
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control),
+	};
+	unsigned int n = request == VU_BACKEND_SHMEM_MAP;
+	int fds[2];
 
-	assert_int_equal(recv(requests, &header, sizeof(header), MSG_WAITALL), sizeof(header));
+	assert_int_equal(recvmsg(requests, &hdr, MSG_WAITALL), sizeof(header));
+	assert_int_equal(descriptors_take(&hdr, fds), n);
+	if (n) {
+		must_be_file(fds[0], map_fd);
+		close(fds[0]);
+	}
 	assert_int_equal(header.request, request);
 	assert_int_equal(header.size, sizeof(*map));
 	assert_int_equal(recv(requests, map, sizeof(*map), MSG_WAITALL), sizeof(*map));
