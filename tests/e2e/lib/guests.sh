@@ -98,9 +98,39 @@ printed_or_gone() {
 	printed "$1" "$2" || ! kill -0 "$vmm" 2>/dev/null
 }
 
+# Where the vCPUs of a guest under QEMU are, twice: they run, wait, or spin.
+registers() { # NAME
+	python3 - "$1.monitor" <<-'END'
+		import socket, sys, time
+		monitor = socket.socket(socket.AF_UNIX)
+		monitor.connect(sys.argv[1])
+		monitor.settimeout(5)
+		for command in "", "info registers -a", "info registers -a":
+		    if command:
+		        monitor.sendall(command.encode() + b"\n")
+		        time.sleep(1)
+		    text = b""
+		    while not text.endswith(b"(qemu) "):
+		        text += monitor.recv(65536)
+		    print("\n".join(line for line in text.decode(errors="replace").splitlines()
+		                    if line.startswith(("CPU#", "RIP=", "RAX=", "RSI=", "R8 "))))
+	END
+}
+
+# stuck NAME: where each thread of its VMM and of its service is, and each vCPU that QEMU runs.
+stuck() {
+	local task
+	[ ! -S "$1.monitor" ] || registers "$1" || true
+	for task in /proc/"${pids[$1]}"/task/* ${pids[$1.serve]:+/proc/"${pids[$1.serve]}"/task/*}; do
+		echo "$(<"$task/comm"), system call $(<"$task/syscall"):"
+		cat "$task/stack"
+	done
+}
+
 # wait_printed NAME SECONDS TEXT: the guest started last prints this line in time.
 wait_printed() {
 	if ! wait_for "$2" printed_or_gone "$1" "$3" || ! printed "$1" "$3"; then
+		! kill -0 "$vmm" 2>/dev/null || stuck "$1"
 		tail -n 30 "$1.console"
 		cat "$1.stderr"
 		fail "guest $1 does not print '$3' within $2 s"

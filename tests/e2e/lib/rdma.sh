@@ -104,8 +104,8 @@ socket_guest() {
 	start_guest "$name" --cpus 2 --mem "$memory" --slice "vfio-user:$PWD/$name.sock" "$@"
 }
 
-# start_qemu NAME OPTION...: a guest under QEMU. PORTS has the TCP ports at which the host's address
-# leads to the guest.
+# start_qemu NAME OPTION...: a guest under QEMU, whose monitor is at NAME.monitor. PORTS has the TCP
+# ports at which the host's address leads to the guest.
 start_qemu() {
 	local name=$1 forward='' port
 	shift
@@ -114,7 +114,8 @@ start_qemu() {
 	done
 	in_background "$name" qemu-system-x86_64 -M q35,memory-backend=ram -accel kvm -cpu host -smp 2 \
 		-m "$memory" -object "memory-backend-memfd,id=ram,size=$memory,share=on" -nodefaults \
-		-nographic -serial stdio -kernel "$kernel/vmlinuz" -initrd "$name.initrd" \
+		-nographic -serial stdio -monitor "unix:$name.monitor,server=on,wait=off" \
+		-kernel "$kernel/vmlinuz" -initrd "$name.initrd" \
 		-append "console=ttyS0 panic=-1 quiet" \
 		-netdev "user,id=net$forward" -device virtio-net-pci,netdev=net,romfile= \
 		"$@"
@@ -132,14 +133,13 @@ qemu_guest() {
 		"$@"
 }
 
-# vfio_guest NAME [OPTION of QEMU]...: likewise, by vfio-user. QEMU's monitor is at NAME.monitor.
+# vfio_guest NAME [OPTION of QEMU]...: likewise, by vfio-user.
 vfio_guest() {
 	local name=$1
 	shift
 	[ -n "${pids[$name.serve]:-}" ] ||
 		start_service "$name" --vfio-user --rdma "$options,vectors=2"
-	start_qemu "$name" -monitor "unix:$name.monitor,server=on,wait=off" \
-		-device pcie-root-port,id=slot1,chassis=1,slot=1 \
+	start_qemu "$name" -device pcie-root-port,id=slot1,chassis=1,slot=1 \
 		-device "$(vfio_device "$name")" "$@"
 }
 
@@ -192,15 +192,6 @@ how_ended() {
 	kill -0 "${pids[$1]}" 2>/dev/null && return
 	wait "${pids[$1]}" || status=$?
 	echo "its VMM ended with status $status"
-}
-
-# stuck NAME: where each thread of its VMM and of its service is.
-stuck() {
-	local task
-	for task in /proc/"${pids[$1]}"/task/* ${pids[$1.serve]:+/proc/"${pids[$1.serve]}"/task/*}; do
-		echo "$(<"$task/comm"), system call $(<"$task/syscall"):"
-		cat "$task/stack"
-	done
 }
 
 # ended NAME SECONDS: it powered off, and its script had succeeded.
