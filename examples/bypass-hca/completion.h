@@ -11,6 +11,7 @@
 #define CQE_SRQN       32
 #define CQE_IMMEDIATE  36
 #define CQE_BYTES      44
+#define CQE_TIME       48 /* of the port's clock; an error's syndrome lies in this place */
 #define CQE_SYNDROME   55
 #define CQE_QPN	       56 /* and the opcode of the request */
 #define CQE_INDEX      60
@@ -22,6 +23,7 @@ enum cqe_opcode {
 	CQE_RECEIVE_SEND = 2,
 	CQE_RECEIVE_SEND_IMMEDIATE = 3,
 	CQE_RECEIVE_SEND_INVALIDATE = 4,
+	CQE_RESIZE = 5,
 	CQE_REQUEST_ERROR = 13,
 	CQE_RECEIVE_ERROR = 14,
 };

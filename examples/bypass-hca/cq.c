@@ -5,13 +5,15 @@
  */
 #include <stdlib.h>
 
+#include "completion.h"
 #include "hca.h"
 #include "layout.h"
 
-#define CQE_SIZE   64
-#define CQE_OWNER  63
-#define CQ_COUNTER 0xffffffu  /* consumer and producer have 24 bits in doorbells */
-#define ARM_FLAG   (1u << 24) /* of a doorbell: solicited completions only */
+#define CQE_SIZE      64
+#define CQE_OWNER     63
+#define CQ_COUNTER    0xffffffu	 /* consumer and producer have 24 bits in doorbells */
+#define MODIFY_RESIZE 1		 /* modifier of the command that modifies a queue */
+#define ARM_FLAG      (1u << 24) /* of a doorbell: solicited completions only */
 
 static void fire(struct hca *hca, struct cq *cq, uint32_t number)
 {
@@ -23,12 +25,19 @@ static void fire(struct hca *hca, struct cq *cq, uint32_t number)
 	eq_post(hca, cq->eqn, EVENT_COMPLETION, data);
 }
 
-static bool is_full(const struct hca *hca, const struct cq *cq)
+/* Entries that the driver has not taken */
+static uint32_t held(const struct hca *hca, const struct cq *cq)
 {
 	uint8_t consumer[4];
 
-	return !cq->ignore_overrun && dma_read(hca, cq->record, consumer, sizeof(consumer)) &&
-	       ((cq->producer - get_be32(consumer)) & CQ_COUNTER) >= 1u << cq->log_size;
+	if (!dma_read(hca, cq->record, consumer, sizeof(consumer)))
+		return 0;
+	return (cq->producer - get_be32(consumer)) & CQ_COUNTER;
+}
+
+static bool is_full(const struct hca *hca, const struct cq *cq)
+{
+	return !cq->ignore_overrun && held(hca, cq) >= 1u << cq->log_size;
 }
 
 static void overrun(struct hca *hca, struct cq *cq, uint32_t number)
@@ -38,28 +47,35 @@ static void overrun(struct hca *hca, struct cq *cq, uint32_t number)
 	event_of_object(hca, EVENT_CQ_ERROR, number);
 }
 
-bool cq_post(struct hca *hca, uint32_t number, uint8_t cqe[64], uint8_t opcode, bool solicited)
+static bool append(struct hca *hca, struct cq *cq, uint8_t cqe[CQE_SIZE], uint8_t opcode)
 {
-	struct cq *cq = table_get(&hca->cqs, number);
 	uint64_t at;
 
-	if (!cq || cq->overrun)
+	if (is_full(hca, cq))
 		return false;
-	if (is_full(hca, cq)) {
-		overrun(hca, cq, number);
-		return false;
-	}
 	at = (uint64_t)(cq->producer & ((1u << cq->log_size) - 1)) << cq->log_stride;
 	/* A large entry has its data first. */
 	at += (1u << cq->log_stride) - CQE_SIZE;
 	cqe[CQE_OWNER] = opcode << 4 | (cq->producer >> cq->log_size & 1);
-	if (!ring_write(hca, &cq->ring, at, cqe, CQE_OWNER)) {
-		overrun(hca, cq, number);
+	if (!ring_write(hca, &cq->ring, at, cqe, CQE_OWNER))
 		return false;
-	}
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	ring_write(hca, &cq->ring, at + CQE_OWNER, cqe + CQE_OWNER, 1);
 	cq->producer++;
+	return true;
+}
+
+bool cq_post(struct hca *hca, uint32_t number, uint8_t cqe[CQE_SIZE], uint8_t opcode,
+	     bool solicited)
+{
+	struct cq *cq = table_get(&hca->cqs, number);
+
+	if (!cq || cq->overrun)
+		return false;
+	if (!append(hca, cq, cqe, opcode)) {
+		overrun(hca, cq, number);
+		return false;
+	}
 	if (solicited)
 		cq->last_solicited = cq->producer;
 	if (cq->arm == ARM_ANY || (cq->arm == ARM_SOLICITED && solicited))
@@ -155,9 +171,49 @@ enum status cq_query(struct hca *hca, const struct command *cmd)
 	return STATUS_OK;
 }
 
-/* Moderation has no effect here, and size is fixed. */
+/*
+ * The last entry in the old memory says that the next ones are in the new memory. The driver itself moves
+ * the entries that it has not taken, and the last entry is one of those that the new memory has room for.
+ */
+static enum status resize(struct hca *hca, struct cq *cq, const struct command *cmd)
+{
+	const uint8_t *context = cmd->in + CMD_CONTEXT;
+	uint8_t log_size = field_get(context, CQC_LOG_SIZE);
+	uint8_t log_stride = field_get(context, CQC_CQE_SIZE) ? 7 : 6;
+	uint8_t cqe[CQE_SIZE] = {0};
+	struct ring ring = {0};
+	enum status status;
+
+	if (log_size > HCA_LOG_CQ_ENTRIES)
+		return STATUS_BAD_PARAMETER;
+	if (held(hca, cq) >= 1u << log_size)
+		return STATUS_BAD_SIZE;
+	status = ring_open(&ring, cmd->in + CMD_PAGES, command_left(cmd, CMD_PAGES),
+			   field_get(context, CQC_LOG_PAGE), field_get(context, CQC_PAGE_OFFSET),
+			   1ull << (log_size + log_stride));
+	if (!status && (cq->overrun || !append(hca, cq, cqe, CQE_RESIZE)))
+		status = STATUS_BAD_STATE;
+	if (status) {
+		ring_close(&ring);
+		return status;
+	}
+	ring_close(&cq->ring);
+	cq->ring = ring;
+	cq->log_size = log_size;
+	cq->log_stride = log_stride;
+	field_set(cq->context, CQC_LOG_SIZE, log_size);
+	field_set(cq->context, CQC_CQE_SIZE, field_get(context, CQC_CQE_SIZE));
+	field_set(cq->context, CQC_LOG_PAGE, field_get(context, CQC_LOG_PAGE));
+	field_set(cq->context, CQC_PAGE_OFFSET, field_get(context, CQC_PAGE_OFFSET));
+	return STATUS_OK;
+}
+
+/* Moderation has no effect: an event comes at once. */
 enum status cq_modify(struct hca *hca, const struct command *cmd)
 {
-	return table_get(&hca->cqs, field_get(cmd->in, CMD_NUMBER)) ? STATUS_OK
-								    : STATUS_BAD_RESOURCE;
+	struct cq *cq = table_get(&hca->cqs, field_get(cmd->in, CMD_NUMBER));
+
+	if (!cq)
+		return STATUS_BAD_RESOURCE;
+	return cmd->modifier == MODIFY_RESIZE ? resize(hca, cq, cmd) : STATUS_OK;
 }

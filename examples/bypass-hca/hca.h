@@ -53,6 +53,7 @@ enum status {
 	STATUS_LIMIT = 8,
 	STATUS_BAD_STATE = 9,
 	STATUS_BAD_QP_STATE = 0x10,
+	STATUS_BAD_SIZE = 0x40, /* a CQ has more entries than the new size has room for */
 	STATUS_BAD_INPUT_LENGTH = 0x50,
 };
 

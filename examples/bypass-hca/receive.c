@@ -176,7 +176,10 @@ static bool complete(struct qp *to, const struct qp *from, const struct request 
 	put_be32(cqe + CQE_BYTES, request->length + (datagram ? GRH_SIZE : 0));
 	put_be32(cqe + CQE_QPN, to->number);
 	put_be16(cqe + CQE_INDEX, taken->index);
-	cqe[CQE_SYNDROME] = syndrome;
+	if (syndrome)
+		cqe[CQE_SYNDROME] = syndrome;
+	else
+		put_be64(cqe + CQE_TIME, now_ns());
 	return cq_post(to->hca, cqn, cqe, syndrome ? CQE_RECEIVE_ERROR : opcode_of(request),
 		       request->solicited || syndrome);
 }

@@ -295,7 +295,10 @@ static bool complete(struct qp *qp, const struct request *request, enum syndrome
 	put_be32(cqe + CQE_BYTES, request->length);
 	put_be32(cqe + CQE_QPN, (uint32_t)request->opcode << 24 | qp->number);
 	put_be16(cqe + CQE_INDEX, request->index);
-	cqe[CQE_SYNDROME] = syndrome;
+	if (syndrome)
+		cqe[CQE_SYNDROME] = syndrome;
+	else
+		put_be64(cqe + CQE_TIME, now_ns());
 	return cq_post(qp->hca, field_get(qp->context, QPC_SEND_CQ), cqe,
 		       syndrome ? CQE_REQUEST_ERROR : CQE_REQUEST, syndrome);
 }

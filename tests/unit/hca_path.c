@@ -25,7 +25,10 @@ static void expect_cqe(struct guest *g, struct guest_cq *cq, enum cqe_opcode opc
 
 	assert_non_null(cqe);
 	assert_int_equal(cqe[63] >> 4, opcode);
-	assert_int_equal(cqe[CQE_SYNDROME], syndrome);
+	if (opcode == CQE_REQUEST_ERROR || opcode == CQE_RECEIVE_ERROR)
+		assert_int_equal(cqe[CQE_SYNDROME], syndrome);
+	else if (opcode != CQE_RESIZE)
+		assert_int_not_equal(get_be64(cqe + CQE_TIME), 0);
 }
 
 static int setup_with(enum transport transport)
@@ -352,6 +355,46 @@ static void full_queue_is_an_error(void **state)
 	assert_int_equal(get_be32(event + 32), left.send_cq.number);
 }
 
+/* @log_size: of the queue's new memory, which the driver empties */
+static uint8_t resize_cq(struct guest *g, const struct guest_cq *cq, uint64_t entries,
+			 uint32_t log_size)
+{
+	uint8_t in[CMD_PAGES + 64] = {0}, out[16];
+
+	field_set(in, CMD_OPCODE, 0x403);
+	field_set(in, CMD_MODIFIER, 1);
+	field_set(in, CMD_NUMBER, cq->number);
+	field_set(in + CMD_CONTEXT, CQC_LOG_SIZE, log_size);
+	put_pages(in + CMD_PAGES, entries, 64ull << log_size);
+	for (unsigned int i = 0; i < 1u << log_size; i++)
+		g->ram[entries + i * 64 + 63] = 0xf1;
+	return command(g, in, sizeof(in), out, sizeof(out));
+}
+
+/* What is not taken yet stays in the old memory, before an entry that ends it. */
+static void queue_is_resized(void **state)
+{
+	uint64_t larger = guest_alloc(&one, 64 << (LOG_CQ + 1));
+	const uint8_t *cqe;
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		post_send(&left, OP_NOP, 0, "", 0);
+	run();
+	assert_int_equal(resize_cq(&one, &left.send_cq, larger, 1), STATUS_BAD_SIZE);
+	assert_int_equal(resize_cq(&one, &left.send_cq, larger, LOG_CQ + 1), STATUS_OK);
+	for (unsigned int i = 0; i < 3; i++)
+		expect_cqe(&one, &left.send_cq, CQE_REQUEST, 0);
+	expect_cqe(&one, &left.send_cq, CQE_RESIZE, 0);
+	assert_null(poll_cq(&one, &left.send_cq));
+
+	post_send(&left, OP_NOP, 0, "", 0);
+	run();
+	cqe = one.ram + larger + 64 * 4;
+	assert_int_equal(cqe[63] >> 4, CQE_REQUEST);
+	assert_int_equal(cqe[63] & 1, 0);
+}
+
 static void datagram(void **state)
 {
 	uint8_t body[64] = {0};
@@ -438,6 +481,7 @@ int main(void)
 		RC(error_state_flushes),
 		RC(armed_queue_posts_event),
 		RC(full_queue_is_an_error),
+		RC(queue_is_resized),
 		UC(unreliable_drops),
 		UC(unreliable_reads_nothing),
 		UD(datagram),
