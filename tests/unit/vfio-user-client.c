@@ -26,9 +26,12 @@ enum harm {
 	SHORTER,  /* a payload that lacks its last bytes */
 	LONGER,	  /* a payload with bytes too many */
 	DOUBLED,  /* twice */
-	REPLAYED, /* an earlier message comes once more, before this one */
+	REPLAYED, /* the message before comes once more, before this one */
+	EARLIER,  /* the message before comes once more, in its place */
 	SPOILED,  /* each byte of the payload inverted */
-	CUT,	  /* half of the message, and the end */
+	HUGE,	  /* a size that no message has */
+	CUT,	  /* half of the header, and the end */
+	CUT_LATE, /* half of the payload, and the end */
 	LOST,	  /* the end in its place */
 	HARMS,
 };
@@ -43,6 +46,8 @@ static struct between {
 	unsigned int at;   /* which message */
 	unsigned int seen; /* messages in that direction */
 	struct vfu_message earlier;
+	struct vfu_letter *asks;   /* goes to the client before the next answer */
+	struct vfu_message answer; /* to @asks; its size is 0 until the answer is there */
 } between;
 
 static struct fake_slice *fake;
@@ -82,13 +87,42 @@ static int pass(struct vfu_stream *to, struct vfu_message *msg, uint32_t size)
 	return vfu_send(to, &letter);
 }
 
+static int pass_earlier(struct vfu_stream *to)
+{
+	struct vfu_message *msg = &between.earlier;
+
+	return pass(to, msg, msg->header.size ? vfu_payload(msg) : 0);
+}
+
+/* The first @n bytes of a message, as its header stands. */
+static int pass_bytes(struct vfu_stream *to, const struct vfu_message *msg, size_t n)
+{
+	const struct iovec iov[] = {
+		{(void *)&msg->header, n < sizeof(msg->header) ? n : sizeof(msg->header)},
+		{(void *)msg->data, n < sizeof(msg->header) ? 0 : n - sizeof(msg->header)},
+	};
+	const struct msghdr hdr = {.msg_iov = (struct iovec *)iov, .msg_iovlen = 2};
+
+	return sendmsg(to->fd, &hdr, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -EIO;
+}
+
 /* Passes a message on, harmed when it is its turn. Returns an error when the connection is to end. */
 static int pass_on(struct vfu_stream *from, struct vfu_stream *to, bool to_server)
 {
 	struct vfu_message *msg = &from->in;
 	uint32_t size = vfu_payload(msg);
-	int ret;
+	int ret = 0;
 
+	if (to_server && msg->header.flags & VFU_REPLY) {
+		vfu_take(from, &between.answer);
+		return 0;
+	}
+	if (!to_server && between.asks) {
+		ret = vfu_send(to, between.asks);
+		between.asks = NULL;
+		if (ret < 0)
+			goto out;
+	}
 	if (between.harm == NONE || to_server != between.to_server) {
 		ret = pass(to, msg, size);
 		goto out;
@@ -112,17 +146,26 @@ static int pass_on(struct vfu_stream *from, struct vfu_stream *to, bool to_serve
 		ret = ret ? ret : pass(to, msg, size);
 		break;
 	case REPLAYED:
-		ret = pass(to, &between.earlier,
-			   between.earlier.header.size ? vfu_payload(&between.earlier) : 0);
+		ret = pass_earlier(to);
 		ret = ret ? ret : pass(to, msg, size);
+		break;
+	case EARLIER:
+		ret = pass_earlier(to);
 		break;
 	case SPOILED:
 		for (uint32_t i = 0; i < size; i++)
 			msg->data[i] = ~msg->data[i];
 		ret = pass(to, msg, size);
 		break;
+	case HUGE:
+		msg->header.size = sizeof(msg->header) + VFU_PAYLOAD + 1;
+		ret = pass_bytes(to, msg, sizeof(msg->header));
+		break;
 	case CUT:
-		ret = send(to->fd, &msg->header, 9, MSG_NOSIGNAL) == 9 ? -EPIPE : -EIO;
+		ret = pass_bytes(to, msg, 9) ? -EIO : -EPIPE;
+		break;
+	case CUT_LATE:
+		ret = pass_bytes(to, msg, sizeof(msg->header) + size / 2) ? -EIO : -EPIPE;
 		break;
 	default:
 		ret = -EPIPE;
@@ -400,6 +443,68 @@ static void test_harm(void **state)
 	bypass_ram_free(&ram);
 }
 
+/* The server asks for guest RAM by message. Returns the errno of the client's answer. */
+static int server_asks(struct bypass_slice *slice, uint16_t command, uint64_t address,
+		       uint64_t count, const char *data, uint32_t size)
+{
+	struct vfu_dma_access access = {address, count};
+	struct vfu_letter letter = {
+		.header = {.id = 0x7777, .command = command},
+		.piece = {{&access, sizeof(access)}, {(void *)data, size}},
+	};
+	uint32_t value;
+
+	between.answer.header.size = 0;
+	between.asks = &letter;
+	/* The client waits for the value meanwhile, and gets the right one. */
+	assert_int_equal(slice->ops->config_read(slice, 0, &value, 4), 0);
+	assert_int_equal(value, 0x56781234);
+	/* What the client sends after its answer comes after its answer. */
+	assert_int_equal(slice->ops->config_read(slice, 0, &value, 4), 0);
+	assert_int_equal(between.answer.header.id, 0x7777);
+	assert_int_equal(between.answer.header.command, command);
+	return between.answer.header.flags & VFU_ERROR ? (int)between.answer.header.error : 0;
+}
+
+/* RAM ends between its two halves, at 2 MiB. */
+static void test_server_asks(void **state)
+{
+	const uint64_t last = (2 << 20) - 4;
+	struct bypass_memory_range ram;
+	struct bypass_memory *mem = make_memory(&ram);
+	const struct vfu_message *answer = &between.answer;
+	struct bypass_slice *slice;
+	char *bytes = ram.hva;
+
+	(void)state;
+	assert_int_equal(bypass_vfio_user_open(between.path, &slice), 0);
+	assert_int_equal(server_asks(slice, VFU_DMA_READ, 0, 4, NULL, 0), EFAULT);
+	assert_int_equal(slice->ops->set_memory(slice, mem), 0);
+	memcpy(bytes + last, "last", 4);
+	assert_int_equal(server_asks(slice, VFU_DMA_READ, last, 4, NULL, 0), 0);
+	assert_int_equal(vfu_payload(answer), sizeof(answer->dma) + 4);
+	assert_memory_equal(answer->data + sizeof(answer->dma), "last", 4);
+	assert_int_equal(server_asks(slice, VFU_DMA_WRITE, 8, 4, "word", 4), 0);
+	assert_memory_equal(bytes + 8, "word", 4);
+	assert_int_equal(server_asks(slice, VFU_DMA_WRITE, BYPASS_MEMORY_HIGH, 4, "high", 4), 0);
+	assert_memory_equal(bytes + (2 << 20), "high", 4);
+	/* Beyond RAM, and what is no request for it. */
+	assert_int_equal(server_asks(slice, VFU_DMA_READ, last, 5, NULL, 0), EFAULT);
+	assert_int_equal(server_asks(slice, VFU_DMA_WRITE, last, 8, "too long", 8), EFAULT);
+	assert_memory_equal(bytes + last, "last", 4);
+	assert_int_equal(server_asks(slice, VFU_DMA_READ, UINT64_MAX, 4, NULL, 0), EFAULT);
+	assert_int_equal(server_asks(slice, VFU_DMA_READ, 0, 0, NULL, 0), EINVAL);
+	assert_int_equal(server_asks(slice, VFU_DMA_READ, 0, VFU_DATA_MAX + 1, NULL, 0), EINVAL);
+	assert_int_equal(server_asks(slice, VFU_DMA_READ, 0, UINT64_MAX, NULL, 0), EINVAL);
+	assert_int_equal(server_asks(slice, VFU_DMA_READ, 0, 4, "more", 4), EINVAL);
+	assert_int_equal(server_asks(slice, VFU_DMA_WRITE, 0, 8, "less", 4), EINVAL);
+	assert_int_equal(server_asks(slice, VFU_DMA_WRITE, 0, 2, "more", 4), EINVAL);
+	assert_int_equal(server_asks(slice, VFU_GET_INFO, 0, 4, NULL, 0), ENOTSUP);
+	bypass_slice_close(slice);
+	bypass_memory_free(mem);
+	bypass_ram_free(&ram);
+}
+
 static void test_server_dies(void **state)
 {
 	struct bypass_memory_range ram;
@@ -458,8 +563,13 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		TEST(test_shape), TEST(test_data_path),	  TEST(test_memory),
-		TEST(test_harm),  TEST(test_server_dies), cmocka_unit_test(test_no_server),
+		TEST(test_shape),
+		TEST(test_data_path),
+		TEST(test_memory),
+		TEST(test_harm),
+		TEST(test_server_asks),
+		TEST(test_server_dies),
+		cmocka_unit_test(test_no_server),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
