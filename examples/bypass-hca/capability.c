@@ -10,6 +10,12 @@
 #define CAP_ATOMIC    3
 #define RESERVED_LKEY 0x100
 
+#define LOG_MAX_QP   FIELD(155, 5)
+#define LOG_MAX_SRQ  FIELD(171, 5)
+#define LOG_MAX_CQ   FIELD(219, 5)
+#define LOG_MAX_MKEY FIELD(234, 6)
+#define LOG_MAX_PD   FIELD(811, 5)
+
 /* Bits of struct mlx5_ifc_cmd_hca_cap_bits */
 static const struct {
 	uint32_t field;
@@ -18,12 +24,8 @@ static const struct {
 	{FIELD(48, 16), 1},		     /* vhca_id */
 	{FIELD(128, 8), HCA_LOG_QUEUE},	     /* log_max_srq_sz */
 	{FIELD(136, 8), HCA_LOG_QUEUE},	     /* log_max_qp_sz */
-	{FIELD(155, 5), HCA_LOG_QPS},	     /* log_max_qp */
-	{FIELD(171, 5), HCA_LOG_SRQS},	     /* log_max_srq */
 	{FIELD(200, 8), HCA_LOG_CQ_ENTRIES}, /* log_max_cq_sz */
-	{FIELD(219, 5), HCA_LOG_CQS},	     /* log_max_cq */
 	{FIELD(224, 8), HCA_LOG_CQ_ENTRIES}, /* log_max_eq_sz */
-	{FIELD(234, 6), HCA_LOG_MKEYS},	     /* log_max_mkey */
 	{FIELD(252, 4), HCA_LOG_EQS},	     /* log_max_eq */
 	{FIELD(256, 8), 4},		     /* max_indirection */
 	{FIELD(265, 7), 64},		     /* log_max_mrw_sz */
@@ -53,18 +55,32 @@ static const struct {
 	{FIELD(720, 16), HCA_RQ_ENTRY},	     /* max_wqe_sz_sq_dc */
 	{FIELD(743, 25), 64},		     /* max_qp_mcg */
 	{FIELD(792, 8), 8},		     /* log_max_mcg */
-	{FIELD(811, 5), HCA_LOG_PDS},	     /* log_max_pd */
 	{FIELD(827, 5), HCA_LOG_XRCDS},	     /* log_max_xrcd */
 	{FIELD(1216, 32), 1000},	     /* device_frequency_mhz */
 	{FIELD(1248, 32), 1000000},	     /* device_frequency_khz */
 	{FIELD(1312, 32), 1},		     /* num_of_uars_per_page */
 };
 
+/* The driver is told a power of two: the next one. */
+static void limit(struct hca *hca, uint32_t field, uint32_t count)
+{
+	uint32_t log = 0;
+
+	while (1u << log < count)
+		log++;
+	field_set(hca->capabilities, field, log);
+}
+
 void capabilities_power_on(struct hca *hca)
 {
 	memset(hca->capabilities, 0, sizeof(hca->capabilities));
 	for (unsigned int i = 0; i < sizeof(general) / sizeof(*general); i++)
 		field_set(hca->capabilities, general[i].field, general[i].value);
+	limit(hca, LOG_MAX_QP, hca->subnet->limits.qps);
+	limit(hca, LOG_MAX_SRQ, hca->subnet->limits.srqs);
+	limit(hca, LOG_MAX_CQ, hca->subnet->limits.cqs);
+	limit(hca, LOG_MAX_MKEY, hca->subnet->limits.mkeys);
+	limit(hca, LOG_MAX_PD, hca->subnet->limits.pds);
 }
 
 /* The lowest bit of the modifier chooses between the most and the present: both are the same. */

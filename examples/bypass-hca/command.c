@@ -218,7 +218,7 @@ static void run_slot(struct hca *hca, unsigned int slot)
 		uint8_t data[28] = {0};
 
 		put_be32(data, 1u << slot);
-		event_post(hca, EVENT_COMMAND, data);
+		event_post(hca, EVENT_COMMAND, 0, data);
 	}
 }
 

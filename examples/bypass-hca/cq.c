@@ -22,7 +22,7 @@ static void fire(struct hca *hca, struct cq *cq, uint32_t number)
 	cq->arm = ARM_NONE;
 	cq->notified = cq->producer;
 	put_be32(data + 24, number);
-	eq_post(hca, cq->eqn, EVENT_COMPLETION, data);
+	eq_post(hca, cq->eqn, EVENT_COMPLETION, 0, data);
 }
 
 /* Entries that the driver has not taken */

@@ -9,10 +9,11 @@
 #include "hca.h"
 #include "layout.h"
 
-#define EQE_SIZE  64
-#define EQE_TYPE  1
-#define EQE_DATA  32
-#define EQE_OWNER 63
+#define EQE_SIZE    64
+#define EQE_TYPE    1
+#define EQE_SUBTYPE 3
+#define EQE_DATA    32
+#define EQE_OWNER   63
 
 static void raise_vector(struct hca *hca, uint32_t vector)
 {
@@ -21,7 +22,7 @@ static void raise_vector(struct hca *hca, uint32_t vector)
 		eventfd_write(hca->fds[vector], 1);
 }
 
-void eq_post(struct hca *hca, uint32_t eqn, uint8_t type, const uint8_t data[28])
+void eq_post(struct hca *hca, uint32_t eqn, uint8_t type, uint8_t subtype, const uint8_t data[28])
 {
 	struct eq *eq = table_get(&hca->eqs, eqn);
 	uint8_t entry[EQE_SIZE] = {0};
@@ -36,6 +37,7 @@ void eq_post(struct hca *hca, uint32_t eqn, uint8_t type, const uint8_t data[28]
 	}
 	at = (uint64_t)(eq->producer & ((1u << eq->log_size) - 1)) * EQE_SIZE;
 	entry[EQE_TYPE] = type;
+	entry[EQE_SUBTYPE] = subtype;
 	memcpy(entry + EQE_DATA, data, 28);
 	entry[EQE_OWNER] = eq->producer >> eq->log_size & 1;
 	if (!ring_write(hca, &eq->ring, at, entry, EQE_OWNER))
@@ -49,13 +51,13 @@ void eq_post(struct hca *hca, uint32_t eqn, uint8_t type, const uint8_t data[28]
 	}
 }
 
-void event_post(struct hca *hca, enum event_type type, const uint8_t data[28])
+void event_post(struct hca *hca, enum event_type type, uint8_t subtype, const uint8_t data[28])
 {
 	for (uint32_t i = hca->eqs.first; i < hca->eqs.size; i++) {
 		const struct eq *eq = table_get(&hca->eqs, i);
 
 		if (eq && eq->events[type / 64] >> type % 64 & 1) {
-			eq_post(hca, i, type, data);
+			eq_post(hca, i, type, subtype, data);
 			return;
 		}
 	}
@@ -66,7 +68,7 @@ void event_of_object(struct hca *hca, enum event_type type, uint32_t number)
 	uint8_t data[28] = {0};
 
 	put_be32(data + (type == EVENT_CQ_ERROR ? 0 : 24), number);
-	event_post(hca, type, data);
+	event_post(hca, type, 0, data);
 }
 
 void eq_doorbell(struct hca *hca, uint32_t value, bool arm)

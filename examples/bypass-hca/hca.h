@@ -10,6 +10,7 @@
 #define HCA_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include <bypass/slice.h>
@@ -36,8 +37,7 @@
 #define HCA_RQ_ENTRY	   512
 #define HCA_MTU		   4096
 
-/* Memory of this process for one guest's translation tables, in octowords of 16 bytes */
-#define HCA_OCTOWORDS	  (32u << 20)
+#define HCA_TABLES_MIB	  512  /* of this process, for one guest's translation tables */
 #define HCA_KLMS	  1024 /* entries of one indirect memory key */
 #define HCA_GROUP_MEMBERS 256
 #define HCA_GROUP_GID	  16
@@ -75,6 +75,7 @@ enum syndrome {
 enum event_type {
 	EVENT_COMPLETION = 0x00,
 	EVENT_CQ_ERROR = 0x04,
+	EVENT_PORT = 0x09,
 	EVENT_COMMAND = 0x0a,
 	EVENT_QP_REQUEST = 0x10,
 	EVENT_QP_ACCESS = 0x11,
@@ -101,6 +102,7 @@ struct table {
 	uint32_t first; /* number that table_add() gives at first */
 	uint32_t next;	/* where the search begins */
 	uint32_t count; /* of objects */
+	uint32_t limit; /* of them */
 };
 
 /* A queue in guest memory: a list of pages of 1 << page_shift bytes */
@@ -197,7 +199,13 @@ struct qp_list {
 	struct qp *first, *last;
 };
 
+/* Of each function: objects, and MiB of translation tables */
+struct limits {
+	uint32_t qps, cqs, srqs, mkeys, pds, tables;
+};
+
 struct subnet {
+	struct limits limits;		      /* all zero: the default ones */
 	struct hca *functions[HCA_FUNCTIONS]; /* by LID - 1 */
 	struct qp_list ready;
 	struct qp_list waiting;
@@ -215,6 +223,7 @@ struct hca {
 	uint64_t interrupts;
 	uint64_t doorbells;
 
+	bool port_down;
 	uint64_t commands;   /* address of the command queue */
 	bool command_events; /* a command's end is told by an event */
 	uint8_t capabilities[256];
@@ -245,11 +254,15 @@ static inline uint32_t command_left(const struct command *cmd, uint32_t offset)
 typedef enum status command_fn(struct hca *hca, const struct command *cmd);
 
 /* table.c */
-int table_open(struct table *table, uint32_t log_size, uint32_t first);
+int table_open(struct table *table, uint32_t log_size, uint32_t first, uint32_t limit);
 uint32_t table_add(struct table *table, void *object); /* the number; 0: full */
 bool table_add_at(struct table *table, uint32_t number, void *object);
 void *table_get(const struct table *table, uint32_t number); /* NULL: none */
 void table_remove(struct table *table, uint32_t number);
+
+/* limit.c */
+extern const struct limits limits_default;
+int limits_set(struct limits *limits, const char *text); /* NAME=N */
 
 /* memory.c */
 bool dma_read(const struct hca *hca, uint64_t address, void *data, uint64_t size);
@@ -268,9 +281,9 @@ bool ring_write(const struct hca *hca, const struct ring *ring, uint64_t offset,
 		uint32_t size);
 
 /* eq.c */
-void eq_post(struct hca *hca, uint32_t eqn, uint8_t type, const uint8_t data[28]);
+void eq_post(struct hca *hca, uint32_t eqn, uint8_t type, uint8_t subtype, const uint8_t data[28]);
 /* To the queue that has asked for events of this type */
-void event_post(struct hca *hca, enum event_type type, const uint8_t data[28]);
+void event_post(struct hca *hca, enum event_type type, uint8_t subtype, const uint8_t data[28]);
 void event_of_object(struct hca *hca, enum event_type type, uint32_t number);
 void eq_doorbell(struct hca *hca, uint32_t value, bool arm);
 void eq_free(struct hca *hca, uint32_t number);
@@ -314,7 +327,9 @@ command_fn group_attach, group_detach;
 /* port.c */
 uint64_t port_guid(const struct hca *hca);
 bool port_gid(const struct hca *hca, unsigned int index, uint8_t gid[16]);
-struct hca *port_find(const struct subnet *subnet, uint32_t lid);
+/* What @from reaches: NULL when no function has the LID, or a port of the two is down */
+struct hca *port_find(const struct hca *from, uint32_t lid);
+void port_set(struct hca *hca, bool up);
 command_fn port_query, port_gid_query, port_pkey_query, port_state_query, port_register;
 
 /* capability.c */
@@ -363,6 +378,19 @@ void commands_run(struct hca *hca, uint32_t mask);
 /* slice.c */
 /* A function of a subnet; bypass_slice_close() takes it off again. */
 int hca_open(struct subnet *subnet, struct bypass_slice **slice);
+
+/* control.c */
+struct control {
+	const char *path; /* NULL: no socket */
+	int listener;
+	int client; /* -1: none */
+	char line[64];
+	size_t used;
+};
+int control_open(struct control *control, const char *path, const char *group);
+void control_close(struct control *control);
+int control_fd(const struct control *control); /* to poll; -1: none */
+void control_dispatch(struct control *control, struct subnet *subnet);
 
 /* run.c */
 /* A bounded amount of work. How long there is nothing more to do, in ns; -1: until a doorbell. */

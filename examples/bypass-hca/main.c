@@ -30,11 +30,12 @@ struct port {
 
 static struct port ports[HCA_FUNCTIONS];
 static unsigned int n_ports;
-static const char *group;
+static const char *group, *control_path;
+static struct control control;
 
 static void usage(FILE *to)
 {
-	fputs("usage: bypass-hca --socket PATH [--socket PATH]... [--group NAME]\n"
+	fputs("usage: bypass-hca --socket PATH [--socket PATH]... [OPTION]...\n"
 	      "\n"
 	      "A ConnectX in software: one function a socket, all on one InfiniBand subnet, for "
 	      "VMMs\n"
@@ -42,6 +43,9 @@ static void usage(FILE *to)
 	      "\n"
 	      "  --socket PATH  serve a function at PATH\n"
 	      "  --group NAME   the group that may connect, besides the owner\n"
+	      "  --control PATH  a socket that takes lines such as 'port 0 down'\n"
+	      "  --limit NAME=N  at most N objects a function: qp, cq, srq, mr, pd;\n"
+	      "                  or N MiB for tables of memory regions: tables\n"
 	      "  --version      print the version\n"
 	      "  --help         print this\n",
 	      to);
@@ -61,11 +65,13 @@ static int fail(void)
 }
 
 /* -1: go on; else the status to exit with */
-static int parse(int argc, char **argv)
+static int parse(int argc, char **argv, struct limits *limits)
 {
 	static const struct option options[] = {
 		{"socket", required_argument, NULL, 's'},
 		{"group", required_argument, NULL, 'g'},
+		{"control", required_argument, NULL, 'c'},
+		{"limit", required_argument, NULL, 'l'},
 		{"version", no_argument, NULL, 'v'},
 		{"help", no_argument, NULL, 'h'},
 		{NULL, 0, NULL, 0},
@@ -84,6 +90,15 @@ static int parse(int argc, char **argv)
 			break;
 		case 'g':
 			group = optarg;
+			break;
+		case 'c':
+			control_path = optarg;
+			break;
+		case 'l':
+			if (limits_set(limits, optarg)) {
+				fail();
+				return 2;
+			}
 			break;
 		case 'v':
 			puts("bypass-hca " BYPASS_VERSION);
@@ -132,7 +147,7 @@ static void dispatch(struct port *port)
 /* A port with a client listens no more: the next client waits until this one is gone. */
 static int serve(struct subnet *subnet, int stop_fd)
 {
-	struct pollfd fds[HCA_FUNCTIONS + 1];
+	struct pollfd fds[HCA_FUNCTIONS + 2];
 
 	for (;;) {
 		int64_t ns = subnet_run(subnet);
@@ -140,16 +155,19 @@ static int serve(struct subnet *subnet, int stop_fd)
 					      .tv_nsec = ns % 1000000000};
 
 		fds[n_ports] = (struct pollfd){.fd = stop_fd, .events = POLLIN};
+		fds[n_ports + 1] = (struct pollfd){.fd = control_fd(&control), .events = POLLIN};
 		for (unsigned int i = 0; i < n_ports; i++)
 			fds[i] = (struct pollfd){
 				.fd = ports[i].server ? bypass_vfio_user_server_fd(ports[i].server)
 						      : ports[i].listener,
 				.events = POLLIN,
 			};
-		if (ppoll(fds, n_ports + 1, ns < 0 ? NULL : &wait, NULL) < 0 && errno != EINTR)
+		if (ppoll(fds, n_ports + 2, ns < 0 ? NULL : &wait, NULL) < 0 && errno != EINTR)
 			return bypass_fail(errno, "cannot wait for VMMs: %s", strerror(errno));
 		if (fds[n_ports].revents)
 			return 0;
+		if (fds[n_ports + 1].revents)
+			control_dispatch(&control, subnet);
 		for (unsigned int i = 0; i < n_ports; i++) {
 			if (fds[i].revents && ports[i].server)
 				dispatch(&ports[i]);
@@ -186,8 +204,8 @@ static void close_ports(void)
 
 int main(int argc, char **argv)
 {
-	struct subnet subnet = {0};
-	int status = parse(argc, argv), stop_fd;
+	struct subnet subnet = {.limits = limits_default};
+	int status = parse(argc, argv, &subnet.limits), stop_fd;
 	sigset_t signals;
 
 	if (status >= 0)
@@ -199,7 +217,11 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	stop_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	status = stop_fd < 0 || open_ports(&subnet) || serve(&subnet, stop_fd) ? fail() : 0;
+	status = stop_fd < 0 || control_open(&control, control_path, group) ||
+				 open_ports(&subnet) || serve(&subnet, stop_fd)
+			 ? fail()
+			 : 0;
 	close_ports();
+	control_close(&control);
 	return status;
 }

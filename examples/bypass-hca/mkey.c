@@ -284,6 +284,7 @@ static enum status make_table(struct hca *hca, struct mkey *mkey, const struct c
 	uint64_t actual = field_get(cmd->in, CMD_OCTOWORDS);
 	uint64_t left = command_left(cmd, CMD_PAGES) / OCTOWORD;
 	uint64_t size = field_get(cmd->in + CMD_CONTEXT, MKC_OCTOWORDS);
+	uint64_t octowords = ((uint64_t)hca->subnet->limits.tables << 20) / OCTOWORD;
 
 	if (actual > left)
 		return STATUS_BAD_INPUT_LENGTH;
@@ -291,7 +292,7 @@ static enum status make_table(struct hca *hca, struct mkey *mkey, const struct c
 		size = actual;
 	if (mkey->mode == MODE_RANGES && size > HCA_KLMS)
 		return STATUS_BAD_PARAMETER;
-	if (size > HCA_OCTOWORDS - hca->octowords)
+	if (size > octowords - hca->octowords)
 		return STATUS_LIMIT;
 	if (!size)
 		return STATUS_OK;

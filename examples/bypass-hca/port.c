@@ -5,14 +5,18 @@
 #include "hca.h"
 #include "layout.h"
 
-#define GUID_BASE      0x0262797061730000ull /* locally administered */
-#define ALL_ENTRIES    0xffff
-#define GIDS	       8
-#define STATE_ACTIVE   4
-#define PHYSICAL_UP    5
-#define VPORT_UP       0x11	  /* wanted, and so */
-#define CAPABILITIES   0x02010008 /* extended speeds, client reregistration, SL mapping */
-#define SUBNET_TIMEOUT 18
+#define GUID_BASE	 0x0262797061730000ull /* locally administered */
+#define ALL_ENTRIES	 0xffff
+#define GIDS		 8
+#define STATE_DOWN	 1
+#define STATE_ACTIVE	 4
+#define PHYSICAL_POLLING 2
+#define PHYSICAL_UP	 5
+#define PORT_EVENT_PORT	 8    /* byte of an event's data: the port's number, in the upper half */
+#define VPORT_UP	 0x11 /* wanted, and so */
+#define VPORT_DOWN	 0x10 /* up is wanted */
+#define CAPABILITIES	 0x02010008 /* extended speeds, client reregistration, SL mapping */
+#define SUBNET_TIMEOUT	 18
 
 #define REGISTER_PMTU 0x5003
 #define REGISTER_PTYS 0x5004
@@ -42,18 +46,31 @@ bool port_gid(const struct hca *hca, unsigned int index, uint8_t gid[16])
 	return index < 2;
 }
 
-struct hca *port_find(const struct subnet *subnet, uint32_t lid)
+struct hca *port_find(const struct hca *from, uint32_t lid)
 {
-	return lid && lid <= HCA_FUNCTIONS ? subnet->functions[lid - 1] : NULL;
+	struct hca *to = lid && lid <= HCA_FUNCTIONS ? from->subnet->functions[lid - 1] : NULL;
+
+	return to && !to->port_down && !from->port_down ? to : NULL;
+}
+
+void port_set(struct hca *hca, bool up)
+{
+	uint8_t data[28] = {[PORT_EVENT_PORT] = 1 << 4};
+
+	if (hca->port_down == !up)
+		return;
+	hca->port_down = !up;
+	event_post(hca, EVENT_PORT, up ? STATE_ACTIVE : STATE_DOWN, data);
 }
 
 enum status port_query(struct hca *hca, const struct command *cmd)
 {
+	uint32_t state = hca->port_down ? STATE_DOWN : STATE_ACTIVE;
 	uint8_t *context = cmd->out + CMD_CONTEXT;
 
-	field_set(context, VPORT_PHYSICAL, PHYSICAL_UP);
-	field_set(context, VPORT_PORT_STATE, STATE_ACTIVE);
-	field_set(context, VPORT_STATE, STATE_ACTIVE);
+	field_set(context, VPORT_PHYSICAL, hca->port_down ? PHYSICAL_POLLING : PHYSICAL_UP);
+	field_set(context, VPORT_PORT_STATE, state);
+	field_set(context, VPORT_STATE, state);
 	field_set(context, VPORT_SYSTEM_GUID, port_guid(hca) - 1);
 	field_set(context, VPORT_PORT_GUID, port_guid(hca));
 	field_set(context, VPORT_NODE_GUID, port_guid(hca) - 1);
@@ -89,8 +106,7 @@ enum status port_pkey_query(struct hca *hca, const struct command *cmd)
 
 enum status port_state_query(struct hca *hca, const struct command *cmd)
 {
-	(void)hca;
-	field_set(cmd->out, VPORT_STATES, VPORT_UP);
+	field_set(cmd->out, VPORT_STATES, hca->port_down ? VPORT_DOWN : VPORT_UP);
 	return STATUS_OK;
 }
 

@@ -12,12 +12,16 @@
 
 int hca_objects_open(struct hca *hca)
 {
-	if (table_open(&hca->eqs, HCA_LOG_EQS, 1) || table_open(&hca->cqs, HCA_LOG_CQS, 1) ||
-	    table_open(&hca->qps, HCA_LOG_QPS, FIRST_QPN) ||
-	    table_open(&hca->srqs, HCA_LOG_SRQS, 1) ||
-	    table_open(&hca->mkeys, HCA_LOG_MKEYS, FIRST_MKEY) ||
-	    table_open(&hca->pds, HCA_LOG_PDS, 1) || table_open(&hca->xrcds, HCA_LOG_XRCDS, 1) ||
-	    table_open(&hca->uars, 11, HCA_FIRST_UAR))
+	const struct limits *limits = &hca->subnet->limits;
+
+	if (table_open(&hca->eqs, HCA_LOG_EQS, 1, UINT32_MAX) ||
+	    table_open(&hca->cqs, HCA_LOG_CQS, 1, limits->cqs) ||
+	    table_open(&hca->qps, HCA_LOG_QPS, FIRST_QPN, limits->qps) ||
+	    table_open(&hca->srqs, HCA_LOG_SRQS, 1, limits->srqs) ||
+	    table_open(&hca->mkeys, HCA_LOG_MKEYS, FIRST_MKEY, limits->mkeys) ||
+	    table_open(&hca->pds, HCA_LOG_PDS, 1, limits->pds) ||
+	    table_open(&hca->xrcds, HCA_LOG_XRCDS, 1, UINT32_MAX) ||
+	    table_open(&hca->uars, 11, HCA_FIRST_UAR, UINT32_MAX))
 		return bypass_fail(ENOMEM, "%s: no memory for its tables of objects",
 				   hca->slice.name);
 	return 0;

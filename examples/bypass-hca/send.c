@@ -49,7 +49,7 @@ static bool can_receive(const struct qp *qp)
 /* The QP at the other end of a connection, when both ends agree and the other one is ready */
 static struct qp *find_peer(const struct qp *qp)
 {
-	struct hca *hca = port_find(qp->hca->subnet, field_get(qp->context, QPC_REMOTE_LID));
+	struct hca *hca = port_find(qp->hca, field_get(qp->context, QPC_REMOTE_LID));
 	struct qp *to = hca ? table_get(&hca->qps, field_get(qp->context, QPC_REMOTE_QPN)) : NULL;
 
 	if (!to || !can_receive(to) ||
@@ -245,7 +245,7 @@ static void deliver_datagram(struct qp *qp, struct qp *to, const struct request 
 static void send_multicast(struct qp *qp, const struct request *request)
 {
 	for (unsigned int lid = 1; lid <= HCA_FUNCTIONS; lid++) {
-		struct hca *hca = port_find(qp->hca->subnet, lid);
+		struct hca *hca = port_find(qp->hca, lid);
 
 		for (unsigned int i = 0; hca && i < hca->n_members; i++) {
 			struct qp *to = table_get(&hca->qps, hca->members[i].qpn);
@@ -267,7 +267,7 @@ static int send_datagram(struct qp *qp, const struct request *request)
 		send_multicast(qp, request);
 		return SYNDROME_NONE;
 	}
-	hca = port_find(qp->hca->subnet, request->lid);
+	hca = port_find(qp->hca, request->lid);
 	if (hca)
 		deliver_datagram(qp, table_get(&hca->qps, request->qpn), request);
 	return SYNDROME_NONE;

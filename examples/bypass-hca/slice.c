@@ -320,6 +320,8 @@ int hca_open(struct subnet *subnet, struct bypass_slice **slice)
 	hca = calloc(1, sizeof(*hca));
 	if (!hca)
 		return bypass_fail(ENOMEM, "no memory for a function");
+	if (!subnet->limits.qps)
+		subnet->limits = limits_default;
 	hca->subnet = subnet;
 	hca->lid = free_place + 1;
 	describe(hca);

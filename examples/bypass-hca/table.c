@@ -4,10 +4,11 @@
 
 #include "hca.h"
 
-int table_open(struct table *table, uint32_t log_size, uint32_t first)
+int table_open(struct table *table, uint32_t log_size, uint32_t first, uint32_t limit)
 {
 	table->size = 1u << log_size;
 	table->first = table->next = first;
+	table->limit = limit;
 	table->slots = calloc(table->size, sizeof(*table->slots));
 	return table->slots ? 0 : -1;
 }
@@ -17,6 +18,8 @@ uint32_t table_add(struct table *table, void *object)
 {
 	uint32_t number = table->next;
 
+	if (table->count >= table->limit)
+		return 0;
 	for (uint32_t i = table->first; i < table->size; i++, number++) {
 		if (number >= table->size)
 			number = table->first;

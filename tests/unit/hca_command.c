@@ -10,6 +10,8 @@
 
 #include <cmocka.h>
 
+#include <bypass/log.h>
+
 #include "hca_device.h"
 
 static struct subnet subnet;
@@ -118,9 +120,73 @@ static void tables_are_limited(void **state)
 	uint8_t in[CMD_PAGES] = {0};
 
 	(void)state;
-	field_set(in + CMD_CONTEXT, MKC_OCTOWORDS, HCA_OCTOWORDS + 1);
+	field_set(in + CMD_CONTEXT, MKC_OCTOWORDS, (HCA_TABLES_MIB << 16) + 1);
 	assert_int_equal(status_of(0x200, in, sizeof(in)), STATUS_LIMIT);
 	assert_int_equal(guest.hca->octowords, 512 - HEAP / 4096 / 2);
+}
+
+static void objects_are_limited(void **state)
+{
+	struct subnet small = {.limits = limits_default};
+	uint8_t in[CMD_PAGES] = {0}, out[16 + 256];
+	struct guest g;
+
+	(void)state;
+	assert_int_equal(limits_set(&small.limits, "pd=17"), 0);
+	assert_int_equal(limits_set(&small.limits, "tables=1"), 0);
+	guest_open(&g, &small);
+	field_set(in, CMD_OPCODE, 0x100);
+	assert_int_equal(command(&g, in, 16, out, sizeof(out)), STATUS_OK);
+	assert_int_equal(field_get(out + 16, FIELD(811, 5)), 5);
+	assert_int_equal(field_get(out + 16, FIELD(155, 5)), HCA_LOG_QPS);
+	field_set(in, CMD_OPCODE, 0x800);
+	for (unsigned int i = 1; i < 17; i++) /* the guest has one */
+		assert_int_equal(command(&g, in, 16, out, 16), STATUS_OK);
+	assert_int_equal(command(&g, in, 16, out, 16), STATUS_LIMIT);
+	simple(&g, 0x801, g.pd);
+	assert_int_equal(command(&g, in, 16, out, 16), STATUS_OK);
+	memset(in, 0, sizeof(in));
+	field_set(in, CMD_OPCODE, 0x200);
+	field_set(in + CMD_CONTEXT, MKC_OCTOWORDS, 1 << 16);
+	assert_int_equal(command(&g, in, sizeof(in), out, 16), STATUS_LIMIT);
+	guest_close(&g);
+}
+
+static void limits_are_checked(void **state)
+{
+	static const char *const wrong[] = {"qp",     "qp=",	 "qp=15",      "qp=16385", "qp=-1",
+					    "qp=20x", "qps=100", "tables=513", "",	   "=5"};
+	struct limits limits = limits_default;
+
+	(void)state;
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(*wrong); i++)
+		assert_int_equal(limits_set(&limits, wrong[i]), -EINVAL);
+	assert_memory_equal(&limits, &limits_default, sizeof(limits));
+	assert_int_equal(limits_set(&limits, "qp=16384"), 0);
+	assert_int_equal(limits_set(&limits, "srq=16"), 0);
+	assert_int_equal(limits.srqs, 16);
+}
+
+static void count_lines(void *opaque, enum bypass_log_level level, const char *text)
+{
+	(void)level;
+	assert_non_null(strstr(text, "command 0x"));
+	++*(unsigned int *)opaque;
+}
+
+/* A driver that repeats what the model lacks does not fill the log. */
+static void unknown_opcodes_are_logged(void **state)
+{
+	unsigned int lines = 0;
+	uint8_t in[16] = {0};
+
+	(void)state;
+	bypass_log_set(count_lines, &lines);
+	for (unsigned int i = 0; i < 1000; i++)
+		assert_int_equal(status_of(0xa00 + i, in, sizeof(in)), STATUS_BAD_OPCODE);
+	bypass_log_set(NULL, NULL);
+	assert_int_equal(lines, LOG_LIMIT);
+	assert_int_equal(status_of(0x80d, in, sizeof(in)), STATUS_OK);
 }
 
 static void states_have_an_order(void **state)
@@ -184,10 +250,19 @@ static void subnet_is_limited(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(looks_like_a_connectx), TEST(capabilities_are_told), TEST(unknown_opcode),
-		TEST(unknown_objects),	     TEST(page_list_is_short),	  TEST(tables_are_limited),
-		TEST(states_have_an_order),  TEST(mailbox_outside),	  TEST(reset_removes_all),
+		TEST(looks_like_a_connectx),
+		TEST(capabilities_are_told),
+		TEST(unknown_opcode),
+		TEST(unknown_objects),
+		TEST(page_list_is_short),
+		TEST(tables_are_limited),
+		TEST(states_have_an_order),
+		TEST(mailbox_outside),
+		TEST(reset_removes_all),
 		TEST(subnet_is_limited),
+		TEST(objects_are_limited),
+		TEST(limits_are_checked),
+		TEST(unknown_opcodes_are_logged),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -395,6 +395,62 @@ static void queue_is_resized(void **state)
 	assert_int_equal(cqe[63] & 1, 0);
 }
 
+static uint32_t port_state(struct guest *g)
+{
+	uint8_t in[16] = {0}, out[16 + 256];
+
+	field_set(in, CMD_OPCODE, 0x762);
+	assert_int_equal(command(g, in, sizeof(in), out, sizeof(out)), STATUS_OK);
+	return field_get(out + 16, VPORT_PORT_STATE);
+}
+
+static void expect_port_event(struct guest *g, uint8_t subtype)
+{
+	const uint8_t *event = next_event(g);
+
+	assert_non_null(event);
+	assert_int_equal(event[1], EVENT_PORT);
+	assert_int_equal(event[3], subtype);
+	assert_int_equal(event[32 + 8] >> 4, 1);
+}
+
+/* The driver of the function whose port it is hears of it; both ends of a connection lose it. */
+static void port_goes_down_and_up(void **state)
+{
+	(void)state;
+	port_set(two.hca, false);
+	port_set(two.hca, false);
+	expect_port_event(&two, 1);
+	assert_null(next_event(&two));
+	assert_null(next_event(&one));
+	assert_int_equal(port_state(&two), 1);
+	assert_int_equal(port_state(&one), 4);
+	post_receive(&right, to, 100, two.key);
+	send_rc(OP_SEND, 0, 100);
+	expect_cqe(&one, &left.send_cq, CQE_REQUEST_ERROR, SYNDROME_RETRIES);
+
+	port_set(two.hca, true);
+	expect_port_event(&two, 4);
+	assert_int_equal(port_state(&two), 4);
+}
+
+/* A request waits for a port that is down no longer than the timer says. */
+static void port_is_down_for_a_moment(void **state)
+{
+	uint8_t data[16];
+
+	(void)state;
+	port_set(one.hca, false);
+	post_receive(&right, to, 100, two.key);
+	put_data(data, from, 100, one.key);
+	post_send(&left, OP_SEND, 0, data, sizeof(data));
+	assert_true(subnet_run(&subnet) >= 0);
+	port_set(one.hca, true);
+	run();
+	expect_cqe(&one, &left.send_cq, CQE_REQUEST, 0);
+	expect_cqe(&two, &right.receive_cq, CQE_RECEIVE_SEND, 0);
+}
+
 static void datagram(void **state)
 {
 	uint8_t body[64] = {0};
@@ -482,6 +538,8 @@ int main(void)
 		RC(armed_queue_posts_event),
 		RC(full_queue_is_an_error),
 		RC(queue_is_resized),
+		RC(port_goes_down_and_up),
+		RC(port_is_down_for_a_moment),
 		UC(unreliable_drops),
 		UC(unreliable_reads_nothing),
 		UD(datagram),
