@@ -41,9 +41,14 @@ int vfio_rom_own(struct bypass_vfio *device, uint8_t **rom, uint64_t *size)
 	const struct bypass_region *region = bypass_vfio_region(device, VFIO_PCI_ROM_REGION_INDEX);
 	int err;
 
-	if (!region || region->size > ROM_SIZE_MAX)
+	if (!region)
 		return bypass_fail(ENXIO, "%s has no ROM: give it one with a file",
 				   device->address);
+	if (region->size > ROM_SIZE_MAX)
+		return bypass_fail(EFBIG,
+				   "the ROM of %s has %llu bytes, and a guest's ROM has room for "
+				   "16 MiB: give it one with a file",
+				   device->address, (unsigned long long)region->size);
 	*size = rom_size(region->size);
 	*rom = make_room(*size);
 	if (!*rom)

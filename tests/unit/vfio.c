@@ -588,6 +588,43 @@ static void test_rom(void **state)
 	bypass_slice_close(slice);
 }
 
+static void poke_rom(int fd)
+{
+	kernel_poke(fd, VFIO_PCI_ROM_REGION_INDEX, 0, "\x55\xaa\x01", 3);
+	kernel_poke(fd, VFIO_PCI_ROM_REGION_INDEX, 2999, "r", 1);
+}
+
+/* A device's own ROM: its bytes, or the reason why a guest does not get them. */
+static void test_own_rom(void **state)
+{
+	struct vfio_region_info *region = &kernel.regions[VFIO_PCI_ROM_REGION_INDEX];
+	struct bypass_slice *slice;
+
+	(void)state;
+	region->size = 3000;
+	region->flags = VFIO_REGION_INFO_FLAG_READ;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), 0);
+	assert_int_equal(bypass_function_rom(slice, NULL), -ENXIO);
+	assert_non_null(strstr(bypass_error(), "does not begin with 55 aa"));
+	bypass_slice_close(slice);
+
+	kernel.prepare = poke_rom;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), 0);
+	assert_int_equal(bypass_function_rom(slice, NULL), 0);
+	assert_int_equal(slice->rom_size, 4096);
+	assert_memory_equal(slice->rom, "\x55\xaa\x01", 3);
+	assert_int_equal(((const uint8_t *)slice->rom)[2999], 'r');
+	assert_int_equal(((const uint8_t *)slice->rom)[3000], 0xff);
+	bypass_slice_close(slice);
+
+	region->size = 32 << 20;
+	assert_int_equal(bypass_function_open(iommu, FUNCTION, NULL, &slice), 0);
+	assert_int_equal(bypass_function_rom(slice, NULL), -EFBIG);
+	assert_non_null(strstr(bypass_error(), "has 33554432 bytes"));
+	assert_int_equal(slice->rom_size, 0);
+	bypass_slice_close(slice);
+}
+
 static bool readable(int fd)
 {
 	struct pollfd wait = {.fd = fd, .events = POLLIN};
@@ -641,7 +678,7 @@ int main(void)
 		with_iommu(test_hot_reset),	with_iommu(test_not_pci),
 		with_iommu(test_raised),	with_iommu(test_slice),
 		with_iommu(test_virtio),	with_iommu(test_rom),
-		with_iommu(test_events),
+		with_iommu(test_own_rom),	with_iommu(test_events),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
