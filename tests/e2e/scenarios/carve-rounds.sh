@@ -11,7 +11,7 @@
 modprobe vfio-pci
 remember_host
 
-count=$(repetitions 5 50)
+count=$(repetitions 3 50)
 rounds() { # FUNCTION OPTION...
 	local function=$1 round
 	shift
@@ -30,7 +30,7 @@ leak_free() {
 	# Three descriptors are everyone's; valgrind has some of its own.
 	! grep -E 'Open file descriptor ([3-9]|[1-9][0-9])+:' log | grep -v inherited
 }
-for function in "$nvme" "$igb"; do
+for function in $(repetitions "$igb" "$igb $nvme"); do
 	check "no leak in carve $function" leak_free carve "$function" --vfs 2 --name leak
 	check "no leak in list" leak_free list --json
 	check "no leak in status" leak_free status
