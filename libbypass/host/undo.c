@@ -41,8 +41,7 @@ static int undo_interface(const struct ledger *ledger, const struct step *step)
 		interface_put_back(step);
 	else if (!strcmp(step->attribute, "name"))
 		bypass_log(BYPASS_LOG_WARN,
-			   "%s had the interface %s, and has got its driver back from somebody "
-			   "else: "
+			   "%s had the interface %s, and this release did not bind its driver: "
 			   "the settings of its interface stay as they are",
 			   step->function, step->from);
 	return STEP_UNDONE;
