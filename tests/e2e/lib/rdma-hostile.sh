@@ -10,7 +10,7 @@ options=rxe0,qps=64,mrs=64,shm=4M
 programs='ibv_rc_pingpong -c -g 1 -n 100'
 
 # How long the attack lasts.
-seconds=$(repetitions 60 600)
+seconds=$(repetitions 20 600)
 
 # In a guest: one run of a program with itself, by events.
 talk_to_self() {

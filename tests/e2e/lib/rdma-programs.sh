@@ -3,15 +3,18 @@
 #
 # Stock programs between a guest and the host, for both ways into a VM. Sourced after rdma.sh.
 
+# Every program, and every size: each size with two of the programs, or in the long form with all.
 perftests() {
-	local size program
+	local size program every n=0
+	every=$(repetitions 3 1)
 	for size in "2 -n 20" "64 -n 20" "4096 -n 20" "65536 -n 5" "1048576 -n 5"; do
 		for program in ib_{send,write,read}_{lat,bw}; do
-			echo "$program -d rxe0 -x 1 -F -s $size"
+			[ $((n++ % every)) != 0 ] || echo "$program -d rxe0 -x 1 -F -s $size"
 		done
+		n=$((n + 1)) # other programs for the next size
 	done
 	echo "ib_atomic_lat -d rxe0 -x 1 -F -n 20"
-	for size in 2 1024; do
+	for size in $(repetitions 1024 '2 1024'); do
 		echo "ib_send_lat -d rxe0 -x 1 -F -n 20 -c UD -s $size"
 		echo "ib_send_bw -d rxe0 -x 1 -F -n 20 -c UD -s $size"
 	done

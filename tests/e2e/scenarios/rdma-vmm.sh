@@ -5,6 +5,7 @@
 # has them, against the host.
 #
 # timeout: 600
+# long: 1200
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/carving.sh"

@@ -5,6 +5,7 @@
 # own rdma-core and perftest, as Debian has them, against the host.
 #
 # timeout: 1200
+# long: 1800
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"

@@ -4,6 +4,7 @@
 # As vfio-user-qemu, with bypass-vmm as the client.
 #
 # timeout: 1200
+# long: 1800
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/carving.sh"
