@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * An NVMe driver in one page: brings up the admin queue of a controller (a VF, or a
- * whole function) through libbypass, sends an Identify command, waits for the MSI-X
- * interrupt, and prints the answer.
+ * An NVMe driver in one page. The program brings up the admin queue of a controller (a VF,
+ * or a whole function) through libbypass. Then it sends an Identify command, waits for the
+ * MSI-X interrupt, and prints the answer.
  *
  *     bypass carve 0000:02:00.0 --vfs 1 && nvme-identify 0000:02:00.1
  *

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What the host says unasked: asynchronous events, and completions of armed queues. The
- * lookup of an object by its handle and the call of its handler are under one lock, so that
- * an object that has been taken out of its table hears of nothing more.
+ * What the host says unasked: asynchronous events, and completions of armed queues. One lock
+ * covers the lookup of an object by its handle and the call of its handler. An object that is
+ * no longer in its table therefore gets no events.
  */
 #include <linux/scatterlist.h>
 #include <linux/slab.h>

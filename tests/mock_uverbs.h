@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * An HCA that is not there: takes the place of ioctl(2) on one descriptor, and of the few
- * calls of libibverbs. It keeps count of objects, insists that every handle that it is given
- * is one that it gave out, and answers as rxe does.
+ * An HCA that is not there. The mock takes the place of ioctl(2) on one descriptor, and of the
+ * few calls of libibverbs. The mock counts objects, accepts only handles that it gave out, and
+ * answers as rxe does.
  */
 #ifndef TESTS_MOCK_UVERBS_H
 #define TESTS_MOCK_UVERBS_H

@@ -307,9 +307,9 @@ static inline void one_by_one(struct bench_side *side, struct bench_job *job, en
 }
 
 /*
- * Always @depth under way, a sample for every @depth completions: so the rate can be
- * told apart from what others on the machine take of it. With a bell or an interrupt,
- * all that there is room for is posted before the bell rings once, and its last
+ * @depth requests are under way at all times. Every @depth completions make one sample,
+ * so that a pause which others on the machine cause is seen as such. With a doorbell or
+ * an interrupt, the queue is filled before the doorbell rings once, and the last
  * completion interrupts.
  */
 static inline void in_depth(struct bench_side *side, struct bench_job *job, enum bench_path path)

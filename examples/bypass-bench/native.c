@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The native side: doorbells and interrupts of an ordinary process. A doorbell
- * is a write to the eventfd, an interrupt is a read from one, and what traps in a
- * guest is a call of the same function here.
+ * The native side: doorbells and interrupts of an ordinary process. A doorbell is a
+ * write to an eventfd, and an interrupt is a read from one. What traps in a guest is a
+ * call of the same function here.
  */
 #include <errno.h>
 #include <poll.h>

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Runs the cells in rounds. In a round every cell has its turn on both sides, one
- * right after the other, so that what changes on the machine meanwhile changes
- * for all.
+ * right after the other. A change on the machine then changes all cells alike.
  */
 #include <errno.h>
 #include <stdio.h>

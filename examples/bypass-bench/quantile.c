@@ -7,9 +7,9 @@
 #include "plan.h"
 
 /*
- * Where the TSC counts in steps (26 cycles are seen), a bucket's value stands for
- * all that lies half a step to either side: samples count as spread evenly there.
- * Without this a median could only be a multiple of the step.
+ * Some TSCs count in steps (26 cycles are seen). A bucket's value then stands for the
+ * values up to half a step to either side, and its samples count as spread evenly over
+ * these. Without this a median could only be a multiple of the step.
  */
 double bench_quantile(const struct bench_histogram *histogram, double quantile, uint64_t tick,
 		      double cycle_ns)

@@ -82,7 +82,7 @@ static int kvm_failed(const char *what)
 
 /*
  * Local APICs only: the guest uses no other. PIC and IOAPIC would register on KVM's
- * I/O bus, and the next memory slot would wait for an RCU grace period, 4 ms or so.
+ * I/O bus. The next memory slot would then wait for an RCU grace period, about 4 ms.
  */
 int bench_kvm_open(int *kvm, int *vm)
 {

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# The demo, inside the emulated host (`make demo` boots it): gives a stock Linux guest an igb VF and
-# an NVMe VF, has it do I/O on both, and counts the exits to user space that this took; beside it,
-# the same guest under QEMU with vfio-pci and with virtio.
+# The demo, inside the emulated host (`make demo` boots the host). A stock Linux guest gets an igb VF and
+# an NVMe VF and does I/O on both. The demo counts the exits to user space that this took. Beside it
+# stands the same guest under QEMU with vfio-pci and with virtio.
 
 set -euo pipefail
 here=/usr/local/src/bypass/examples/demo

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Addresses that a VF keeps from carving to carving: derived from the host's machine ID, the PF, and
- * the VF's index, so that two hosts, two PFs or two VFs hardly ever have the same.
+ * Addresses that a VF keeps from carving to carving. An address is derived from the host's machine
+ * ID, the PF, and the VF's index: two hosts, two PFs or two VFs hardly ever have the same.
  */
 #include <stdio.h>
 #include <string.h>

@@ -23,8 +23,8 @@ static int fail_held(const char *address, const char *name, const struct bypass_
 }
 
 /*
- * May this function be taken from its driver? The kernel waits without end when it is to unbind a
- * function that a process has open, and takes a disk from under its file system.
+ * May this function be taken from its driver? Unbinding a function that a process has open blocks in
+ * the kernel without end. Unbinding a disk takes the disk from under its file system.
  */
 static int check_unused(const char *address, const char *name)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * A step sets one thing of the host from one value to another; its undo sets it back.
- * Setting a thing to the value that it has is no error, so both can be repeated after a
- * crash that left open whether they were done.
+ * A step sets one thing of the host from one value to another. Its undo sets the thing back.
+ * Setting a thing to the value that it has is no error. After a crash, which leaves open
+ * whether a step was done, both can therefore be repeated.
  */
 #include <errno.h>
 #include <stdio.h>

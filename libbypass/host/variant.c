@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Which VFIO driver a function gets: vfio-pci serves all, and some devices have a variant of it that
- * knows them, which the kernel's modules name by an alias "vfio_pci:…".
+ * Which VFIO driver a function gets. vfio-pci serves all functions. Some devices have a variant of
+ * vfio-pci that knows them: the variant's module has an alias "vfio_pci:…".
  * Source: Linux Documentation/driver-api/vfio-pci-device-specific-driver-acceptance.rst.
  */
 #include <dirent.h>

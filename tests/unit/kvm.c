@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The same on this machine's KVM, where there is one: a guest of a few instructions
- * reads and writes a window, rings a doorbell and runs into the traps, and is
- * interrupted by a vector.
+ * The same on this machine's KVM, where there is one. A guest of a few instructions reads
+ * and writes a window, rings a doorbell, runs into the traps, and gets an interrupt.
  */
 #include <errno.h>
 #include <fcntl.h>

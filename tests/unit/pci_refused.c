@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * What a VMM says wrongly is refused when it is said, with a text that says what to change,
- * and nothing is left behind. Nothing of it is found out later, in the guest.
+ * A wrong call of a VMM is refused at once, with a text that says what to change. Nothing is
+ * left behind, and no fault is found out later, in the guest.
  */
 #include <bypass/error.h>
 #include <bypass/log.h>

@@ -102,9 +102,9 @@ static void vectors_connect(struct function *fn, unsigned int first, unsigned in
 /*
  * Enable the type at the slice with all its vectors. Vectors without an eventfd are -1.
  *
- * Vectors are not connected one by one as the guest unmasks them: a kernel that cannot add
- * vectors to an enabled MSI-X disables and enables MSI-X for each, and interrupts of a
- * running device are lost. MSI-X is not enabled later, at the first unmasking: the firmware
+ * Vectors are not connected one by one as the guest unmasks them. Some kernels cannot add
+ * vectors to an enabled MSI-X: they disable and enable MSI-X for each vector, and interrupts
+ * of a running device are lost. MSI-X is not enabled later, at the first unmasking: the firmware
  * of some devices looks at the enable bit.
  *
  * The host may have fewer interrupts left than the device has vectors. Fewer are enough

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The measuring guest at CPL3: finds its devices on the PCI bus, sets up their
- * BARs and interrupt as any driver would, then does one job after the other.
+ * The measuring guest at CPL3. The guest finds its devices on the PCI bus, and sets up
+ * their BARs and interrupt as any driver does. Then the guest does one job after the other.
  */
 #include <linux/pci_regs.h>
 #include <stddef.h>

@@ -121,9 +121,9 @@ struct bypass_carving {
  * @what: which function, and how
  * @carving: receives what was made, to be given back with free(); may be NULL
  *
- * Creates the VFs with the host's own probing off, gives each its settings and, on NVMe, its
- * queue and interrupt resources (NVM Express Base Specification 2.0, 5.28 and 8.26), and binds it
- * to vfio-pci. Does all of it or nothing: when a step fails, those before are undone.
+ * Creates the VFs with the host's own probing off, gives each VF its settings, and binds each to
+ * vfio-pci. A VF of an NVMe controller also gets its queue and interrupt resources (NVM Express
+ * Base Specification 2.0, 5.28 and 8.26). Does all of it or nothing: when a step fails, those before are undone.
  * Each step is a remark of level BYPASS_LOG_INFO.
  *
  * Loads no module: without vfio-pci it fails and says which to load.

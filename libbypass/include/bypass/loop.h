@@ -155,9 +155,9 @@ int bypass_loop_open(const struct bypass_loop_config *config, struct bypass_slic
  * @slice: a loop slice without a trap
  * @budget: how many requests at the most
  *
- * Does not sleep. To be called by one thread at a time; it may be a forked child
- * of the process that opened the slice, which then serves payloads inline and in
- * the data area, and raises the vector that was connected before the fork.
+ * Does not sleep. One thread at a time calls this. The thread may belong to a forked
+ * child of the process that opened the slice. A child serves payloads inline and in the
+ * data area, and raises the vector that was connected before the fork.
  *
  * Return: how many were served; -EBUSY when the slice has a trap.
  */

@@ -155,9 +155,9 @@ int bypass_function_check(const char *address);
  * bypass_function_burden() - is this function in use?
  * @address: as bypass_address() takes it
  *
- * Looks for programs that have the function or a device of its driver open, for file systems, swap
- * and other users of its disks, and for addresses, routes, other interfaces and network namespaces
- * that depend on its interfaces. bypass(7) has the table. Taking such a function from its driver
+ * Looks for programs that have the function or a device of its driver open. Looks for file systems,
+ * swap and other users of its disks. Looks for addresses, routes, other interfaces and network
+ * namespaces that depend on its interfaces. bypass(7) has the table. Taking such a function from its driver
  * hurts the host. Without privilege less is seen.
  *
  * Return: 0 when nothing was found; -EBUSY when it is in use: bypass_error() names the

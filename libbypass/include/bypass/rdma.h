@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * RDMA context slices: a guest's own verbs context on an HCA that it shares with
- * others. A slice is a virtio device (bypass/virtio.h); whoever carries it into a VM
- * needs nothing from here but how to find an HCA, and to open a slice on it.
+ * RDMA context slices: a guest's own verbs context on an HCA that several guests share.
+ * A slice is a virtio device (bypass/virtio.h). A program that carries a slice into a VM
+ * needs two things from this header: to find an HCA, and to open a slice on that HCA.
  */
 #ifndef BYPASS_RDMA_H
 #define BYPASS_RDMA_H

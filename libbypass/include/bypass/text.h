@@ -14,8 +14,8 @@ extern "C" {
  * bypass_text_clean() - make text safe to print
  * @text: changed in place
  *
- * Puts '?' in place of each control character but the newline, of each character that changes the
- * direction of writing, and of each byte that is not UTF-8. bypass_error(), remarks, findings and
+ * Puts '?' in place of three kinds of bytes: control characters other than the newline, characters
+ * that change the direction of writing, and bytes that are not UTF-8. bypass_error(), remarks, findings and
  * names that the library returns are clean.
  */
 void bypass_text_clean(char *text);

@@ -119,8 +119,8 @@ int bypass_vfio_bus_master(struct bypass_vfio *device, bool on);
  *
  * After the reset interrupts are off, the device is no bus master, and its registers are
  * as after power-on. Mappings of regions and of memory stay. A function that cannot be reset
- * alone is reset with its bus, if all functions on that bus belong to the same DMA address
- * space: the others lose their state too.
+ * alone is reset with its bus, and the others on that bus lose their state too. All functions
+ * on the bus must then belong to the same DMA address space.
  *
  * Return: 0; -EPERM (somebody else's function would be reset too: the text names that
  * function); -EOPNOTSUPP (nothing can reset the device); or what the kernel said. After a

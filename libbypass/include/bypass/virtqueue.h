@@ -4,9 +4,9 @@
  * writes a device: it takes chains that a hostile driver made, and gives them back.
  *
  * The rings are guest memory: everything in them may change at any time. Each
- * descriptor is therefore copied once, checked, and used from the copy; a chain holds
- * guest-physical addresses, which are looked up in the memory map at each copy, so
- * that the map may change between two calls.
+ * descriptor is therefore copied once, checked, and used from the copy. A chain holds
+ * guest-physical addresses. Each copy looks these up in the memory map, so that the map
+ * may change between two calls.
  */
 #ifndef BYPASS_VIRTQUEUE_H
 #define BYPASS_VIRTQUEUE_H

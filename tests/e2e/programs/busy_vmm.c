@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * busy_vmm ADDRESS: a VMM without a guest that has a slice, publishes what it costs, and
- * answers a hundred config and fifty MMIO accesses a second, until it is ended. On SIGUSR1 it
- * unplugs the slice and plugs it again: the slice's counters begin anew.
+ * busy_vmm ADDRESS: a VMM without a guest. The VMM has a slice and publishes its counters. Until
+ * it is ended, the VMM answers a hundred config and fifty MMIO accesses a second. On SIGUSR1 the
+ * VMM unplugs the slice and plugs it again: the slice's counters begin anew.
  */
 #include <errno.h>
 #include <fcntl.h>

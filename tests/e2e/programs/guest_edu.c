@@ -272,9 +272,9 @@ static void ioapic_write(volatile uint32_t *ioapic, uint32_t index, uint32_t val
 }
 
 /*
- * INTx is a level: with the pin routed to a handler that tells the device nothing, each
- * acknowledgement brings the next interrupt, until the device is told. Takes a kernel with
- * iomem=relaxed; runs on a CPU other than the one that is interrupted.
+ * INTx is a level. The pin leads to a handler that does not acknowledge the interrupt at the
+ * device: each EOI then brings the next interrupt, until the device is told. Takes a kernel
+ * with iomem=relaxed. Runs on a CPU other than the one that is interrupted.
  */
 static void test_level(unsigned int gsi)
 {

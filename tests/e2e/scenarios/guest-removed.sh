@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# The host destroys a VF under a guest, and unbinds the driver of its PF: the VMM is asked and gives
-# the VF back, the host's command returns, and the guest sees a surprise removal and goes on.
+# The host destroys a VF under a guest, and unbinds the driver of the VF's PF. The VMM is asked and
+# gives the VF back, and the host's command returns. The guest sees a surprise removal and goes on.
 #
 # timeout: 400
 

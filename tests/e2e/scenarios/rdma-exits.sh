@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# What the data path of a context slice costs: 20,000 sends and as many receives of a guest (under QEMU
-# in the long form alone), with no exit to user space, at most one kick a send, and interrupts only where
-# they were asked for; beside the system calls of the same program on the host.
+# What the data path of a context slice costs. A guest sends 20,000 messages to itself (under QEMU in the
+# long form alone): no exit to user space, at most one kick a send, and interrupts only where these were
+# asked for. Beside it stand the system calls of the same program on the host.
 #
 # timeout: 600
 # long: 600

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# Registrations of a guest: a thousand at a time, thousands one after the other with no growth of
-# the guest's host process, more than 256 MiB of scattered memory; and what set-up costs, beside the host.
+# Registrations of a guest: a thousand at a time, and more than 256 MiB of scattered memory. Thousands
+# one after the other do not let the guest's host process grow. What set-up costs stands beside the host's.
 #
 # timeout: 600
 # long: 1200

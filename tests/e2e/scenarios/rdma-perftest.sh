@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# perftest over all sizes up to 4 KiB (latency) and 64 KiB, or 1 MiB (bandwidth), of datagrams up to
-# 1 KiB, between two processes of a guest: what it costs beside the data, and, in the long form, how
-# much longer it takes than on the host. The times and rates that perftest itself prints mean nothing here: its clock is the
-# TSC, which no nested, emulated machine has right.
+# perftest between two processes of a guest, and what it costs beside the data: exits, interrupts, kicks.
+# Sizes go up to 4 KiB (latency), 1 KiB (datagrams), and 64 KiB or, in the long form, 1 MiB (bandwidth).
+# The long form also tells how much longer it takes than on the host. The times and rates that perftest
+# prints mean nothing here: its clock is the TSC, which no nested, emulated machine has right.
 #
 # timeout: 900
 # long: 1500

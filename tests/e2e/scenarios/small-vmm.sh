@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # A VMM that is none of ours: tests/e2e/programs/small-vmm.c, built against the installed tree
-# with nothing but what pkg-config says. It boots a stock kernel with a VF and an RDMA slice, is
-# told when the host wants either back, gives it back, and its guest goes on.
+# with nothing but what pkg-config says. It boots a stock kernel with a VF and an RDMA slice.
+# The VMM is told when the host wants either back, gives the slice back, and its guest goes on.
 #
 # timeout: 600
 
