@@ -62,6 +62,14 @@
  * BYPASS_RDMA_F_DOORBELL is there: the provider's post_send ends in an empty POST_SEND,
  * which must become a kick, not a control command.
  *
+ * Queues: where an HCA keeps the queues in its driver's memory, a process maps the queues as
+ * above. With BYPASS_RDMA_F_QUEUE_MEMORY the queues and their doorbell records lie in the memory
+ * of the process, and the provider's blob has their addresses. The module pins that memory and
+ * names its pages in struct bypass_rdma_queue_memory. It has to know the blobs of such a driver
+ * as far as addresses and lengths go: it refuses a device whose driver_id it does not know. The
+ * process's doorbell page comes as a struct bypass_rdma_mmap of ALLOC_UCONTEXT. A queue belongs to
+ * a process then: its command names a ucontext.
+ *
  * Memory: registrations name guest-physical pages, no DMA addresses; register the
  * ib_device with no DMA device (virtual DMA), as software HCAs do.
  */
@@ -80,6 +88,8 @@
 /* Device-specific feature bits */
 #define BYPASS_RDMA_F_DOORBELL 0 /* the HCA has no doorbell page: use the doorbell queue */
 #define BYPASS_RDMA_F_ALL_RAM  1 /* BYPASS_RDMA_MR_ALL_RAM is allowed */
+#define BYPASS_RDMA_F_QUEUE_MEMORY                                                                 \
+	2 /* the HCA's queues lie in the memory of processes, doorbells in pages */
 
 enum bypass_rdma_queue {
 	BYPASS_RDMA_QUEUE_CONTROL = 0,
@@ -235,7 +245,9 @@ enum bypass_rdma_command {
  * @udata_out: room for the provider's output blob: as much as the user's buffer has
  *
  * Followed without gaps by the command's body, udata_in bytes of blob, and nothing
- * else (REG_MR and REREG_MR: then the list of run pages). Both blobs are at most
+ * else (REG_MR and REREG_MR: then the list of run pages; with BYPASS_RDMA_F_QUEUE_MEMORY
+ * CREATE_CQ, RESIZE_CQ, CREATE_SRQ and CREATE_QP: then struct bypass_rdma_queue_memory and the
+ * list of run pages). Both blobs are at most
  * BYPASS_RDMA_UDATA_MAX long. A body is a multiple of 8 bytes; blobs are not.
  */
 struct bypass_rdma_request {
@@ -473,6 +485,24 @@ struct bypass_rdma_run {
 
 #define BYPASS_RDMA_RUNS_PER_PAGE 256u
 
+/*
+ * struct bypass_rdma_queue_memory - where a queue lies, BYPASS_RDMA_F_QUEUE_MEMORY
+ * @size: bytes of the queue, from the address in the blob on: what driver and provider make of
+ *	the command. 0: there is no queue, and no list
+ * @record: guest-physical address of the page of the doorbell record, a multiple of
+ *	BYPASS_RDMA_PAGE_SIZE; 0 where the blob has no record
+ * @run_pages: as in struct bypass_rdma_reg_mr …
+ * @last_runs: … likewise. The runs are the pages under the queue, the first and the last whole
+ *
+ * The memory stays pinned until the queue is destroyed, or the old queue replaced by a resize.
+ */
+struct bypass_rdma_queue_memory {
+	__le64 size;
+	__le64 record;
+	__le32 run_pages;
+	__le32 last_runs;
+};
+
 enum bypass_rdma_rereg_flags { /* the bits of verbs */
 			       BYPASS_RDMA_REREG_TRANS = 1 << 0,
 			       BYPASS_RDMA_REREG_PD = 1 << 1,
@@ -698,6 +728,7 @@ BYPASS_RDMA_ASSERT_SIZE(pkeys, 8 + 2 * BYPASS_RDMA_PKEYS_MAX);
 BYPASS_RDMA_ASSERT_SIZE(doorbell, BYPASS_RDMA_SEND_OFFSET);
 BYPASS_RDMA_ASSERT_SIZE(reg_mr, 40);
 BYPASS_RDMA_ASSERT_SIZE(rereg_mr, 48);
+BYPASS_RDMA_ASSERT_SIZE(queue_memory, 24);
 BYPASS_RDMA_ASSERT_SIZE(run, BYPASS_RDMA_PAGE_SIZE / BYPASS_RDMA_RUNS_PER_PAGE);
 BYPASS_RDMA_ASSERT_SIZE(create_qp, 48);
 BYPASS_RDMA_ASSERT_SIZE(ah_attr, 32);

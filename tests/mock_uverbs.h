@@ -2,7 +2,7 @@
 /*
  * An HCA that is not there. The mock takes the place of ioctl(2) on one descriptor, and of the
  * few calls of libibverbs. The mock counts objects, accepts only handles that it gave out, and
- * answers as rxe does.
+ * answers as rxe does. With mock_mlx5.h the mock answers as mlx5 does.
  */
 #ifndef TESTS_MOCK_UVERBS_H
 #define TESTS_MOCK_UVERBS_H
@@ -36,10 +36,32 @@
 #define MOCK_MASK     7u    /* … this many elements less one, of … */
 #define MOCK_SHIFT    9u    /* … this log2 of a size */
 
-enum mock_kind { MOCK_NONE, MOCK_PD, MOCK_MR, MOCK_MW, MOCK_CQ, MOCK_SRQ, MOCK_QP, MOCK_AH };
+enum mock_kind {
+	MOCK_NONE,
+	MOCK_PD,
+	MOCK_MR,
+	MOCK_MW,
+	MOCK_CQ,
+	MOCK_SRQ,
+	MOCK_QP,
+	MOCK_AH,
+	MOCK_PAGE,
+};
+
+struct mock_call;
+
+/* Another driver than rxe. */
+struct mock_driver {
+	const struct rdma_dialect *dialect;
+	/* The provider's part of a command that makes or resizes a queue: 0 or an errno. */
+	int (*queue)(uint32_t command, const struct mock_call *c);
+	/* Objects of its own. */
+	int (*ioctl)(struct ib_uverbs_ioctl_hdr *header);
+};
 
 static struct {
 	pthread_mutex_t lock;
+	const struct mock_driver *driver; /* NULL: rxe */
 	int cmd_fd;
 	int async[2];
 	int channels[MOCK_CHANNELS][2];
@@ -182,24 +204,43 @@ static inline int mock_reg(const struct mock_call *c)
 	return 0;
 }
 
+/* The provider's part of a queue: rxe's is offered in a blob of @size bytes. */
+static inline int mock_queue_blob(uint32_t command, const struct mock_call *c, struct mminfo *mi,
+				  uint32_t size)
+{
+	if (mock.driver)
+		return mock.driver->queue(command, c);
+	if (c->udata_out_size < size)
+		return EINVAL;
+	*mi = mock_queue();
+	return 0;
+}
+
 static inline int mock_create_qp(const struct mock_call *c)
 {
 	const struct ib_uverbs_create_qp *in = c->in;
 	struct ib_uverbs_create_qp_resp out = {.qpn = 17, .max_send_wr = in->max_send_wr};
 	struct rxe_create_qp_resp blob = {0};
+	int err = mock.driver ? mock.driver->queue(IB_USER_VERBS_CMD_CREATE_QP, c) : 0;
 
+	if (err)
+		return err;
 	mock_need(in->pd_handle, MOCK_PD);
 	mock_need(in->send_cq_handle, MOCK_CQ);
 	mock_need(in->recv_cq_handle, MOCK_CQ);
 	if (in->is_srq)
 		mock_need(in->srq_handle, MOCK_SRQ);
-	if (c->udata_in_size || c->udata_out_size < sizeof(blob))
+	out.qp_handle = mock_new(MOCK_QP, in->user_handle);
+	memcpy(c->out, &out, sizeof(out));
+	if (mock.driver)
+		return 0;
+	if (c->udata_in_size || c->udata_out_size < sizeof(blob)) {
+		mock_end(&out.qp_handle, MOCK_QP);
 		return EINVAL;
+	}
 	if (!in->is_srq)
 		blob.rq_mi = mock_queue();
 	blob.sq_mi = mock_queue();
-	out.qp_handle = mock_new(MOCK_QP, in->user_handle);
-	memcpy(c->out, &out, sizeof(out));
 	memcpy(c->udata_out, &blob, sizeof(blob));
 	return 0;
 }
@@ -209,13 +250,14 @@ static inline int mock_create_cq(const struct mock_call *c)
 	const struct ib_uverbs_create_cq *in = c->in;
 	struct ib_uverbs_create_cq_resp out = {.cqe = in->cqe};
 	struct rxe_create_cq_resp blob = {0};
+	int err = mock_queue_blob(IB_USER_VERBS_CMD_CREATE_CQ, c, &blob.mi, sizeof(blob));
 
-	if (c->udata_out_size < sizeof(blob))
-		return EINVAL;
-	blob.mi = mock_queue();
+	if (err)
+		return err;
 	out.cq_handle = mock_new(MOCK_CQ, in->user_handle);
 	memcpy(c->out, &out, sizeof(out));
-	memcpy(c->udata_out, &blob, sizeof(blob));
+	if (!mock.driver)
+		memcpy(c->udata_out, &blob, sizeof(blob));
 	return 0;
 }
 
@@ -224,13 +266,14 @@ static inline int mock_resize_cq(const struct mock_call *c)
 	const struct ib_uverbs_resize_cq *in = c->in;
 	struct ib_uverbs_resize_cq_resp out = {.cqe = in->cqe};
 	struct rxe_resize_cq_resp blob = {0};
+	int err = mock_queue_blob(IB_USER_VERBS_CMD_RESIZE_CQ, c, &blob.mi, sizeof(blob));
 
 	mock_need(in->cq_handle, MOCK_CQ);
-	if (c->udata_out_size < sizeof(blob))
-		return EINVAL;
-	blob.mi = mock_queue();
+	if (err)
+		return err;
 	memcpy(c->out, &out, sizeof(out));
-	memcpy(c->udata_out, &blob, sizeof(blob));
+	if (!mock.driver)
+		memcpy(c->udata_out, &blob, sizeof(blob));
 	return 0;
 }
 
@@ -239,14 +282,15 @@ static inline int mock_create_srq(const struct mock_call *c)
 	const struct ib_uverbs_create_srq *in = c->in;
 	struct ib_uverbs_create_srq_resp out = {.max_wr = in->max_wr, .max_sge = in->max_sge};
 	struct rxe_create_srq_resp blob = {.srq_num = 5};
+	int err = mock_queue_blob(IB_USER_VERBS_CMD_CREATE_SRQ, c, &blob.mi, sizeof(blob));
 
 	mock_need(in->pd_handle, MOCK_PD);
-	if (c->udata_out_size < sizeof(blob))
-		return EINVAL;
-	blob.mi = mock_queue();
+	if (err)
+		return err;
 	out.srq_handle = mock_new(MOCK_SRQ, in->user_handle);
 	memcpy(c->out, &out, sizeof(out));
-	memcpy(c->udata_out, &blob, sizeof(blob));
+	if (!mock.driver)
+		memcpy(c->udata_out, &blob, sizeof(blob));
 	return 0;
 }
 
@@ -497,15 +541,19 @@ static inline int mock_create(uint32_t command, const struct mock_call *c)
 	return 0;
 }
 
-static inline int mock_invoke(const struct ib_uverbs_ioctl_hdr *header)
+static inline int mock_invoke(struct ib_uverbs_ioctl_hdr *header)
 {
+	uint32_t id = mock.driver ? mock.driver->dialect->driver_id : RDMA_DRIVER_RXE;
 	struct mock_call c = {0};
 	uint32_t command = 0;
 	int err;
 
-	if (header->driver_id != RDMA_DRIVER_RXE ||
+	if (header->driver_id != id ||
 	    header->length != sizeof(*header) + header->num_attrs * sizeof(header->attrs[0]))
 		mock_die("a message that the kernel would refuse");
+	if (mock.driver && (header->object_id != UVERBS_OBJECT_DEVICE ||
+			    header->method_id != UVERBS_METHOD_INVOKE_WRITE))
+		return mock.driver->ioctl(header);
 	for (unsigned int i = 0; i < header->num_attrs; i++) {
 		const struct ib_uverbs_attr *a = &header->attrs[i];
 		const void *in = a->len <= 8 ? (const void *)&a->data : (void *)(uintptr_t)a->data;
@@ -604,11 +652,12 @@ int ibv_close_device(struct ibv_context *context)
 /* A slice on a new mock HCA. */
 static inline struct bypass_virtio_device *mock_open(const char *text)
 {
+	const struct rdma_dialect *dialect = mock.driver ? mock.driver->dialect : &rdma_dialect_rxe;
 	struct bypass_rdma_options options;
 	struct rdma_slice *slice;
 	struct rdma_hca hca = {
 		.context = &mock.context,
-		.driver_id = RDMA_DRIVER_RXE,
+		.driver_id = dialect->driver_id,
 		.vectors = 2,
 		.ports = 1,
 		.abi = 2,
@@ -623,8 +672,7 @@ static inline struct bypass_virtio_device *mock_open(const char *text)
 		mock_die("no descriptors");
 	hca.cmd_fd = mock.cmd_fd;
 	hca.async_fd = mock.async[0];
-	if (bypass_rdma_parse(text, &options) ||
-	    rdma_slice_new(&options, &hca, &rdma_dialect_rxe, &slice))
+	if (bypass_rdma_parse(text, &options) || rdma_slice_new(&options, &hca, dialect, &slice))
 		return NULL;
 	return &slice->dev;
 }

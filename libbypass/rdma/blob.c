@@ -18,13 +18,17 @@ static const struct rdma_blob_rule *find_rule(const struct rdma_dialect *dialect
 	return NULL;
 }
 
-/* The guest's input blob must have the bytes that the driver reads, and zeroes behind them. */
-static int check_input(const struct rdma_slice *s, const struct rdma_command *c, uint32_t in)
+/*
+ * The guest's input blob must have the bytes that the driver reads, but for @optional ones at the
+ * end, and zeroes behind them.
+ */
+static int check_input(const struct rdma_slice *s, const struct rdma_command *c, uint32_t in,
+		       uint32_t optional)
 {
-	if (c->udata_in_size < in)
+	if (c->udata_in_size < in - optional)
 		return bypass_fail(EINVAL,
 				   "command %u has %u bytes for the %s driver, which reads %u",
-				   c->code, c->udata_in_size, s->dialect->name, in);
+				   c->code, c->udata_in_size, s->dialect->name, in - optional);
 	for (uint32_t i = in; i < c->udata_in_size; i++) {
 		if (c->udata_in[i])
 			return bypass_fail(EOPNOTSUPP,
@@ -37,7 +41,7 @@ static int check_input(const struct rdma_slice *s, const struct rdma_command *c,
 
 int rdma_blob_none(struct rdma_slice *s, struct rdma_command *c)
 {
-	return check_input(s, c, 0);
+	return check_input(s, c, 0, 0);
 }
 
 int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob)
@@ -47,7 +51,7 @@ int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob 
 	uint64_t address;
 	int err;
 
-	err = check_input(s, c, in);
+	err = check_input(s, c, in, rule ? rule->optional : 0);
 	if (err)
 		return err;
 	blob->rule = rule;
@@ -55,7 +59,8 @@ int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob 
 	if (!rule)
 		return 0;
 
-	memcpy(blob->in, c->udata_in, in);
+	memset(blob->in, 0, sizeof(blob->in));
+	memcpy(blob->in, c->udata_in, c->udata_in_size < in ? c->udata_in_size : in);
 	blob->udata.in_size = in;
 	blob->udata.out_size = c->udata_room < rule->out ? c->udata_room : rule->out;
 	memset(c->udata_out, 0, rule->out);
@@ -123,6 +128,8 @@ int rdma_blob_out(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob
 		if (err)
 			return err;
 	}
+	if (s->dialect->user_queues)
+		s->dialect->user_queues->answer(c->code, c->udata_out);
 	c->udata_out_size = blob->udata.out_size;
 	/* Only a mapping makes the driver write behind a hidden pointer. */
 	if (rule->hidden && c->n_mmaps) {

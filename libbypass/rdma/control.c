@@ -19,8 +19,9 @@ struct shape {
 	const char *name;
 	uint16_t body;
 	uint16_t reply;
-	bool maps; /* may return mappings */
-	bool runs; /* has a list of run pages */
+	bool maps;  /* may return mappings */
+	bool runs;  /* has a list of run pages … */
+	bool queue; /* … or one behind a description, where queues are memory of a process */
 	struct {
 		uint16_t at;
 		uint16_t size;
@@ -47,7 +48,7 @@ static const struct shape shapes[] = {
 	COMMAND(QUERY_GIDS, query_gids, SIZE(port_query), SIZE(gids), IN_PORT),
 	COMMAND(QUERY_PKEYS, query_pkeys, SIZE(port_query), SIZE(pkeys), IN_PORT),
 	COMMAND(SET_DOORBELL, set_doorbell, SIZE(set_doorbell), 0, 0),
-	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, 0),
+	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, .maps = true),
 	COMMAND(DEALLOC_UCONTEXT, dealloc_ucontext, HANDLE, 0, IN_HANDLE),
 	COMMAND(RELEASE_MMAP, release_mmap, SIZE(release_mmap), 0, 0),
 	COMMAND(ALLOC_PD, alloc_pd, 0, HANDLE, 0),
@@ -59,15 +60,15 @@ static const struct shape shapes[] = {
 	COMMAND(DEREG_MR, destroy, HANDLE, 0, IN_HANDLE),
 	COMMAND(ALLOC_MW, alloc_mw, SIZE(alloc_mw), SIZE(mr), 0),
 	COMMAND(DEALLOC_MW, destroy, HANDLE, 0, IN_HANDLE),
-	COMMAND(CREATE_CQ, create_cq, SIZE(create_cq), SIZE(cq), .maps = true,
+	COMMAND(CREATE_CQ, create_cq, SIZE(create_cq), SIZE(cq), .maps = true, .queue = true,
 		RESERVED(FIELD(create_cq, reserved))),
-	COMMAND(RESIZE_CQ, resize_cq, SIZE(resize_cq), SIZE(cq), .maps = true),
+	COMMAND(RESIZE_CQ, resize_cq, SIZE(resize_cq), SIZE(cq), .maps = true, .queue = true),
 	COMMAND(DESTROY_CQ, destroy, HANDLE, 0, IN_HANDLE),
-	COMMAND(CREATE_SRQ, create_srq, SIZE(create_srq), SIZE(srq), .maps = true),
+	COMMAND(CREATE_SRQ, create_srq, SIZE(create_srq), SIZE(srq), .maps = true, .queue = true),
 	COMMAND(MODIFY_SRQ, modify_srq, SIZE(modify_srq), 0, .maps = true),
 	COMMAND(QUERY_SRQ, query_srq, HANDLE, SIZE(srq), IN_HANDLE),
 	COMMAND(DESTROY_SRQ, destroy, HANDLE, 0, IN_HANDLE),
-	COMMAND(CREATE_QP, create_qp, SIZE(create_qp), SIZE(qp), .maps = true),
+	COMMAND(CREATE_QP, create_qp, SIZE(create_qp), SIZE(qp), .maps = true, .queue = true),
 	COMMAND(MODIFY_QP, modify_qp, SIZE(modify_qp), 0,
 		RESERVED(FIELD(modify_qp, attr.ah.reserved), FIELD(modify_qp, attr.alt_ah.reserved),
 			 FIELD(modify_qp, attr.reserved), FIELD(modify_qp, attr.reserved2))),
@@ -110,6 +111,12 @@ static uint32_t to_status(const struct rdma_slice *s, int err)
 	}
 }
 
+/* May anything follow the blob of such a request? */
+static bool has_tail(const struct rdma_slice *s, const struct shape *shape)
+{
+	return shape->runs || (shape->queue && s->dialect->user_queues);
+}
+
 static int check_reserved(const struct shape *shape, const uint8_t *body)
 {
 	for (int i = 0; i < RESERVED_MAX; i++) {
@@ -147,7 +154,7 @@ static int parse(struct rdma_slice *s, struct rdma_command *c, uint32_t size, ui
 				   "the provider's parts have %u and %u bytes: at most %u each",
 				   c->udata_in_size, c->udata_room, BYPASS_RDMA_UDATA_MAX);
 	fixed = sizeof(*request) + (*shape)->body + c->udata_in_size;
-	if (size < fixed || (size > fixed && !(*shape)->runs))
+	if (size < fixed || (size > fixed && !has_tail(s, *shape)))
 		return bypass_fail(EPROTO, "%s has %u bytes where %u are right", (*shape)->name,
 				   size, fixed);
 	needed = sizeof(struct bypass_rdma_response) + (*shape)->reply;

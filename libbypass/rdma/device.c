@@ -321,6 +321,8 @@ static int rdma_accept(struct bypass_virtio_device *dev, uint64_t features)
 
 	if (s->dialect->doorbell)
 		needed |= 1ull << BYPASS_RDMA_F_DOORBELL;
+	if (s->dialect->user_queues)
+		needed |= 1ull << BYPASS_RDMA_F_QUEUE_MEMORY;
 	if ((features & ~dev->features) || (features & needed) != needed)
 		return bypass_fail(EINVAL,
 				   "the driver of %s accepts features %#llx of %#llx; it must "
@@ -439,8 +441,7 @@ static void rdma_reset(struct bypass_virtio_device *dev)
 	for (uint32_t i = 0; i < s->tables[RDMA_UCONTEXT].size; i++) {
 		if (!s->tables[RDMA_UCONTEXT].objects[i].live)
 			continue;
-		rdma_table_put(&s->tables[RDMA_UCONTEXT], i);
-		rdma_count(&s->stats.objects, -1);
+		rdma_ucontext_end(s, i);
 	}
 	s->features = 0;
 	if (s->hca_state == RDMA_HCA_TOLD)

@@ -153,7 +153,7 @@ int rdma_hca_open(const char *name, struct rdma_hca *hca, const struct rdma_dial
 	rdma_hca_close(hca);
 	return bypass_fail(EOPNOTSUPP,
 			   "%s: no context slices on this HCA: its provider's dialect is "
-			   "not known here (rxe is)",
+			   "not known here (rxe and mlx5 are)",
 			   hca->name);
 }
 

@@ -104,12 +104,13 @@ struct rdma_mcast {
 struct rdma_object {
 	bool live;
 	uint32_t ucontext; /* the guest's process, or BYPASS_RDMA_NONE */
-	uint32_t host;	   /* uverbs handle; never leaves the host */
+	uint32_t host; /* uverbs handle; never leaves the host. Of a context: its doorbell page's */
+	uint32_t page_id; /* context: the doorbell page, as the HCA counts pages */
 	uint32_t qp_type;
 	uint8_t qp_state;	   /* QP: as it was when MODIFY_QP last looked or set it */
 	uint8_t port;		   /* QP: 0 until one is set */
 	uint32_t entries;	   /* CQ, SRQ: at least so many */
-	uint64_t pinned;	   /* MR: bytes */
+	uint64_t pinned;	   /* bytes of the guest's memory */
 	uint32_t events;	   /* CQ, SRQ, QP: that wait for the guest, a bit a type */
 	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
 };
@@ -179,7 +180,7 @@ void rdma_shm_sweep(struct rdma_slice *s, uint32_t ucontext);
 struct rdma_blob {
 	const struct rdma_blob_rule *rule; /* NULL: none */
 	struct rdma_udata udata;
-	uint8_t in[64];
+	uint8_t in[64] __attribute__((aligned(8)));
 	uint8_t hidden[BYPASS_RDMA_HIDDEN_ROOM];
 };
 
@@ -200,13 +201,13 @@ int rdma_blob_out(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob
 struct rdma_command {
 	uint8_t request[BYPASS_RDMA_REQUEST_MAX] __attribute__((aligned(8)));
 	uint8_t reply[sizeof(struct bypass_rdma_gids) + 8] __attribute__((aligned(8)));
-	uint8_t udata_out[BYPASS_RDMA_UDATA_MAX];
+	uint8_t udata_out[BYPASS_RDMA_UDATA_MAX] __attribute__((aligned(8)));
 	struct bypass_rdma_mmap mmaps[BYPASS_RDMA_MMAPS_MAX];
 	uint32_t code;
 	uint32_t ucontext;
 	const void *body;
 	const uint8_t *udata_in;
-	const uint8_t *tail; /* list of run pages */
+	const uint8_t *tail; /* list of run pages, perhaps behind a description of a queue */
 	uint32_t udata_in_size;
 	uint32_t udata_room; /* for output */
 	uint32_t tail_size;
@@ -235,6 +236,7 @@ rdma_handler rdma_query_device, rdma_query_port, rdma_query_gids, rdma_query_pke
 /* mmap.c, doorbell.c */
 rdma_handler rdma_release_mmap, rdma_set_doorbell;
 /* context.c */
+void rdma_ucontext_end(struct rdma_slice *s, uint32_t handle);
 rdma_handler rdma_alloc_ucontext, rdma_dealloc_ucontext;
 /* pd.c, mw.c, ah.c */
 rdma_handler rdma_alloc_pd, rdma_alloc_mw, rdma_create_ah;
@@ -278,6 +280,36 @@ int rdma_span_lay_out(struct rdma_span *span, uint64_t iova);
 void rdma_span_take_down(struct rdma_span *span);
 /* The largest page of the files behind RAM; more than RDMA_PAGE where there is hugetlb. */
 uint64_t rdma_ram_page(const struct bypass_memory *memory);
+
+/* ------------------------------------------------------------------- quota.c */
+
+/* May @want more bytes of guest memory be pinned, when @now bytes are given up? 0 or -EDQUOT. */
+int rdma_quota_check(struct rdma_slice *s, uint64_t now, uint64_t want);
+/* An object now has so many bytes pinned. */
+void rdma_quota_set(struct rdma_slice *s, struct rdma_object *object, uint64_t size);
+/*
+ * The most entries that a request for a queue may name. Where the process's library lays out the
+ * queue, the library rounds up first what the program asks for, @max at most.
+ */
+uint32_t rdma_quota_entries(const struct rdma_slice *s, uint32_t max);
+
+/* ------------------------------------------------------------------- queue.c */
+
+/* A queue in the memory of the guest's process, while the driver pins that memory. */
+struct rdma_queue {
+	struct rdma_span span;
+	uint64_t pinned; /* bytes, with the page of the doorbell record */
+	bool locked;
+};
+
+/*
+ * Where queues are memory of the process: check what the command names, lay the memory out and put
+ * addresses into @blob. @now: bytes that the old queue gives up. Done must follow, also on failure.
+ */
+int rdma_queue_lay(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
+		   const struct rdma_queue_shape *shape, uint64_t now, struct rdma_queue *queue);
+/* The driver has pinned the memory, or refused. */
+void rdma_queue_done(struct rdma_slice *s, struct rdma_queue *queue);
 
 /* ------------------------------------------------------------------ object.c */
 

@@ -29,19 +29,6 @@
 
 #define REREG (BYPASS_RDMA_REREG_TRANS | BYPASS_RDMA_REREG_PD | BYPASS_RDMA_REREG_ACCESS)
 
-static int check_quota(struct rdma_slice *s, uint64_t now, uint64_t want)
-{
-	uint64_t quota = s->options.quota.pinned_bytes;
-
-	if (want > quota || s->pinned - now > quota - want)
-		return bypass_fail(EDQUOT,
-				   "the guest has %llu bytes registered; %llu more would exceed "
-				   "its quota of %llu (pinned=)",
-				   (unsigned long long)s->pinned, (unsigned long long)want,
-				   (unsigned long long)quota);
-	return 0;
-}
-
 /*
  * Prepare what @reg describes. @now: bytes that the new registration replaces. Returns with pin_lock
  * held, also on failure: the guest's pages must stay until the driver has pinned the pages.
@@ -68,7 +55,7 @@ static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 		err = rdma_span_add_ram(s, span, iova);
 		*length = span->size;
 		if (!err)
-			err = check_quota(s, now, span->size);
+			err = rdma_quota_check(s, now, span->size);
 	} else {
 		first = *iova & -(uint64_t)RDMA_PAGE;
 		end = (*iova + *length + RDMA_PAGE - 1) & -(uint64_t)RDMA_PAGE;
@@ -79,7 +66,7 @@ static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 					   "registered",
 					   (unsigned long long)*iova, (unsigned long long)*length,
 					   flags);
-		err = check_quota(s, now, want);
+		err = rdma_quota_check(s, now, want);
 		if (!err)
 			err = rdma_span_read_runs(s, span, c, le32toh(reg->run_pages),
 						  le32toh(reg->last_runs), want);
@@ -114,13 +101,6 @@ static int check_access(uint32_t access)
 				   "write access",
 				   access);
 	return 0;
-}
-
-static void set_pinned(struct rdma_slice *s, struct rdma_object *mr, uint64_t size)
-{
-	s->pinned += size - mr->pinned;
-	rdma_count(&s->stats.pinned_bytes, size - mr->pinned);
-	mr->pinned = size;
 }
 
 int rdma_reg_mr(struct rdma_slice *s, struct rdma_command *c)
@@ -164,7 +144,7 @@ int rdma_reg_mr(struct rdma_slice *s, struct rdma_command *c)
 		return err;
 	}
 	s->tables[RDMA_MR].objects[handle].host = out.mr_handle;
-	set_pinned(s, &s->tables[RDMA_MR].objects[handle], span.size);
+	rdma_quota_set(s, &s->tables[RDMA_MR].objects[handle], span.size);
 	rdma_count(&s->stats.objects, 1);
 	*reply = (struct bypass_rdma_mr){
 		.handle = htole32(handle),
@@ -228,7 +208,7 @@ int rdma_rereg_mr(struct rdma_slice *s, struct rdma_command *c)
 	if (err)
 		return err;
 	if (flags & BYPASS_RDMA_REREG_TRANS)
-		set_pinned(s, mr, span.size);
+		rdma_quota_set(s, mr, span.size);
 	*reply = (struct bypass_rdma_mr){
 		.handle = htole32(handle),
 		.lkey = htole32(out.lkey),

@@ -91,6 +91,7 @@ int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
 	};
 	struct ib_uverbs_create_qp_resp out;
 	struct rdma_object *qp;
+	struct rdma_queue queue;
 	struct rdma_blob blob;
 	int err;
 
@@ -105,15 +106,22 @@ int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
 		return err;
 
 	in.user_handle = owner.handle;
-	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_QP, &in, sizeof(in), &out, sizeof(out),
-			  &blob.udata);
+	err = rdma_queue_lay(s, c, &blob, &(struct rdma_queue_shape){0}, 0, &queue);
+	if (!err) {
+		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_QP, &in, sizeof(in), &out,
+				  sizeof(out), &blob.udata);
+		if (err)
+			bypass_fail(-err, "%s refuses a queue pair: %s", s->hca.name,
+				    strerror(-err));
+	}
+	rdma_queue_done(s, &queue);
 	if (err) {
 		rdma_table_put(&s->tables[RDMA_QP], owner.handle);
-		return bypass_fail(-err, "%s refuses a queue pair: %s", s->hca.name,
-				   strerror(-err));
+		return err;
 	}
 	rdma_count(&s->stats.objects, 1);
 	qp = &s->tables[RDMA_QP].objects[owner.handle];
+	rdma_quota_set(s, qp, queue.pinned);
 	qp->host = out.qp_handle;
 	qp->qp_type = in.qp_type;
 	err = rdma_blob_out(s, c, &blob, &owner, in.qp_type);

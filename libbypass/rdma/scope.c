@@ -5,6 +5,9 @@
  *
  * Without gids= the slice has the port's own link-local GID and its first other address, each with
  * all RoCE versions. They are looked up at each use, as addresses of the host come and go.
+ *
+ * An mlx5 adapter reads the index of a GID from a datagram's request, which no code of the host sees.
+ * There an index of the guest is the host's, and other entries of the guest's table are empty.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +21,9 @@
 
 /* Entries of the guest's table without gids=: two addresses with two RoCE versions each. */
 #define GIDS_DEFAULT 4
+
+/* The same where indices are the host's. */
+#define GIDS_AS_HOST 16
 
 struct gid_scope {
 	struct bypass_rdma_gids host;
@@ -47,19 +53,31 @@ static const uint8_t *find_first(const struct bypass_rdma_gids *gids, bool link_
 	return NULL;
 }
 
-static void choose_default(struct gid_scope *scope)
+static void choose_default(struct gid_scope *scope, bool as_host)
 {
 	const struct bypass_rdma_gids *host = &scope->host;
 	const uint8_t *own = find_first(host, true), *first = find_first(host, false);
 	uint32_t n = 0;
 
-	scope->count = GIDS_DEFAULT;
-	for (uint32_t i = 0; i < GIDS_DEFAULT; i++)
-		scope->index[i] = NO_INDEX;
 	for (uint32_t i = 0; i < le32toh(host->count) && n < GIDS_DEFAULT; i++) {
+		if (as_host && i >= GIDS_AS_HOST)
+			break;
 		if ((own && !memcmp(host->gid[i], own, sizeof(host->gid[i]))) ||
-		    (first && !memcmp(host->gid[i], first, sizeof(host->gid[i]))))
-			scope->index[n++] = i;
+		    (first && !memcmp(host->gid[i], first, sizeof(host->gid[i])))) {
+			scope->index[as_host ? i : n] = i;
+			n++;
+		}
+	}
+}
+
+/* The GIDs that gids= names, in the order of the list or at the host's own indices. */
+static void choose_named(struct gid_scope *scope, const struct bypass_rdma_options *o, bool as_host)
+{
+	for (uint32_t i = 0; i < o->n_gids; i++) {
+		uint8_t host = o->gids[i];
+
+		if (host < le32toh(scope->host.count) && !is_unused(scope->host.gid[host]))
+			scope->index[as_host ? host : i] = host;
 	}
 }
 
@@ -78,22 +96,28 @@ static struct gid_scope *find_gids(struct rdma_slice *s, uint32_t port, int *err
 		free(scope);
 		return NULL;
 	}
-	if (!o->n_gids) {
-		choose_default(scope);
-		return scope;
-	}
-	scope->count = o->n_gids;
-	for (uint32_t i = 0; i < o->n_gids; i++)
-		scope->index[i] = o->gids[i] < le32toh(scope->host.count) &&
-						  !is_unused(scope->host.gid[o->gids[i]])
-					  ? o->gids[i]
-					  : NO_INDEX;
+	scope->count = rdma_scope_gids(s);
+	for (uint32_t i = 0; i < scope->count; i++)
+		scope->index[i] = NO_INDEX;
+	if (o->n_gids)
+		choose_named(scope, o, s->dialect->host_gids);
+	else
+		choose_default(scope, s->dialect->host_gids);
 	return scope;
 }
 
 uint32_t rdma_scope_gids(const struct rdma_slice *s)
 {
-	return s->options.n_gids ? s->options.n_gids : GIDS_DEFAULT;
+	const struct bypass_rdma_options *o = &s->options;
+	uint32_t count = 0;
+
+	if (!s->dialect->host_gids)
+		return o->n_gids ? o->n_gids : GIDS_DEFAULT;
+	for (uint32_t i = 0; i < o->n_gids; i++) {
+		if (o->gids[i] >= count)
+			count = o->gids[i] + 1;
+	}
+	return count ? count : GIDS_AS_HOST;
 }
 
 uint32_t rdma_scope_pkeys(const struct rdma_slice *s)

@@ -269,7 +269,8 @@ int rdma_shm_release(struct rdma_slice *s, uint64_t offset, uint64_t size)
 		return bypass_fail(EINVAL,
 				   "nothing is mapped at %#llx + %#llx of the shared memory region",
 				   (unsigned long long)offset, (unsigned long long)size);
-	if (!(*link)->orphan)
+	/* A doorbell page is the context's, which the guest's kernel ends right after. */
+	if (!(*link)->orphan && (*link)->kind != RDMA_UCONTEXT)
 		return bypass_fail(EBUSY,
 				   "shared pages %#llx + %#llx belong to an object that "
 				   "still exists",

@@ -150,7 +150,7 @@ static void settle_config(struct rdma_slice *s, const struct ib_uverbs_query_dev
 	};
 	memcpy(s->config.node_guid, &hca->node_guid, sizeof(s->config.node_guid));
 	memcpy(s->config.sys_image_guid, &hca->sys_image_guid, sizeof(s->config.sys_image_guid));
-	strncpy((char *)s->config.name, s->dialect->name, sizeof(s->config.name) - 1);
+	strncpy((char *)s->config.name, s->dialect->stem, sizeof(s->config.name) - 1);
 }
 
 static void make_device(struct rdma_slice *s)
@@ -163,6 +163,8 @@ static void make_device(struct rdma_slice *s)
 	dev->features = BYPASS_VIRTQUEUE_FEATURES;
 	if (s->dialect->doorbell)
 		dev->features |= 1ull << BYPASS_RDMA_F_DOORBELL;
+	if (s->dialect->user_queues)
+		dev->features |= 1ull << BYPASS_RDMA_F_QUEUE_MEMORY;
 	if (s->options.all_ram)
 		dev->features |= 1ull << BYPASS_RDMA_F_ALL_RAM;
 	dev->config_size = sizeof(s->config);

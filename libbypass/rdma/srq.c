@@ -13,7 +13,7 @@
 
 static int check_wr(struct rdma_slice *s, uint32_t max_wr)
 {
-	uint32_t max = le32toh(s->limits.max_srq_wr);
+	uint32_t max = rdma_quota_entries(s, le32toh(s->limits.max_srq_wr));
 
 	if (!max_wr || max_wr > max)
 		return bypass_fail(EINVAL,
@@ -45,6 +45,7 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 		.srq_limit = le32toh(body->srq_limit),
 	};
 	struct ib_uverbs_create_srq_resp out;
+	struct rdma_queue queue;
 	struct rdma_blob blob;
 	int err;
 
@@ -65,13 +66,21 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 
 	in.user_handle = owner.handle;
 	in.pd_handle = pd->host;
-	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_SRQ, &in, sizeof(in), &out, sizeof(out),
-			  &blob.udata);
+	err = rdma_queue_lay(s, c, &blob, &(struct rdma_queue_shape){in.max_wr, in.max_sge}, 0,
+			     &queue);
+	if (!err) {
+		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_SRQ, &in, sizeof(in), &out,
+				  sizeof(out), &blob.udata);
+		if (err)
+			bypass_fail(-err, "%s refuses a shared receive queue of %u: %s",
+				    s->hca.name, in.max_wr, strerror(-err));
+	}
+	rdma_queue_done(s, &queue);
 	if (err) {
 		rdma_table_put(&s->tables[RDMA_SRQ], owner.handle);
-		return bypass_fail(-err, "%s refuses a shared receive queue of %u: %s", s->hca.name,
-				   in.max_wr, strerror(-err));
+		return err;
 	}
+	rdma_quota_set(s, &s->tables[RDMA_SRQ].objects[owner.handle], queue.pinned);
 	rdma_count(&s->stats.objects, 1);
 	s->tables[RDMA_SRQ].objects[owner.handle].host = out.srq_handle;
 	s->tables[RDMA_SRQ].objects[owner.handle].entries = out.max_wr;

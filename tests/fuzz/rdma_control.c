@@ -1,105 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Control requests of a hostile guest, on an HCA that is not there but insists that it is
- * given only handles that it gave out. After each input the slice is reset, and nothing may
- * be left.
- *
- * The input is a row of steps: a command, options, and bytes for the body. Most steps are
- * well-formed messages with arbitrary content, so that the handlers are reached; some are
- * not. The first page of RAM is filled from the input too: registrations find their lists
- * of runs there.
+ * Control requests of a hostile guest on rxe.
  */
-#include "../mock_uverbs.h"
-#include "../rdma_guest.h"
-#include "input.h"
-
-#define RAM (64 * GUEST_PAGE)
+#include "rdma_control.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* Length of the bodies, as the ABI has it: so that most requests are of the right length. */
-static const uint16_t bodies[] = {
-	[BYPASS_RDMA_QUERY_PORT] = 8,	    [BYPASS_RDMA_QUERY_GIDS] = 8,
-	[BYPASS_RDMA_QUERY_PKEYS] = 8,	    [BYPASS_RDMA_SET_DOORBELL] = 16,
-	[BYPASS_RDMA_DEALLOC_UCONTEXT] = 8, [BYPASS_RDMA_RELEASE_MMAP] = 16,
-	[BYPASS_RDMA_DEALLOC_PD] = 8,	    [BYPASS_RDMA_REG_MR] = 40,
-	[BYPASS_RDMA_REREG_MR] = 48,	    [BYPASS_RDMA_DEREG_MR] = 8,
-	[BYPASS_RDMA_ALLOC_MW] = 8,	    [BYPASS_RDMA_DEALLOC_MW] = 8,
-	[BYPASS_RDMA_CREATE_CQ] = 16,	    [BYPASS_RDMA_RESIZE_CQ] = 8,
-	[BYPASS_RDMA_DESTROY_CQ] = 8,	    [BYPASS_RDMA_CREATE_SRQ] = 16,
-	[BYPASS_RDMA_MODIFY_SRQ] = 16,	    [BYPASS_RDMA_QUERY_SRQ] = 8,
-	[BYPASS_RDMA_DESTROY_SRQ] = 8,	    [BYPASS_RDMA_CREATE_QP] = 48,
-	[BYPASS_RDMA_MODIFY_QP] = 120,	    [BYPASS_RDMA_QUERY_QP] = 8,
-	[BYPASS_RDMA_DESTROY_QP] = 8,	    [BYPASS_RDMA_CREATE_AH] = 40,
-	[BYPASS_RDMA_DESTROY_AH] = 8,	    [BYPASS_RDMA_ATTACH_MCAST] = 24,
-	[BYPASS_RDMA_DETACH_MCAST] = 24,
-};
-
-static void step(struct rdma_slice *s, struct input *in)
-{
-	static uint8_t response[BYPASS_RDMA_RESPONSE_MAX];
-	uint8_t command = take(in, 1), options = take(in, 1);
-	struct bypass_rdma_request request = {
-		.command = command,
-		.ucontext = options & 1 ? (options >> 1) % 4 : BYPASS_RDMA_NONE,
-		.udata_out = options & 2 ? 64 : take(in, 1),
-		.udata_in = options & 4 ? 8 : 0,
-	};
-	uint32_t size = sizeof(request) + request.udata_in, room = BYPASS_RDMA_RESPONSE_MAX, n;
-	struct bypass_rdma_response header;
-
-	if (command < sizeof(bodies) / sizeof(bodies[0]))
-		size += bodies[command];
-	if (command == BYPASS_RDMA_REG_MR || command == BYPASS_RDMA_REREG_MR)
-		size += 8 * (options >> 5);
-	if (options == 255) {
-		take_bytes(in, &size, 2);
-		take_bytes(in, &room, 2);
-		size %= BYPASS_RDMA_REQUEST_MAX;
-		room &= 0xffff;
-		take_bytes(in, &request, sizeof(request));
-	}
-	memcpy(s->command->request, &request, sizeof(request));
-	take_bytes(in, s->command->request + sizeof(request),
-		   size > sizeof(request) ? size - sizeof(request) : 0);
-	mock.fail = options & 8 && options & 16 ? ENOMEM : 0;
-	n = rdma_control_execute(s, s->command, size, response, room);
-	mock.fail = 0;
-	if (n > room || (n && n < sizeof(header)))
-		abort();
-	memcpy(&header, response, sizeof(header));
-	if (n && header.status && n != sizeof(header))
-		abort();
-	if (n && !header.status && header.udata_out > request.udata_out)
-		abort();
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = {data, size};
-	static struct guest guest;
-	static struct bypass_virtio_device *dev;
-	struct rdma_slice *s;
-	struct bypass_rdma_stats stats;
-
-	if (!dev) {
-		guest_init(&guest, RAM);
-		dev = mock_open("mock0,trust-guest,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
-				"ahs=8,ucontexts=4,mcasts=8,shm=128K,pinned=256K");
-		if (!dev || dev->ops->set_memory(dev, guest.mem) ||
-		    dev->ops->accept(dev, dev->features))
-			abort();
-	}
-	s = rdma_slice(dev);
-	s->features = dev->features;
-	take_bytes(&in, guest.ram, GUEST_PAGE < in.left / 2 ? GUEST_PAGE : in.left / 2);
-	while (in.left)
-		step(s, &in);
-
-	dev->ops->reset(dev);
-	bypass_rdma_stats(dev, &stats);
-	if (mock_objects() || stats.objects || stats.pinned_bytes || stats.shm_bytes || s->mcasts)
-		abort();
-	mock.next_offset = MOCK_QUEUE;
-	return 0;
+	return fuzz_control("mock0,trust-guest,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
+			    "ahs=8,ucontexts=4,mcasts=8,shm=128K,pinned=256K",
+			    data, size);
 }

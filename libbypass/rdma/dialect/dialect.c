@@ -6,7 +6,7 @@
 
 #include "dialect.h"
 
-static const struct rdma_dialect *const dialects[] = {&rdma_dialect_rxe};
+static const struct rdma_dialect *const dialects[] = {&rdma_dialect_rxe, &rdma_dialect_mlx5};
 
 const struct rdma_dialect *rdma_dialect_find(uint32_t driver_id)
 {

@@ -8,33 +8,9 @@
  * that means nothing on the other side: an offset for mmap(2), a pointer. All other
  * bytes pass as they are. A command with no rule has no blobs.
  *
- * What an mlx5 dialect will have to say (rdma/mlx5-abi.h), next to rxe's rules:
- *
- *	command		in						out
- *	ALLOC_UCONTEXT	req_v2: counts and flags only			resp: UAR geometry
- *	ALLOC_PD	-						pdn
- *	CREATE_CQ	buf_addr*, db_addr*, cqe_size, flags,		cqn
- *			uar_page_index
- *	RESIZE_CQ	buf_addr*, cqe_size				-
- *	CREATE_SRQ	buf_addr*, db_addr*, flags, uidx		srqn
- *	CREATE_QP	buf_addr*, db_addr*, WQE counts, flags, uidx,	bfreg_index, ECE
- *			bfreg_index, sq_buf_addr*
- *	MODIFY_QP	ECE, burst					response_length, ECE
- *	CREATE_AH	-						response_length, dmac
- *
- *	mmap offset = (kind << 8 | index) pages; kinds: 0, 2, 3 UAR pages (write-combining
- *	for 0 and 2, uncached for 3), 6 UARs allocated one by one, 1 contiguous pages
- *	(obsolete), 5 core clock, 7 clock info (read-only). UAR pages become shared pages
- *	that ALLOC_UCONTEXT returns as bypass_rdma_mmap entries with the provider's own
- *	offsets; a ucontext of its own for each guest process follows from that. All other
- *	kinds are refused, which libmlx5 takes as "not supported".
- *
- *	* a user address, under which the driver pins the queue or its doorbell record:
- *	the queues are guest memory. The guest's module has to pin it and add its run
- *	pages to the request as REG_MR does; the slice lays the runs side by side, as for
- *	a region, and puts the address of that span into the blob. Lengths: CQ entries ×
- *	cqe_size; SRQ and QP from the WQE counts and shifts; a doorbell record is 8 bytes.
- *	That is a feature bit of the guest ABI still to be given.
+ * Queues lie in one of two places. The driver of rxe has them, and offers them to mmap(2): the
+ * output blob says where. A ConnectX (mlx5) takes memory of the process: the input blob has the
+ * addresses. Such a dialect has struct rdma_user_queues.
  */
 #ifndef BYPASS_RDMA_DIALECT_H
 #define BYPASS_RDMA_DIALECT_H
@@ -73,14 +49,16 @@ struct rdma_map_rule {
 };
 
 /*
- * The blobs of one command. With @hidden, the driver takes an address at @hidden_at in
+ * The blobs of one command. @optional: of the bytes that the driver reads, so many at the end may
+ * be missing, as in the library of an older guest; the driver then reads zeroes. With @hidden, the driver takes an address at @hidden_at in
  * the input blob and puts @hidden bytes there in place of an output blob; @maps then
  * lie in these.
  */
 struct rdma_blob_rule {
 	uint32_t command; /* enum bypass_rdma_command */
 	uint16_t in;	  /* bytes that the driver reads; more from the guest must be zero */
-	uint16_t out;	  /* bytes that the driver writes */
+	uint16_t optional;
+	uint16_t out; /* bytes that the driver writes */
 	uint16_t hidden;
 	uint16_t hidden_at;
 	uint16_t n_maps;
@@ -138,8 +116,57 @@ struct rdma_guard {
 	const char *no_mws; /* why there are no memory windows; NULL: there are */
 };
 
+/* Of the body of a command that creates or resizes a queue: how much the queue is to hold. */
+struct rdma_queue_shape {
+	uint32_t entries;
+	uint32_t sges;
+};
+
+/* What the blob of such a command names in the memory of the guest's process. */
+struct rdma_user_queue {
+	uint64_t buffer; /* address of the queue … */
+	uint64_t size;	 /* … and its bytes; 0: there is none */
+	uint64_t record; /* address of the doorbell record … */
+	bool has_record; /* … if there is one */
+};
+
+/* What the slice puts there for the host's driver. */
+struct rdma_host_queue {
+	uint64_t buffer; /* addresses of the VMM's process */
+	uint64_t record;
+	uint32_t page_id; /* of the doorbell page */
+};
+
+/* A doorbell page, of one process of the guest. */
+struct rdma_doorbell_page {
+	uint32_t handle;  /* uverbs handle */
+	uint32_t page_id; /* as the HCA counts pages */
+	uint64_t offset;  /* for mmap(2) of cmd_fd */
+	bool combining;	  /* to be mapped write-combining */
+};
+
+/* An HCA whose queues are memory of the guest's processes, and whose doorbells are pages. */
+struct rdma_user_queues {
+	/* What a checked blob names. 0, or a negative errno with a text: no queue can be so. */
+	int (*find)(uint32_t command, const uint8_t *blob, const struct rdma_queue_shape *shape,
+		    struct rdma_user_queue *queue);
+	/* Put the slice's addresses and doorbell page into the blob. */
+	void (*place)(uint32_t command, uint8_t *blob, const struct rdma_host_queue *queue);
+	/* Take out of the driver's output what does not hold in the guest. */
+	void (*answer)(uint32_t command, uint8_t *out);
+	/*
+	 * The blobs of ALLOC_UCONTEXT: check what the process asks for, and describe a context with
+	 * one doorbell page, which the process maps at offset 0.
+	 */
+	int (*open)(int cmd_fd, const uint8_t *in, uint8_t *out);
+	/* A new doorbell page, and its end: 0 or a negative errno. */
+	int (*page_take)(int cmd_fd, struct rdma_doorbell_page *page);
+	int (*page_give)(int cmd_fd, uint32_t handle);
+};
+
 struct rdma_dialect {
-	const char *name;   /* also the stem of the guest's device name */
+	const char *name;
+	const char *stem;   /* of the guest's device name: a number follows */
 	uint32_t driver_id; /* enum rdma_driver_id */
 	bool doorbell;	    /* its post_send is a system call: an empty POST_SEND */
 	/*
@@ -147,13 +174,15 @@ struct rdma_dialect {
 	 * harm once the queue pair has left INIT, though the specification lets them change.
 	 */
 	uint32_t fixed_in_use;
+	bool host_gids;	      /* the process's own requests name GIDs by the HCA's indices */
 	const char *distrust; /* why its queues are not for untrusted guests; NULL: they are */
 	const struct rdma_blob_rule *rules;
 	unsigned int n_rules;
-	const struct rdma_guard *guard; /* NULL: there is no guarded way */
+	const struct rdma_guard *guard;		    /* NULL: there is no guarded way */
+	const struct rdma_user_queues *user_queues; /* NULL: the driver has the queues */
 };
 
-extern const struct rdma_dialect rdma_dialect_rxe;
+extern const struct rdma_dialect rdma_dialect_rxe, rdma_dialect_mlx5;
 
 /* The dialect of a driver, or NULL. */
 const struct rdma_dialect *rdma_dialect_find(uint32_t driver_id);

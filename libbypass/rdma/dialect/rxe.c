@@ -62,6 +62,7 @@ static const struct rdma_blob_rule rules[] = {
 
 const struct rdma_dialect rdma_dialect_rxe = {
 	.name = "rxe",
+	.stem = "rxe",
 	.driver_id = RDMA_DRIVER_RXE,
 	.doorbell = true,
 	/* Up to Linux 6.12 at least rxe frees the read resources under its running responder. */

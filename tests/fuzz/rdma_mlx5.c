@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * Control requests of a hostile guest on mlx5, whose queues are the guest's memory. The HCA insists
+ * that its driver is given only doorbell pages that it gave out, and reads all of each queue.
+ */
+#include "../mock_mlx5.h"
+#include "rdma_control.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	mock.driver = &mock_mlx5_driver;
+	return fuzz_control("mock0,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
+			    "ahs=8,ucontexts=4,mcasts=8,shm=128K,pinned=256K",
+			    data, size);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The HCA that is not there, as mlx5: it reads the memory of queues as the driver pins that memory,
+ * and has doorbell pages.
+ */
+#ifndef TESTS_MOCK_MLX5_H
+#define TESTS_MOCK_MLX5_H
+
+#include <rdma/mlx5-abi.h>
+#include <rdma/mlx5_user_ioctl_cmds.h>
+#include <rdma/mlx5_user_ioctl_verbs.h>
+
+#include "mock_uverbs.h"
+
+#define MOCK_FIRST_PAGE 0x100u /* the number of a doorbell page is this and its handle */
+
+static struct {
+	/* Of the last queue: */
+	uint64_t buffer, size, record;
+	uint64_t sum;	  /* of its bytes */
+	uint8_t recorded; /* the first byte of the doorbell record */
+	uint32_t page_id, flags;
+	bool no_bf; /* there is no write combining */
+	int fail;   /* errno of the next doorbell page */
+} mock_mlx5;
+
+static inline uint64_t mock_mlx5_round(uint64_t n)
+{
+	uint64_t power = 1;
+
+	while (power < n)
+		power *= 2;
+	return power;
+}
+
+/* The page must be one that the HCA gave out. */
+static inline void mock_mlx5_need_page(uint32_t page_id)
+{
+	mock_mlx5.page_id = page_id;
+	mock_need(page_id - MOCK_FIRST_PAGE, MOCK_PAGE);
+}
+
+static inline int mock_mlx5_pin(uint64_t buffer, uint64_t size, uint64_t record)
+{
+	mock_mlx5.buffer = buffer;
+	mock_mlx5.size = size;
+	mock_mlx5.record = record;
+	mock_mlx5.sum = 0;
+	for (uint64_t i = 0; i < size; i++)
+		mock_mlx5.sum = mock_mlx5.sum * 31 + *(uint8_t *)(uintptr_t)(buffer + i);
+	if (record)
+		mock_mlx5.recorded = *(uint8_t *)(uintptr_t)record;
+	return 0;
+}
+
+static inline int mock_mlx5_cq(const struct mock_call *c)
+{
+	const struct ib_uverbs_create_cq *in = c->in;
+	const struct mlx5_ib_create_cq *blob = c->udata_in;
+
+	if (c->udata_in_size != sizeof(*blob) ||
+	    blob->flags & ~(MLX5_IB_CREATE_CQ_FLAGS_UAR_PAGE_INDEX |
+			    MLX5_IB_CREATE_CQ_FLAGS_CQE_128B_PAD) ||
+	    !(blob->flags & MLX5_IB_CREATE_CQ_FLAGS_UAR_PAGE_INDEX))
+		mock_die("a CQ that no slice may ask for");
+	mock_mlx5_need_page(blob->uar_page_index);
+	return mock_mlx5_pin(blob->buf_addr, mock_mlx5_round(in->cqe + 1ull) * blob->cqe_size,
+			     blob->db_addr);
+}
+
+static inline int mock_mlx5_resize(const struct mock_call *c)
+{
+	const struct ib_uverbs_resize_cq *in = c->in;
+	const struct mlx5_ib_resize_cq *blob = c->udata_in;
+
+	return mock_mlx5_pin(blob->buf_addr, mock_mlx5_round(in->cqe + 1ull) * blob->cqe_size, 0);
+}
+
+static inline int mock_mlx5_srq(const struct mock_call *c)
+{
+	const struct ib_uverbs_create_srq *in = c->in;
+	const struct mlx5_ib_create_srq *blob = c->udata_in;
+	uint64_t request = mock_mlx5_round(16 + 16ull * in->max_sge);
+
+	return mock_mlx5_pin(blob->buf_addr,
+			     mock_mlx5_round(in->max_wr + 1ull) * (request < 32 ? 32 : request),
+			     blob->db_addr);
+}
+
+static inline int mock_mlx5_qp(const struct mock_call *c)
+{
+	const struct mlx5_ib_create_qp *blob = c->udata_in;
+	struct mlx5_ib_create_qp_resp out = {.bfreg_index = -1, .ece_options = 0x10000000};
+
+	mock_mlx5.flags = blob->flags;
+	if (c->udata_in_size != sizeof(*blob) || !(blob->flags & MLX5_QP_FLAG_UAR_PAGE_INDEX) ||
+	    blob->flags & (MLX5_QP_FLAG_BFREG_INDEX | MLX5_QP_FLAG_TYPE_DCI) || blob->sq_buf_addr ||
+	    blob->ece_options)
+		mock_die("a queue pair that no slice may ask for");
+	mock_mlx5_need_page(blob->bfreg_index);
+	memcpy(c->udata_out, &out,
+	       c->udata_out_size < sizeof(out) ? c->udata_out_size : sizeof(out));
+	return mock_mlx5_pin(blob->buf_addr,
+			     ((uint64_t)blob->rq_wqe_count << blob->rq_wqe_shift) +
+				     ((uint64_t)blob->sq_wqe_count << 6),
+			     blob->db_addr);
+}
+
+static inline int mock_mlx5_queue(uint32_t command, const struct mock_call *c)
+{
+	switch (command) {
+	case IB_USER_VERBS_CMD_CREATE_CQ:
+		return mock_mlx5_cq(c);
+	case IB_USER_VERBS_CMD_RESIZE_CQ:
+		return mock_mlx5_resize(c);
+	case IB_USER_VERBS_CMD_CREATE_SRQ:
+		return mock_mlx5_srq(c);
+	}
+	return mock_mlx5_qp(c);
+}
+
+static inline struct ib_uverbs_attr *mock_mlx5_attr(struct ib_uverbs_ioctl_hdr *header, uint16_t id)
+{
+	for (unsigned int i = 0; i < header->num_attrs; i++) {
+		if (header->attrs[i].attr_id == id)
+			return &header->attrs[i];
+	}
+	mock_die("an attribute is missing");
+	return NULL;
+}
+
+static inline void mock_mlx5_out(struct ib_uverbs_ioctl_hdr *header, uint16_t id, const void *data,
+				 uint16_t size)
+{
+	struct ib_uverbs_attr *attr = mock_mlx5_attr(header, id);
+
+	if (attr->len != size)
+		mock_die("an attribute of another size");
+	memcpy((void *)(uintptr_t)attr->data, data, size);
+}
+
+static inline int mock_mlx5_page(struct ib_uverbs_ioctl_hdr *header)
+{
+	bool nc = mock_mlx5_attr(header, MLX5_IB_ATTR_UAR_OBJ_ALLOC_TYPE)->data ==
+		  MLX5_IB_UAPI_UAR_ALLOC_TYPE_NC;
+	uint64_t offset = mock.next_offset;
+	uint32_t handle, page_id, length = 4096;
+	int err = mock_mlx5.fail;
+
+	mock_mlx5.fail = 0;
+	if (err)
+		return err;
+	if (mock_mlx5.no_bf && !nc)
+		return EOPNOTSUPP;
+	mock.next_offset += length;
+	if (ftruncate(mock.cmd_fd, mock.next_offset))
+		mock_die("no doorbell page");
+	handle = mock_new(MOCK_PAGE, 0);
+	page_id = MOCK_FIRST_PAGE + handle;
+	mock_mlx5_attr(header, MLX5_IB_ATTR_UAR_OBJ_ALLOC_HANDLE)->data = handle;
+	mock_mlx5_out(header, MLX5_IB_ATTR_UAR_OBJ_ALLOC_MMAP_OFFSET, &offset, sizeof(offset));
+	mock_mlx5_out(header, MLX5_IB_ATTR_UAR_OBJ_ALLOC_MMAP_LENGTH, &length, sizeof(length));
+	mock_mlx5_out(header, MLX5_IB_ATTR_UAR_OBJ_ALLOC_PAGE_ID, &page_id, sizeof(page_id));
+	return 0;
+}
+
+static inline int mock_mlx5_ioctl(struct ib_uverbs_ioctl_hdr *header)
+{
+	/* As the driver describes a context whose process asked for no static pages. */
+	static const struct mlx5_ib_alloc_ucontext_resp context = {
+		.qp_tab_size = 1 << 18,
+		.bf_reg_size = 512,
+		.cache_line_size = 64,
+		.max_sq_desc_sz = 1008,
+		.max_rq_desc_sz = 512,
+		.max_send_wqebb = 1 << 15,
+		.max_recv_wr = 1 << 15,
+		.max_srq_recv_wr = 1 << 15,
+		.num_ports = 1,
+		.comp_mask = 0x3f,
+		.response_length = sizeof(context),
+		.cqe_version = 1,
+		.cmds_supp_uhw = 3,
+		.clock_info_versions = 1,
+		.hca_core_clock_offset = 0x800,
+		.log_uar_size = 12,
+		.num_uars_per_page = 1,
+		.dump_fill_mkey = 7,
+	};
+	uint32_t handle;
+
+	if (header->object_id == UVERBS_OBJECT_DEVICE &&
+	    header->method_id == UVERBS_METHOD_QUERY_CONTEXT) {
+		mock_mlx5_out(header, MLX5_IB_ATTR_QUERY_CONTEXT_RESP_UCTX, &context,
+			      sizeof(context));
+		return 0;
+	}
+	if (header->object_id != MLX5_IB_OBJECT_UAR)
+		mock_die("an object that no slice may have");
+	if (header->method_id == MLX5_IB_METHOD_UAR_OBJ_ALLOC)
+		return mock_mlx5_page(header);
+	handle = mock_mlx5_attr(header, MLX5_IB_ATTR_UAR_OBJ_DESTROY_HANDLE)->data;
+	return mock_end(&handle, MOCK_PAGE);
+}
+
+static const struct mock_driver mock_mlx5_driver = {
+	.dialect = &rdma_dialect_mlx5,
+	.queue = mock_mlx5_queue,
+	.ioctl = mock_mlx5_ioctl,
+};
+
+#endif
