@@ -74,6 +74,11 @@ static size_t blob_room(const struct bypass_command *command)
 			      : udata_out(command);
 }
 
+static size_t queue_size(const struct bypass_command *command)
+{
+	return command->queue ? sizeof(*command->queue) : 0;
+}
+
 /* Where in the request the provider's input is. */
 static u8 *blob_in(struct bypass_call *call, const struct bypass_command *command)
 {
@@ -88,7 +93,8 @@ static struct bypass_call *pack(const struct bypass_command *command)
 	size_t in, out;
 	u8 *at;
 
-	in = sizeof(*request) + command->request_size + udata_in(command) + command->tail_size;
+	in = sizeof(*request) + command->request_size + udata_in(command) + queue_size(command) +
+	     command->tail_size;
 	out = sizeof(struct bypass_rdma_response) + command->response_size +
 	      mmaps * sizeof(struct bypass_rdma_mmap) + blob_room(command);
 	if (udata_in(command) > BYPASS_RDMA_UDATA_MAX || in > BYPASS_RDMA_REQUEST_MAX)
@@ -116,8 +122,11 @@ static struct bypass_call *pack(const struct bypass_command *command)
 		kfree(call);
 		return ERR_PTR(-EFAULT);
 	}
+	at += udata_in(command);
+	if (command->queue)
+		memcpy(at, command->queue, sizeof(*command->queue));
 	if (command->tail_size)
-		memcpy(at + udata_in(command), command->tail, command->tail_size);
+		memcpy(at + queue_size(command), command->tail, command->tail_size);
 	return call;
 }
 

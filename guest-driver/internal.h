@@ -198,6 +198,32 @@ struct bypass_pin {
 };
 
 /**
+ * struct bypass_user_queue - what a process says of its queue
+ * @buffer: address of the queue
+ * @size: its bytes; 0 for none
+ * @record: address of the doorbell record
+ * @has_record: the command names one
+ */
+struct bypass_user_queue {
+	u64 buffer;
+	u64 size;
+	u64 record;
+	bool has_record;
+};
+
+/**
+ * struct bypass_queue - memory of a process that is a queue
+ * @buffer: the queue; NULL for none
+ * @record: the page of its doorbell record; NULL for none
+ * @memory: what the host is told
+ */
+struct bypass_queue {
+	struct bypass_pin *buffer;
+	struct bypass_pin *record;
+	struct bypass_rdma_queue_memory memory;
+};
+
+/**
  * struct bypass_kind - how the host makes and destroys objects of a kind
  * @create: the command that makes one
  * @destroy: the command that destroys one; its body is a handle
@@ -219,6 +245,7 @@ struct bypass_kind {
  * @mmaps: what the process may map of the object
  * @table: where events find the object by its handle; NULL for kinds without events
  * @pin: memory that the HCA may touch while the object lives; NULL for none
+ * @queue: likewise, of a queue
  * @handle: the host's name for the object
  */
 struct bypass_object {
@@ -228,6 +255,7 @@ struct bypass_object {
 	struct bypass_mmaps mmaps;
 	struct bypass_table *table;
 	struct bypass_pin *pin;
+	struct bypass_queue queue;
 	u32 handle;
 };
 
@@ -304,7 +332,8 @@ static inline struct bypass_ucontext *bypass_caller(struct ib_udata *udata)
  * @ucontext: the process that asks, NULL for the kernel itself
  * @request: body, @request_size bytes
  * @request_size: see @request
- * @tail: follows the blob, @tail_size bytes
+ * @queue: follows the blob; NULL for none
+ * @tail: follows the blob and @queue, @tail_size bytes
  * @tail_size: see @tail
  * @response: set to the answer's body, @response_size bytes, on success
  * @response_size: see @response
@@ -318,6 +347,7 @@ struct bypass_command {
 	struct bypass_ucontext *ucontext;
 	const void *request;
 	size_t request_size;
+	const struct bypass_rdma_queue_memory *queue;
 	const void *tail;
 	size_t tail_size;
 	void *response;
@@ -406,6 +436,18 @@ void bypass_pin_describe(const struct bypass_pin *pin, struct bypass_command *co
 void bypass_pin_described(struct bypass_pin *pin);
 void bypass_unpin(struct bypass_dev *dev, struct bypass_pin *pin);
 void bypass_unpin_parked(struct bypass_dev *dev);
+
+/* queue.c */
+bool bypass_queue_known(const struct bypass_dev *dev);
+int bypass_queue_pin(struct bypass_dev *dev, struct bypass_queue *queue,
+		     struct bypass_command *command);
+void bypass_queue_described(struct bypass_queue *queue);
+void bypass_queue_unpin(struct bypass_dev *dev, struct bypass_queue *queue);
+void bypass_queue_replace(struct bypass_dev *dev, struct bypass_queue *queue,
+			  struct bypass_queue *newer);
+
+/* mlx5.c */
+int bypass_mlx5_find(const struct bypass_command *command, struct bypass_user_queue *queue);
 
 /* context.c */
 int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata);

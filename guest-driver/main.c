@@ -171,6 +171,12 @@ static int start_device(struct bypass_dev *dev)
 {
 	int err = find_shm(dev);
 
+	if (!bypass_queue_known(dev)) {
+		dev_err(&dev->vdev->dev,
+			"the module does not know the queues of driver %u: load the module that came with the host's bypass\n",
+			le32_to_cpu(dev->config.driver_id));
+		return -EPROTONOSUPPORT;
+	}
 	if (!err)
 		err = find_queues(dev);
 	if (!err)
@@ -263,7 +269,7 @@ static int freeze(struct virtio_device *vdev)
 }
 #endif
 
-static const unsigned int features[] = {BYPASS_RDMA_F_DOORBELL};
+static const unsigned int features[] = {BYPASS_RDMA_F_DOORBELL, BYPASS_RDMA_F_QUEUE_MEMORY};
 
 static const struct virtio_device_id aliases[] = {
 	{BYPASS_RDMA_VIRTIO_ID, VIRTIO_DEV_ANY_ID},

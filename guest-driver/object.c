@@ -54,12 +54,16 @@ int bypass_create(struct bypass_dev *dev, struct bypass_object *object,
 	object->owner = command.ucontext;
 	if (object->pin)
 		bypass_pin_describe(object->pin, &command);
-	err = bypass_execute(dev, &command);
+	err = bypass_queue_pin(dev, &object->queue, &command);
+	if (!err)
+		err = bypass_execute(dev, &command);
 	if (err) {
+		bypass_queue_unpin(dev, &object->queue);
 		if (object->pin)
 			bypass_unpin(dev, object->pin);
 		return err;
 	}
+	bypass_queue_described(&object->queue);
 	if (object->pin)
 		bypass_pin_described(object->pin);
 	memcpy(&handle, response, sizeof(handle));
@@ -89,6 +93,7 @@ int bypass_destroy(struct bypass_dev *dev, struct bypass_object *object)
 	if (err)
 		return err;
 	bypass_mmaps_remove(&object->mmaps);
+	bypass_queue_unpin(dev, &object->queue);
 	if (object->pin)
 		bypass_unpin(dev, object->pin);
 	return 0;
@@ -106,13 +111,20 @@ int bypass_change(struct bypass_dev *dev, struct bypass_object *object,
 		  struct bypass_command *command)
 {
 	struct bypass_mmaps mmaps = {};
+	struct bypass_queue queue = {};
 	int err;
 
 	command->ucontext = object->owner;
 	command->mmaps = &mmaps;
 	/* The core lets two threads resize one queue at a time. */
 	mutex_lock(&object->lock);
-	err = bypass_execute(dev, command);
+	err = bypass_queue_pin(dev, &queue, command);
+	if (!err)
+		err = bypass_execute(dev, command);
+	if (err)
+		bypass_queue_unpin(dev, &queue);
+	else if (command->queue)
+		bypass_queue_replace(dev, &object->queue, &queue);
 	bypass_mmaps_replace(&object->mmaps, &mmaps);
 	mutex_unlock(&object->lock);
 	return err;
