@@ -113,7 +113,7 @@ static void victim(struct device *device)
 	for (size_t i = 0; i < TRIES; i++) {
 		struct ibv_qp *qp = new_qp(device);
 		struct invitation mine = {
-			.at = {qp->qp_num, device->gid},
+			.at = address_of(device, qp),
 			.rkey = mr->rkey,
 			.open = (uintptr_t)open,
 			.secret = (uintptr_t)secret,
@@ -139,7 +139,7 @@ static void victim(struct device *device)
 static void attack(const struct device *device, int fd, const struct try *try, struct ibv_mr *mr)
 {
 	struct ibv_qp *qp = new_qp(device);
-	struct address mine = {qp->qp_num, device->gid};
+	struct address mine = address_of(device, qp);
 	struct invitation there;
 	struct ibv_wc wc;
 	uint64_t remote;

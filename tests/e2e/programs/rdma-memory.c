@@ -157,9 +157,10 @@ static void cost_of_qp(const struct device *device, struct ibv_cq *cq, double *t
 {
 	double start = now(), created;
 	struct ibv_qp *qp = make_qp(device, cq);
+	const struct address to_itself = address_of(device, qp);
 
 	created = now();
-	connect_qp(device, qp, &(struct address){.qpn = qp->qp_num, .gid = device->gid});
+	connect_qp(device, qp, &to_itself);
 	took[CREATE_QP] = created - start;
 	took[CONNECT_QP] = now() - created;
 	ibv_destroy_qp(qp);

@@ -62,6 +62,8 @@ static void mark(const char *how, const char *word)
 
 static void make(const struct device *device, struct loop *loop, bool sleeps)
 {
+	struct address to_itself;
+
 	if (sleeps) {
 		loop->channel = ibv_create_comp_channel(device->context);
 		if (!loop->channel)
@@ -73,8 +75,8 @@ static void make(const struct device *device, struct loop *loop, bool sleeps)
 		fail("ibv_create_cq");
 	loop->mr = must_reg(device, loop->memory, 2 * SIZE);
 	loop->qp = make_qp(device, loop->cq);
-	connect_qp(device, loop->qp,
-		   &(struct address){.qpn = loop->qp->qp_num, .gid = device->gid});
+	to_itself = address_of(device, loop->qp);
+	connect_qp(device, loop->qp, &to_itself);
 }
 
 static void receive(struct loop *loop)

@@ -105,7 +105,7 @@ static void connect_pairs(struct side *side, int fd)
 	if (!mine || !theirs)
 		fail("calloc");
 	for (uint32_t i = 0; i < side->n; i++)
-		mine[i] = (struct address){side->pairs[i].qp->qp_num, side->device.gid};
+		mine[i] = address_of(&side->device, side->pairs[i].qp);
 	swap_bytes(fd, mine, theirs, side->n * sizeof(*mine));
 	for (uint32_t i = 0; i < side->n; i++) {
 		connect_qp(&side->device, side->pairs[i].qp, &theirs[i]);

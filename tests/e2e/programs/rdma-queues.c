@@ -251,7 +251,7 @@ static int drain(struct ibv_qp *qp)
 
 static void walk(struct ibv_qp *qp)
 {
-	const struct address itself = {.qpn = qp->qp_num, .gid = device.gid};
+	const struct address itself = address_of(&device, qp);
 	struct ibv_qp_attr sizes = {.qp_state = IBV_QPS_RTS,
 				    .cap = {.max_send_wr = 8, .max_recv_wr = 8}};
 
@@ -280,7 +280,7 @@ static void report_post(const char *step, struct end *e, struct ibv_ah *ah)
 /* Sends that are posted before the queue pair may send, in each state on the way. */
 static void post_early(struct end *e)
 {
-	const struct address itself = {.qpn = e->qp->qp_num, .gid = device.gid};
+	const struct address itself = address_of(&device, e->qp);
 	struct ibv_ah_attr attr = {
 		.is_global = 1,
 		.grh = {.dgid = device.gid, .sgid_index = device.gid_index},

@@ -88,8 +88,10 @@ static inline void drop_end(struct end *e)
 
 static inline void connect_ends(struct end *a, struct end *b)
 {
-	connect_qp(&device, a->qp, &(struct address){.qpn = b->qp->qp_num, .gid = device.gid});
-	connect_qp(&device, b->qp, &(struct address){.qpn = a->qp->qp_num, .gid = device.gid});
+	const struct address to_a = address_of(&device, a->qp), to_b = address_of(&device, b->qp);
+
+	connect_qp(&device, a->qp, &to_b);
+	connect_qp(&device, b->qp, &to_a);
 }
 
 static inline void make_ends(struct end *a, struct end *b, enum ibv_qp_type type)

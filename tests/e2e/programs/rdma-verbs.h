@@ -25,6 +25,7 @@
 /* What the other side has to know of a queue pair. */
 struct address {
 	uint32_t qpn;
+	uint16_t lid; /* 0 without InfiniBand */
 	union ibv_gid gid;
 };
 
@@ -33,6 +34,7 @@ struct device {
 	struct ibv_pd *pd;
 	union ibv_gid gid;
 	int gid_index;
+	uint16_t lid;
 };
 
 /* The first GID that is an IPv4 address: both sides of a RoCE network have one. */
@@ -52,6 +54,7 @@ static inline struct device open_device(const char *name)
 {
 	struct ibv_device **list = ibv_get_device_list(NULL);
 	struct device device = {0};
+	struct ibv_port_attr port;
 
 	for (int i = 0; list && list[i] && !device.context; i++) {
 		if (!name || !strcmp(name, ibv_get_device_name(list[i])))
@@ -64,7 +67,15 @@ static inline struct device open_device(const char *name)
 	if (!device.pd)
 		fail("ibv_alloc_pd");
 	device.gid_index = find_gid(device.context, &device.gid);
+	if (ibv_query_port(device.context, 1, &port))
+		fail("ibv_query_port");
+	device.lid = port.lid;
 	return device;
+}
+
+static inline struct address address_of(const struct device *device, const struct ibv_qp *qp)
+{
+	return (struct address){.qpn = qp->qp_num, .lid = device->lid, .gid = device->gid};
 }
 
 static inline struct ibv_qp *make_qp(const struct device *device, struct ibv_cq *cq)
@@ -112,6 +123,7 @@ static inline int to_rtr(const struct device *device, struct ibv_qp *qp, const s
 				.grh = {.dgid = to->gid,
 					.sgid_index = device->gid_index,
 					.hop_limit = 64},
+				.dlid = to->lid,
 				.port_num = 1,
 			},
 	};
@@ -213,12 +225,14 @@ static inline void expect(struct ibv_wc wc, enum ibv_wc_status status, const cha
 static inline struct ibv_qp *make_loop(const struct device *device)
 {
 	struct ibv_cq *cq = ibv_create_cq(device->context, 64, NULL, NULL, 0);
+	struct address to_itself;
 	struct ibv_qp *qp;
 
 	if (!cq)
 		fail("ibv_create_cq");
 	qp = make_qp(device, cq);
-	connect_qp(device, qp, &(struct address){.qpn = qp->qp_num, .gid = device->gid});
+	to_itself = address_of(device, qp);
+	connect_qp(device, qp, &to_itself);
 	return qp;
 }
 
