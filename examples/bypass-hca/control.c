@@ -4,7 +4,6 @@
  * waits until this one is gone.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -35,25 +34,36 @@ int control_fd(const struct control *control)
 	return control->client >= 0 ? control->client : control->listener;
 }
 
-/* The answer, which names what is wrong */
-static const char *carry_out(struct subnet *subnet, char *line)
+/* True: the words of a line make sense. */
+static bool carry_out(struct hca *hca, const char *noun, const char *verb)
 {
-	char *verb, *number, *state, *end, *save;
+	if (!strcmp(noun, "port") && (!strcmp(verb, "up") || !strcmp(verb, "down")))
+		port_set(hca, !strcmp(verb, "up"));
+	else if (!strcmp(noun, "function") && !strcmp(verb, "fail"))
+		hca_fail(hca);
+	else
+		return false;
+	return true;
+}
+
+/* The answer, which says what is wrong */
+static const char *take_line(struct subnet *subnet, char *line)
+{
+	char *noun, *number, *verb, *end, *save;
 	unsigned long index;
 	struct hca *hca;
 
-	verb = strtok_r(line, " ", &save);
+	noun = strtok_r(line, " ", &save);
 	number = strtok_r(NULL, " ", &save);
-	state = strtok_r(NULL, " ", &save);
-	if (!verb || strcmp(verb, "port") != 0 || !number || !state || strtok_r(NULL, " ", &save))
-		return "error: a line is 'port NUMBER up' or 'port NUMBER down'\n";
+	verb = strtok_r(NULL, " ", &save);
+	if (!noun || !number || !verb || strtok_r(NULL, " ", &save))
+		return "error: a line has three words, such as 'port 0 down'\n";
 	index = strtoul(number, &end, 10);
 	hca = *end || index >= HCA_FUNCTIONS ? NULL : subnet->functions[index];
 	if (!hca)
 		return "error: no function has this number: the first socket's is 0\n";
-	if (strcmp(state, "up") != 0 && strcmp(state, "down") != 0)
-		return "error: a port can be up or down\n";
-	port_set(hca, !strcmp(state, "up"));
+	if (!carry_out(hca, noun, verb))
+		return "error: known are 'port N up', 'port N down', 'function N fail'\n";
 	return "ok\n";
 }
 
@@ -66,7 +76,7 @@ static void answer(struct control *control, struct subnet *subnet)
 		const char *text;
 
 		*end = 0;
-		text = carry_out(subnet, control->line);
+		text = take_line(subnet, control->line);
 		/* A client that does not read its answers gets none. */
 		send(control->client, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL);
 		control->used -= size;

@@ -224,6 +224,7 @@ struct hca {
 	uint64_t doorbells;
 
 	bool port_down;
+	bool failed;	     /* until the driver starts anew */
 	uint64_t commands;   /* address of the command queue */
 	bool command_events; /* a command's end is told by an event */
 	uint8_t capabilities[256];
@@ -368,6 +369,8 @@ command_fn qp_create, qp_destroy, qp_query, qp_reset_to_init, qp_init_to_init, q
 
 /* power.c */
 int hca_objects_open(struct hca *hca); /* the tables, empty */
+/* As a device that is broken: says so in a register, and does nothing more. */
+void hca_fail(struct hca *hca);
 void hca_objects_clear(struct hca *hca);
 void hca_objects_close(struct hca *hca);
 command_fn hca_enable, hca_disable;

@@ -57,6 +57,12 @@ void hca_objects_clear(struct hca *hca)
 	capabilities_power_on(hca);
 }
 
+void hca_fail(struct hca *hca)
+{
+	hca_objects_clear(hca);
+	hca->failed = true;
+}
+
 /* A driver that was killed, or a kernel that was replaced, has destroyed nothing. */
 enum status hca_enable(struct hca *hca, const struct command *cmd)
 {

@@ -33,7 +33,8 @@
 #define INIT_HEALTH	0x1010	 /* a counter that moves while the device is alive */
 #define HEALTH_PERIOD	10000000 /* ns */
 #define QUEUE_SIZES	(5 << 4 | 6)
-#define QUEUE_MODE	0x300 /* other than 0: commands of a NIC mode, not meant here */
+#define QUEUE_MODE	0x700 /* other than 0: commands of a NIC mode, not meant here */
+#define STATE_DISABLED	0x100 /* what the driver looks for, every few seconds */
 
 /* In a UAR page */
 #define DOORBELL_CQ	 0x20
@@ -86,6 +87,7 @@ static void power_on(struct hca *hca)
 {
 	hca_objects_clear(hca);
 	hca->commands = 0;
+	hca->failed = false;
 	config_power_on(hca->config);
 }
 
@@ -129,7 +131,7 @@ static uint32_t register_read(const struct hca *hca, uint64_t offset)
 	case INIT_QUEUE_HIGH:
 		return hca->commands >> 32;
 	case INIT_QUEUE_LOW:
-		return QUEUE_SIZES;
+		return QUEUE_SIZES | (hca->failed ? STATE_DISABLED : 0);
 	case INIT_TIMER_HIGH:
 		return now_ns() >> 32;
 	case INIT_TIMER_LOW:
@@ -164,12 +166,14 @@ static void register_write(struct hca *hca, uint64_t offset, uint32_t value)
 		hca->commands = (hca->commands & UINT32_MAX) | (uint64_t)value << 32;
 		break;
 	case INIT_QUEUE_LOW:
-		if (!(value & QUEUE_MODE))
-			hca->commands = (hca->commands & ~(uint64_t)UINT32_MAX) |
-					(value & ~(HCA_PAGE - 1));
+		if (value & QUEUE_MODE)
+			break;
+		hca->commands = (hca->commands & ~(uint64_t)UINT32_MAX) | (value & ~(HCA_PAGE - 1));
+		hca->failed = false;
 		break;
 	case INIT_COMMANDS:
-		commands_run(hca, value);
+		if (!hca->failed)
+			commands_run(hca, value);
 		break;
 	}
 }

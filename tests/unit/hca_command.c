@@ -219,6 +219,27 @@ static void mailbox_outside(void **state)
 	assert_int_equal(entry[63], 1);
 }
 
+/* A function that fails answers nothing, until the driver gives the address of its commands again. */
+static void function_fails(void **state)
+{
+	uint8_t *entry = guest.ram + COMMANDS, in[16] = {0};
+	struct guest_qp qp;
+
+	(void)state;
+	make_qp(&guest, TRANSPORT_RC, &qp);
+	hca_fail(guest.hca);
+	assert_int_equal(bar_read32(0x14) >> 8 & 7, 1);
+	assert_null(table_get(&guest.hca->qps, qp.number));
+	entry[63] = 1;
+	bar_write32(&guest, 0x18, 1);
+	assert_int_equal(entry[63], 1);
+	bar_write32(&guest, 0x14, COMMANDS | 7 << 8);
+	assert_int_equal(bar_read32(0x14) >> 8 & 7, 1);
+	bar_write32(&guest, 0x14, COMMANDS);
+	assert_int_equal(bar_read32(0x14) >> 8 & 7, 0);
+	assert_int_equal(status_of(0x80d, in, sizeof(in)), STATUS_OK);
+}
+
 static void reset_removes_all(void **state)
 {
 	struct guest_qp qp;
@@ -263,6 +284,7 @@ int main(void)
 		TEST(objects_are_limited),
 		TEST(limits_are_checked),
 		TEST(unknown_opcodes_are_logged),
+		TEST(function_fails),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -74,6 +74,10 @@ static void port_is_set(void **state)
 	say("port 0 up\n");
 	expect("ok\n");
 	assert_false(guest.hca->port_down);
+	assert_false(guest.hca->failed);
+	say("function 0 fail\n");
+	expect("ok\n");
+	assert_true(guest.hca->failed);
 }
 
 static void lines_come_in_pieces(void **state)
@@ -98,7 +102,8 @@ static void lines_are_checked(void **state)
 					    "port 99 down\n",
 					    "port 0 sideways\n",
 					    "port 0 down 1\n",
-					    "link 0 down\n"};
+					    "link 0 down\n",
+					    "function 0 down\n"};
 	char answer[256];
 
 	(void)state;
