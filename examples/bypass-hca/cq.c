@@ -9,11 +9,14 @@
 #include "hca.h"
 #include "layout.h"
 
-#define CQE_SIZE      64
-#define CQE_OWNER     63
-#define CQ_COUNTER    0xffffffu	 /* consumer and producer have 24 bits in doorbells */
-#define MODIFY_RESIZE 1		 /* modifier of the command that modifies a queue */
-#define ARM_FLAG      (1u << 24) /* of a doorbell: solicited completions only */
+#define CQE_SIZE	    64
+#define CQE_OWNER	    63
+#define CQ_COUNTER	    0xffffffu /* consumer and producer have 24 bits in doorbells */
+#define EVENT_CQ_SYNDROME   11	      /* byte of an event's data */
+#define SYNDROME_CQ_OVERRUN 1
+#define SYNDROME_CQ_ACCESS  2	       /* the queue's memory cannot be written */
+#define MODIFY_RESIZE	    1	       /* modifier of the command that modifies a queue */
+#define ARM_FLAG	    (1u << 24) /* of a doorbell: solicited completions only */
 
 static void fire(struct hca *hca, struct cq *cq, uint32_t number)
 {
@@ -40,11 +43,16 @@ static bool is_full(const struct hca *hca, const struct cq *cq)
 	return !cq->ignore_overrun && held(hca, cq) >= 1u << cq->log_size;
 }
 
+/* The driver names the syndrome in the kernel's log. */
 static void overrun(struct hca *hca, struct cq *cq, uint32_t number)
 {
+	uint8_t data[28] = {0};
+
 	cq->overrun = true;
 	field_set(cq->context, CQC_STATUS, CQC_STATUS_ERROR);
-	event_of_object(hca, EVENT_CQ_ERROR, number);
+	put_be32(data, number);
+	data[EVENT_CQ_SYNDROME] = is_full(hca, cq) ? SYNDROME_CQ_OVERRUN : SYNDROME_CQ_ACCESS;
+	event_post(hca, EVENT_CQ_ERROR, 0, data);
 }
 
 static bool append(struct hca *hca, struct cq *cq, uint8_t cqe[CQE_SIZE], uint8_t opcode)

@@ -67,7 +67,7 @@ void event_of_object(struct hca *hca, enum event_type type, uint32_t number)
 {
 	uint8_t data[28] = {0};
 
-	put_be32(data + (type == EVENT_CQ_ERROR ? 0 : 24), number);
+	put_be32(data + 24, number);
 	event_post(hca, type, 0, data);
 }
 

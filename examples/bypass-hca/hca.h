@@ -285,6 +285,7 @@ bool ring_write(const struct hca *hca, const struct ring *ring, uint64_t offset,
 void eq_post(struct hca *hca, uint32_t eqn, uint8_t type, uint8_t subtype, const uint8_t data[28]);
 /* To the queue that has asked for events of this type */
 void event_post(struct hca *hca, enum event_type type, uint8_t subtype, const uint8_t data[28]);
+/* Of a QP or an SRQ */
 void event_of_object(struct hca *hca, enum event_type type, uint32_t number);
 void eq_doorbell(struct hca *hca, uint32_t value, bool arm);
 void eq_free(struct hca *hca, uint32_t number);

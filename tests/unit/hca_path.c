@@ -353,6 +353,7 @@ static void full_queue_is_an_error(void **state)
 	assert_non_null(event);
 	assert_int_equal(event[1], EVENT_CQ_ERROR);
 	assert_int_equal(get_be32(event + 32), left.send_cq.number);
+	assert_int_equal(event[32 + 11], 1);
 }
 
 /* @log_size: of the queue's new memory, which the driver empties */
