@@ -15,6 +15,17 @@ bool bypass_absent(struct bypass_dev *dev)
 	return dev->vdev->config->get_status(dev->vdev) == ALL_ONES;
 }
 
+/* The host's thread that reads the doorbell; 0: none does, or the host does not say. */
+u32 bypass_owner(const struct bypass_dev *dev)
+{
+	return dev->doorbell ? le32_to_cpu(READ_ONCE(dev->doorbell->owner)) : 0;
+}
+
+bool bypass_owner_died(const struct bypass_dev *dev)
+{
+	return bypass_owner(dev) & BYPASS_RDMA_OWNER_DIED;
+}
+
 static u8 no_status(struct virtio_device *vdev)
 {
 	return 0;

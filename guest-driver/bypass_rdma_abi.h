@@ -424,11 +424,20 @@ struct bypass_rdma_pkeys {
  * wait until the device has cleared it, which it does *after* the CQ is armed: the
  * application may poll only then, or it would miss a completion. Give up with -EIO when
  * the device is broken or silent for seconds.
+ *
+ * @owner is the device's to write too, and says whether the device is served: without a
+ * command and without an exit the driver sees that the process behind the device was
+ * killed. The word is a robust futex of the thread that reads the bitmaps: the thread's ID
+ * while the thread lives, BYPASS_RDMA_OWNER_DIED set by the host's kernel when the thread
+ * ends, 0 while no thread reads the bitmaps (the VM is paused, or the service ends) and on
+ * a host that does not say.
  */
 struct bypass_rdma_doorbell {
 	__le32 awake;
-	__le32 reserved[15];
+	__le32 owner;
+	__le32 reserved[14];
 };
+#define BYPASS_RDMA_OWNER_DIED 0x40000000u /* FUTEX_OWNER_DIED */
 
 #define BYPASS_RDMA_BITMAP_BYTES(bits) ((((bits) + 63u) / 64u) * 8u)
 #define BYPASS_RDMA_SEND_OFFSET	       64u

@@ -27,8 +27,7 @@ int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata)
 		return err;
 	}
 	ucontext->handle = le32_to_cpu(response.handle);
-	atomic_inc(&dev->contexts);
-	bypass_watch_more(dev);
+	bypass_watch_begin(dev);
 	return 0;
 }
 

@@ -196,6 +196,8 @@ static int wait_for_answer(struct bypass_dev *dev, struct bypass_call *call, uns
 			break;
 		if (virtqueue_is_broken(dev->control))
 			bypass_lost(dev, "the control queue broke");
+		else if (bypass_owner_died(dev))
+			bypass_silent(dev, "the process that serves the device has ended");
 		else if (time_after(jiffies, late) && bypass_absent(dev))
 			bypass_silent(dev, "the device is gone");
 		else if (time_after(jiffies, deadline))

@@ -83,8 +83,11 @@ struct bypass_table {
  * @in_flight: number of commands that somebody waits for
  * @patience: sum of the milliseconds that these commands get beyond the usual
  * @contexts: number of processes that have the device open
- * @watch: asks now and then whether the host still answers, while there are @contexts: a process
- *	that waits for a completion asks nothing
+ * @watch: looks each second whether the host still serves the device, while there are @contexts: a
+ *	process that waits for a completion asks nothing
+ * @owned: how often @watch may see no owner of the doorbell before the device is lost; 0: there
+ *	never was an owner
+ * @question: when @watch asks the host again, in jiffies
  * @events: the event queue
  * @event_buffers: one message for each place in @events; the host writes them
  * @event_work: reads @events
@@ -121,6 +124,8 @@ struct bypass_dev {
 
 	atomic_t contexts;
 	struct delayed_work watch;
+	unsigned int owned;
+	unsigned long question;
 
 	struct virtqueue *events;
 	struct bypass_rdma_event *event_buffers;
@@ -401,11 +406,13 @@ int bypass_query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey);
 
 /* absent.c: is the device there at all? */
 bool bypass_absent(struct bypass_dev *dev);
+u32 bypass_owner(const struct bypass_dev *dev);
+bool bypass_owner_died(const struct bypass_dev *dev);
 void bypass_give_up_absent(struct bypass_dev *dev);
 
 /* watch.c: does the host still answer? */
 void bypass_watch(struct work_struct *work);
-void bypass_watch_more(struct bypass_dev *dev);
+void bypass_watch_begin(struct bypass_dev *dev);
 
 /* doorbell.c */
 int bypass_doorbell_setup(struct bypass_dev *dev);

@@ -1,28 +1,67 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Liveness: while processes have the device open, the module asks the host now and then for a sign
- * of life. A process that waits for a completion asks nothing itself. The module does not poll the
- * device's status: such a read is an exit to user space, and a running job makes none.
+ * Liveness: while processes have the device open, the module looks whether somebody serves the device.
+ * A process that waits for a completion asks nothing itself. Each second the module looks at the owner
+ * of the doorbell: a word in memory, which costs neither an exit nor a wake-up of the host. A command
+ * now and then finds a host that hangs. The module does not poll the device's status: such a read is
+ * an exit to user space, and a running job makes none.
  */
 #include "internal.h"
+
+#define BYPASS_LOOK_MS 1000
+/* A doorbell without an owner: the VM was paused just now, or the service ends. */
+#define BYPASS_LOOKS 3
+
+/* Has the doorbell had an owner, and has none any more? */
+static bool left_alone(struct bypass_dev *dev)
+{
+	if (bypass_owner(dev))
+		dev->owned = BYPASS_LOOKS;
+	else if (dev->owned)
+		return !--dev->owned;
+	return false;
+}
+
+static void ask_later(struct bypass_dev *dev)
+{
+	WRITE_ONCE(dev->question, jiffies + msecs_to_jiffies(bypass_timeout_ms() / 2));
+}
 
 /*
  * The answer does not matter. A host that gives none is declared silent by bypass_execute(); a
  * device that is not there any more, within seconds. While commands are in flight these find out,
  * and the question would only wait behind them.
  */
-void bypass_watch(struct work_struct *work)
+static void ask(struct bypass_dev *dev)
 {
-	struct bypass_dev *dev = container_of(work, struct bypass_dev, watch.work);
 	struct bypass_rdma_port response;
 
 	if (!atomic_read(&dev->in_flight))
 		bypass_ask_port(dev, BYPASS_RDMA_QUERY_PORT, 1, &response, sizeof(response));
-	bypass_watch_more(dev);
+	ask_later(dev);
 }
 
-void bypass_watch_more(struct bypass_dev *dev)
+static void look_again(struct bypass_dev *dev)
 {
 	if (atomic_read(&dev->contexts) && !READ_ONCE(dev->gone))
-		schedule_delayed_work(&dev->watch, msecs_to_jiffies(bypass_timeout_ms() / 2));
+		schedule_delayed_work(&dev->watch, msecs_to_jiffies(BYPASS_LOOK_MS));
+}
+
+void bypass_watch(struct work_struct *work)
+{
+	struct bypass_dev *dev = container_of(work, struct bypass_dev, watch.work);
+
+	if (bypass_owner_died(dev) || left_alone(dev))
+		bypass_silent(dev, "the process that serves the device has ended");
+	else if (time_after_eq(jiffies, READ_ONCE(dev->question)))
+		ask(dev);
+	look_again(dev);
+}
+
+/* A process has opened the device. */
+void bypass_watch_begin(struct bypass_dev *dev)
+{
+	if (atomic_inc_return(&dev->contexts) == 1)
+		ask_later(dev);
+	look_again(dev);
 }

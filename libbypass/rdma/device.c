@@ -302,6 +302,7 @@ static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass
 	s->ram_page = page;
 	pthread_rwlock_unlock(&s->memory_lock);
 	pthread_mutex_unlock(&s->pin_lock);
+	eventfd_write(s->doorbell_wake_fd, 1); /* the doorbell area may lie elsewhere */
 	bypass_memory_free(old);
 	if (page > RDMA_PAGE && page != old_page)
 		bypass_log(BYPASS_LOG_WARN,

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <bypass/error.h>
+#include <bypass/log.h>
 #include <bypass/memory.h>
 
 #include "internal.h"
@@ -82,17 +83,25 @@ static bool scan_bitmaps(struct rdma_slice *s, char *area)
 	return any;
 }
 
+/* The doorbell area in guest memory, or NULL. With memory_lock held. */
+static struct bypass_rdma_doorbell *find_area(const struct rdma_slice *s)
+{
+	uint32_t qps = le32toh(s->config.max_qp), cqs = le32toh(s->config.max_cq);
+
+	if (!s->doorbell_gpa)
+		return NULL;
+	return bypass_memory_hva(s->memory, s->doorbell_gpa, BYPASS_RDMA_DOORBELL_BYTES(qps, cqs));
+}
+
 /* Scan, say that nobody scans, and scan once more: only then may the thread sleep. */
 static bool scan_area(struct rdma_slice *s)
 {
-	uint32_t qps = le32toh(s->config.max_qp), cqs = le32toh(s->config.max_cq);
 	struct bypass_rdma_doorbell *area;
 	bool any = false;
 
 	pthread_rwlock_rdlock(&s->memory_lock);
-	area = s->doorbell_gpa ? bypass_memory_hva(s->memory, s->doorbell_gpa,
-						   BYPASS_RDMA_DOORBELL_BYTES(qps, cqs))
-			       : NULL;
+	area = find_area(s);
+	rdma_owner_take(&s->owner, area ? &area->owner : NULL);
 	if (area) {
 		__atomic_store_n(&area->awake, htole32(1), __ATOMIC_SEQ_CST);
 		any = scan_bitmaps(s, (char *)area);
@@ -104,6 +113,19 @@ static bool scan_area(struct rdma_slice *s)
 	}
 	pthread_rwlock_unlock(&s->memory_lock);
 	return any;
+}
+
+/* The guest's memory may be another's soon: nothing is marked there when the thread ends. */
+static void disown_area(struct rdma_slice *s)
+{
+	struct bypass_rdma_doorbell *area;
+
+	pthread_rwlock_rdlock(&s->memory_lock);
+	area = find_area(s);
+	rdma_owner_take(&s->owner, NULL);
+	if (area)
+		__atomic_store_n(&area->owner, 0, __ATOMIC_RELAXED);
+	pthread_rwlock_unlock(&s->memory_lock);
 }
 
 /* @waited_ms: since the last call; -1: somebody rang. Returns when to scan again, in ms. */
@@ -131,6 +153,10 @@ static void *doorbell_thread(void *opaque)
 	bool rang;
 
 	pthread_setname_np(pthread_self(), "bypass-doorbell");
+	if (rdma_owner_begin(&s->owner))
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s: %s: the guest learns late that its service has ended", s->dev.name,
+			   bypass_error());
 	while (!atomic_load(&s->doorbell_stops)) {
 		rang = scan_area(s);
 		/* Also while others keep ringing: whoever waits for what is moved may not ring. */
@@ -143,6 +169,7 @@ static void *doorbell_thread(void *opaque)
 		if (fds[1].revents)
 			eventfd_read(fds[1].fd, &value);
 	}
+	disown_area(s);
 	return NULL;
 }
 
@@ -197,5 +224,6 @@ int rdma_set_doorbell(struct rdma_slice *s, struct rdma_command *c)
 	else
 		s->doorbell_gpa = gpa;
 	pthread_rwlock_unlock(&s->memory_lock);
+	eventfd_write(s->doorbell_wake_fd, 1); /* the area has a new owner */
 	return err;
 }

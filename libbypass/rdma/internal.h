@@ -31,6 +31,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/futex.h>
+
 #include <bypass/rdma.h>
 #include <bypass/virtqueue.h>
 
@@ -432,6 +434,21 @@ bool rdma_guard_notified(struct rdma_slice *s, uint32_t handle);
  */
 bool rdma_guard_move(struct rdma_slice *s, bool *any);
 
+/* ------------------------------------------------------------------- owner.c */
+
+/**
+ * struct rdma_owner - what a thread that lives owns in guest memory
+ * @head: what the kernel looks at when the thread ends; its own memory
+ * @tid: the thread
+ */
+struct rdma_owner {
+	struct robust_list_head head;
+	uint32_t tid;
+};
+
+int rdma_owner_begin(struct rdma_owner *owner);
+void rdma_owner_take(struct rdma_owner *owner, uint32_t *word);
+
 /* ---------------------------------------------------------------- doorbell.c */
 
 int rdma_doorbell_start(struct rdma_slice *s);
@@ -501,6 +518,7 @@ struct rdma_slice {
 
 	pthread_t control_thread;
 	pthread_t doorbell_thread;
+	struct rdma_owner owner; /* the doorbell thread */
 	bool control_runs;
 	bool doorbell_runs;
 	_Atomic bool control_stops;
