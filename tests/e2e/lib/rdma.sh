@@ -1,32 +1,46 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What scenarios with guests on an HCA share: the HCA (rxe on the igb adapter), networks for the
-# guests' TCP, guests under bypass-vmm and under QEMU. Sourced after checks.sh.
+# What scenarios with guests on an HCA share: the HCA (rxe on the igb adapter, or the one that the host
+# already has and `hca` names), networks for the guests' TCP, guests under bypass-vmm and under QEMU.
+# Sourced after checks.sh.
 #
 # The host is 10.7.0.1. Guests under bypass-vmm have a VF of the adapter and an address beside it,
 # guests under QEMU have QEMU's own network, where the host is 10.0.2.2.
 
-options=rxe0,trust-guest
+hca=${hca:-rxe0}
+options=$hca
 host=10.7.0.1
 serve_id=21	# QEMU has no name for 42
 
 . "${BASH_SOURCE[0]%/*}/guests.sh"
-modprobe -a crc32_generic rdma_rxe
 adapter=$(basename "$(dirname "$(dirname "$(ls -d /sys/bus/pci/drivers/igb/*/net/*)")")")
 netdev=$(ls "/sys/bus/pci/devices/$adapter/net")
-at_exit "rdma link delete rxe0 2>/dev/null || true; ip addr flush dev $netdev
-	ip link set $netdev down; sysctl -q net.ipv6.conf.$netdev.disable_ipv6=0"
+at_exit "ip addr flush dev $netdev; ip link set $netdev down; sysctl -q net.ipv6.conf.$netdev.disable_ipv6=0"
 at_exit "tail -n 25 ./*.console ./*.stderr ./*.serve 2>/dev/null || true" # seen if the scenario fails
 sysctl -q "net.ipv6.conf.$netdev.disable_ipv6=1" # so that GID 1 is the IPv4 address
 ip link set "$netdev" up
 ip addr add $host/24 dev "$netdev"
 check "the link is up" wait_for 20 grep -qx 1 "/sys/class/net/$netdev/carrier"
-rdma link add rxe0 type rxe netdev "$netdev"
-check "its HCA" wait_for 10 ibv_devinfo -d rxe0
+active() { ibv_devinfo -d "$hca" | grep PORT_ACTIVE; }
+# The driver of mlx5 makes objects of its own with the first queue of anybody.
+first_queue() {
+	timeout 60 ibv_rc_pingpong -d "$hca" -n 1 &
+	wait_for 30 ibv_rc_pingpong -d "$hca" -n 1 localhost && wait $!
+}
+if [ "$hca" = rxe0 ]; then
+	options+=,trust-guest
+	modprobe -a crc32_generic rdma_rxe
+	at_exit "rdma link delete rxe0 2>/dev/null || true"
+	rdma link add rxe0 type rxe netdev "$netdev"
+	check "its HCA" wait_for 10 ibv_devinfo -d rxe0
+else
+	check "its HCA" wait_for 30 active
+	check "its first queue" first_queue
+fi
 
 # What the host holds, to compare.
-resources() { rdma resource show rxe0; }
+resources() { rdma resource show "$hca"; }
 untouched=$(resources)
 nothing_left() { [ "$(resources)" = "$untouched" ] || { resources && return 1; }; }
 

@@ -3,7 +3,8 @@
 #
 # What the data path of a context slice costs. A guest sends 20,000 messages to itself (under QEMU in the
 # long form alone): no exit to user space, at most one kick a send, and interrupts only where these were
-# asked for. Beside it stand the system calls of the same program on the host.
+# asked for. Beside it stand the system calls of the same program on the host. Where the HCA has doorbell
+# pages, nothing of the host takes part: no kick, no system call, no wake-up.
 #
 # timeout: 600
 # long: 600
@@ -18,8 +19,8 @@ set -e
 rmmod bypass_rdma
 modprobe bypass_rdma timeout=86400 # nor does it ask now and then whether the host is there
 mark up; wait_line
-rdma-operations rxe0 $operations poll
-rdma-operations rxe0 $events sleep
+rdma-operations $hca $operations poll
+rdma-operations $hca $events sleep
 mark over; wait_line
 END
 rdma_guest guest
@@ -37,14 +38,25 @@ exits() {
 	[ "$way" = qemu ] || bypass top --json --interval 0.1 |
 		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits'
 }
+# How often the threads of the slice have slept so far.
+wake_ups() {
+	local task sum=0
+	for task in /proc/"${pids[guest.serve]:-${pids[guest]}}"/task/*; do
+		[[ $(<"$task/comm") != bypass-* ]] ||
+			sum=$((sum + $(sed -n 's/^voluntary_ctxt_switches:\t//p' "$task/status")))
+	done
+	echo $sum
+}
 interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 
 check "the guest" wait_mark guest 180 up
 send_line guest go
 check "a queue pair" wait_mark guest 180 poll-ready
 before=$(exits | paste -sd " ")
+woken=$(wake_ups)
 send_line guest go
 check "$operations sends and receives" wait_mark guest 300 poll-finished
+woken=$(($(wake_ups) - woken))
 after=$(exits | paste -sd " ")
 send_line guest go
 check "once more, asleep" wait_mark guest 180 sleep-ready
@@ -70,13 +82,14 @@ echo "$operations polled: exits $before to $after, $awake interrupts"
 echo "$events more by events: $asleep interrupts; all: $kicks kicks, $posts doorbells"
 rounds=200 # traced, but for what polling may call
 timeout 60 strace -qq -f --seccomp-bpf -e trace=write -c -o calls \
-	rdma-operations rxe0 $rounds poll < <(yes) >/dev/null
+	rdma-operations $hca $rounds poll < <(yes) >/dev/null
 calls=$(awk '$NF == "write" { n = $4 } END { print n + 0 }' calls)
 echo "a send and its receive, polled         guest    host"
 awk "BEGIN {
 	row = \"%-34s %9.3f %7s\n\"
 	printf row, \"exits to user space\", (${after%% *} - ${before%% *}) / $operations, \"-\"
 	printf row, \"interrupts\", $awake / $operations, \"-\"
+	printf row, \"wake-ups of the slice\", $woken / $operations, \"-\"
 	printf row, \"kicks (ioeventfd)\", $kicks / ($operations + $events), \"-\"
 	printf row, \"doorbells (system calls)\", $posts / ($operations + $events), $calls / $rounds
 }"
@@ -85,4 +98,8 @@ check "no interrupt that nobody asked for" test "$awake" = 0
 check "interrupts where they were asked for" test "$asleep" -ge $((events / 2))
 check "at most one kick a send, and one a notification" \
 	test "$kicks" -le $((operations + 4 * events + 16))
+if [ "$hca" != rxe0 ]; then
+	check "no kick and no system call" test "$kicks $posts" = "0 0"
+	check "no wake-up while $operations were polled" test "$woken" = 0
+fi
 leaves_nothing guest

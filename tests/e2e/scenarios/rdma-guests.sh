@@ -10,21 +10,24 @@
 . "${0%/*}/../lib/carving.sh"
 . "${0%/*}/../lib/rdma.sh"
 
+programs+=${more_programs:+$'\n'$more_programs}
+
 carve_networks 2
 with=(--with rdma-pairs --with rdma-isolation)
-make_guest one "${with[@]}" <<'END'
+make_guest one "${with[@]}" <<END
 network 10.7.0.2
 run_programs || exit
-rdma-pairs rxe0 64 50 || exit
-rdma-isolation rxe0 victim
+rdma-pairs $hca 64 50 || exit
+rdma-isolation $hca victim
 END
-make_guest two "${with[@]}" <<'END'
+kernel=${other_kernel:-$kernel} # of the second guest
+make_guest two "${with[@]}" <<END
 network 10.7.0.3
 run_programs 10.7.0.2 || exit
-rdma-pairs rxe0 64 50 10.7.0.2 || exit
-rdma-isolation rxe0 attacker 10.7.0.2
+rdma-pairs $hca 64 50 10.7.0.2 || exit
+rdma-isolation $hca attacker 10.7.0.2
 END
-vmm_guest one --slice "${vfs[0]}"
+kernel=/guest vmm_guest one --slice "${vfs[0]}"
 vmm_guest two --slice "${vfs[1]}"
 check "guest to guest: programs, 64 queue pairs, isolation" ended one 400
 check "the other side of it" ended two 60
