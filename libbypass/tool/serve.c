@@ -213,9 +213,9 @@ static int open_carrier(struct service *service)
 
 		if (bar->n_windows && bar->windows[0].fd < 0)
 			return bypass_fail(EOPNOTSUPP,
-					   "the driver's own queues of %s cannot be shown by "
-					   "vfio-user: leave out trust-guest, or leave out "
-					   "--vfio-user and attach the socket by vhost-user",
+					   "vfio-user cannot show pages of %s itself, which come and "
+					   "go: leave out --vfio-user and attach the socket by "
+					   "vhost-user; rxe can also do without trust-guest",
 					   service->name);
 	}
 	return 0;
