@@ -109,12 +109,34 @@ void cq_doorbell(struct hca *hca, uint32_t number, uint32_t value)
 		fire(hca, cq, number);
 }
 
+/* What is written in the record and not in the doorbell: see doorbell.c. */
+void cq_look(struct hca *hca, struct cq *cq)
+{
+	uint8_t arm[4];
+
+	if (!dma_read(hca, cq->record + 4, arm, sizeof(arm)) || get_be32(arm) == cq->seen)
+		return;
+	cq->seen = get_be32(arm);
+	cq_doorbell(hca, cq->number, cq->seen);
+}
+
+/* The driver's first arm may be the 0 that the driver has begun with: another value begins here. */
+static void listen(struct hca *hca, struct cq *cq)
+{
+	uint8_t arm[4];
+
+	cq->seen = UINT32_MAX;
+	put_be32(arm, cq->seen);
+	if (uar_is_shared(hca, field_get(cq->context, CQC_UAR)))
+		dma_write(hca, cq->record + 4, arm, sizeof(arm));
+	uar_join_cq(hca, cq);
+}
+
 enum status cq_create(struct hca *hca, const struct command *cmd)
 {
 	const uint8_t *context = cmd->in + CMD_CONTEXT;
 	struct cq *cq = calloc(1, sizeof(*cq));
 	enum status status;
-	uint32_t number;
 
 	if (!cq)
 		return STATUS_LIMIT;
@@ -132,12 +154,13 @@ enum status cq_create(struct hca *hca, const struct command *cmd)
 			   1ull << (cq->log_size + cq->log_stride));
 	if (status)
 		goto fail;
-	number = table_add(&hca->cqs, cq);
-	if (!number) {
+	cq->number = table_add(&hca->cqs, cq);
+	if (!cq->number) {
 		status = STATUS_LIMIT;
 		goto fail;
 	}
-	field_set(cmd->out, CMD_NUMBER, number);
+	listen(hca, cq);
+	field_set(cmd->out, CMD_NUMBER, cq->number);
 	return STATUS_OK;
 
 fail:
@@ -152,6 +175,7 @@ void cq_free(struct hca *hca, uint32_t number)
 
 	if (!cq)
 		return;
+	uar_leave(&cq->uar);
 	table_remove(&hca->cqs, number);
 	ring_close(&cq->ring);
 	free(cq);

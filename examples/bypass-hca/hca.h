@@ -17,11 +17,12 @@
 
 #include "../../libbypass/base/log_limit.h"
 
-#define HCA_BAR_SIZE  (8u << 20)
-#define HCA_PAGE      4096u
-#define HCA_FIRST_UAR 16 /* the pages below are registers, and the MSI-X table */
-#define HCA_VECTORS   9
-#define HCA_FUNCTIONS 32
+#define HCA_BAR_SIZE	 (8u << 20)
+#define HCA_PAGE	 4096u
+#define HCA_FIRST_UAR	 16  /* the pages below are registers, and the MSI-X table */
+#define HCA_FIRST_SHARED 256 /* UAR pages from here on are shared memory */
+#define HCA_VECTORS	 9
+#define HCA_FUNCTIONS	 32
 
 #define HCA_LOG_EQS	   6
 #define HCA_LOG_CQS	   14
@@ -30,6 +31,8 @@
 #define HCA_LOG_MKEYS	   16
 #define HCA_LOG_PDS	   16
 #define HCA_LOG_XRCDS	   8
+#define HCA_LOG_UARS	   11
+#define HCA_UARS	   (1u << HCA_LOG_UARS)
 #define HCA_LOG_QUEUE	   15 /* entries of a QP or an SRQ */
 #define HCA_LOG_CQ_ENTRIES 22
 #define HCA_LOG_MESSAGE	   30
@@ -113,6 +116,17 @@ struct ring {
 	uint8_t page_shift;
 };
 
+/* A shared UAR page, and a queue that uses it */
+struct uar_page {
+	struct uar_user *qps, *cqs;
+	struct uar_page *next, **at; /* while it has users */
+};
+
+struct uar_user {
+	struct uar_page *page; /* NULL: the queue's page is not shared */
+	struct uar_user *next, **at;
+};
+
 struct eq {
 	struct ring ring;
 	uint64_t events[4]; /* bit mask of types */
@@ -132,6 +146,9 @@ struct cq {
 	uint32_t last_solicited; /* producer after the last solicited completion */
 	uint32_t notified;	 /* producer at the last event */
 	uint32_t eqn;
+	uint32_t number;
+	uint32_t seen; /* arm word of the record, when last looked at */
+	struct uar_user uar;
 	enum arm arm;
 	uint8_t log_size;
 	uint8_t log_stride;
@@ -183,6 +200,7 @@ struct qp {
 	uint8_t retries; /* of the request at send_index */
 	uint8_t rnr_retries;
 	uint8_t context[232];
+	struct uar_user uar;
 
 	/* In the list of those that have work (wake 0), or of those that wait until a time. */
 	bool queued;
@@ -209,6 +227,9 @@ struct subnet {
 	struct hca *functions[HCA_FUNCTIONS]; /* by LID - 1 */
 	struct qp_list ready;
 	struct qp_list waiting;
+	bool worked;  /* the last run of subnet_run() had something to do */
+	bool listens; /* doorbells may ring in shared memory */
+	bool traps;   /* no UAR page is shared memory */
 };
 
 /* One function */
@@ -222,6 +243,9 @@ struct hca {
 	const struct bypass_memory *mem;
 	uint64_t interrupts;
 	uint64_t doorbells;
+	struct bypass_window window; /* the shared UAR pages */
+	struct uar_page uar_pages[HCA_UARS];
+	struct uar_page *used_uars;
 
 	bool port_down;
 	bool failed;	     /* until the driver starts anew */
@@ -296,6 +320,7 @@ command_fn eq_create, eq_destroy, eq_query;
 bool cq_post(struct hca *hca, uint32_t number, uint8_t cqe[64], uint8_t opcode, bool solicited);
 void cq_doorbell(struct hca *hca, uint32_t number, uint32_t value);
 void cq_free(struct hca *hca, uint32_t number);
+void cq_look(struct hca *hca, struct cq *cq); /* at its doorbell record */
 command_fn cq_create, cq_destroy, cq_query, cq_modify;
 
 /* mkey.c */
@@ -339,13 +364,32 @@ void capabilities_power_on(struct hca *hca);
 command_fn capability_query, capability_set, issi_query, adapter_query, special_query;
 
 /* number.c */
-command_fn pd_alloc, pd_dealloc, xrcd_alloc, xrcd_dealloc, uar_alloc, uar_dealloc;
+command_fn pd_alloc, pd_dealloc, xrcd_alloc, xrcd_dealloc;
+
+/* uar.c */
+int uar_open(struct hca *hca);
+void uar_close(struct hca *hca);
+bool uar_is_shared(const struct hca *hca, uint32_t number);
+void uar_join_qp(struct qp *qp);
+void uar_join_cq(struct hca *hca, struct cq *cq);
+void uar_leave(struct uar_user *user);
+uint8_t *uar_memory(const struct hca *hca, uint32_t number); /* of a shared page */
+command_fn uar_alloc, uar_dealloc;
+
+/* doorbell.c */
+/* False: no doorbell has rung in shared memory. */
+bool doorbells_look(struct hca *hca);
+/* A store of the guest that trapped */
+void doorbell_write(struct hca *hca, uint64_t offset, const uint8_t *data, uint32_t size);
 
 /* schedule.c */
 uint64_t now_ns(void);
+uint64_t cpu_ns(void); /* of this thread */
 void qp_ready(struct qp *qp);
 void qp_wait(struct qp *qp, uint64_t ns);
 void qp_unlist(struct qp *qp);
+/* Requests that the driver has posted and the model has not taken */
+uint16_t qp_pending(const struct qp *qp);
 
 /* flush.c */
 void qp_flush(struct qp *qp);
@@ -399,5 +443,15 @@ void control_dispatch(struct control *control, struct subnet *subnet);
 /* run.c */
 /* A bounded amount of work. How long there is nothing more to do, in ns; -1: until a doorbell. */
 int64_t subnet_run(struct subnet *subnet);
+/* idle.c */
+struct idle {
+	uint64_t since; /* the last work, ns */
+	uint64_t cpu;	/* CPU time at the last sleep; 0: not known */
+	int64_t cost;	/* CPU time from one sleep to the next */
+};
+/* True: look at shared memory again, without a sleep. */
+bool idle_is_over(struct idle *idle, bool worked, uint64_t now);
+/* How long to sleep before the next look, in ns. @cpu: of this thread */
+uint64_t idle_sleep(struct idle *idle, uint64_t now, uint64_t cpu);
 
 #endif

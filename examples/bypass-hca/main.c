@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * bypass-hca: serves functions over vfio-user, one a socket, all on one subnet, in one thread. It sleeps
- * until a VMM has something to say, a socket has a new client, or a timer of a QP ends.
+ * until a VMM has something to say, a socket has a new client, or a timer of a QP ends; and, while a guest
+ * has queues whose doorbells ring in shared memory, only for short times.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -20,6 +21,8 @@
 #include <bypass/vfio-user.h>
 
 #include "hca.h"
+
+#define SOCKETS_WAIT 10000 /* ns */
 
 struct port {
 	const char *path;
@@ -46,6 +49,7 @@ static void usage(FILE *to)
 	      "  --control PATH  a socket that takes lines such as 'port 0 down'\n"
 	      "  --limit NAME=N  at most N objects a function: qp, cq, srq, mr, pd;\n"
 	      "                  or N MiB for tables of memory regions: tables\n"
+	      "  --trap         each doorbell traps; else doorbells ring in shared memory\n"
 	      "  --version      print the version\n"
 	      "  --help         print this\n",
 	      to);
@@ -65,16 +69,13 @@ static int fail(void)
 }
 
 /* -1: go on; else the status to exit with */
-static int parse(int argc, char **argv, struct limits *limits)
+static int parse(int argc, char **argv, struct subnet *subnet)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},
-		{"group", required_argument, NULL, 'g'},
-		{"control", required_argument, NULL, 'c'},
-		{"limit", required_argument, NULL, 'l'},
-		{"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},
-		{NULL, 0, NULL, 0},
+		{"socket", required_argument, NULL, 's'},  {"group", required_argument, NULL, 'g'},
+		{"control", required_argument, NULL, 'c'}, {"limit", required_argument, NULL, 'l'},
+		{"trap", no_argument, NULL, 't'},	   {"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -95,10 +96,13 @@ static int parse(int argc, char **argv, struct limits *limits)
 			control_path = optarg;
 			break;
 		case 'l':
-			if (limits_set(limits, optarg)) {
+			if (limits_set(&subnet->limits, optarg)) {
 				fail();
 				return 2;
 			}
+			break;
+		case 't':
+			subnet->traps = true;
 			break;
 		case 'v':
 			puts("bypass-hca " BYPASS_VERSION);
@@ -144,13 +148,40 @@ static void dispatch(struct port *port)
 	port->server = NULL;
 }
 
+/* @ns: until the next timer of a QP; -1: there is none */
+static int64_t sleep_ns(const struct subnet *subnet, struct idle *idle, int64_t ns)
+{
+	uint64_t now = now_ns();
+	int64_t sleep;
+
+	if (!ns || !subnet->listens)
+		return ns;
+	if (idle_is_over(idle, subnet->worked, now))
+		return 0;
+	sleep = idle_sleep(idle, now, cpu_ns());
+	return ns < 0 || sleep < ns ? sleep : ns;
+}
+
+/* Works for as long as the sockets can wait. Returns how long nothing is to be done; -1: until a doorbell. */
+static int64_t work(struct subnet *subnet, struct idle *idle)
+{
+	uint64_t end = now_ns() + SOCKETS_WAIT;
+	int64_t ns;
+
+	do
+		ns = sleep_ns(subnet, idle, subnet_run(subnet));
+	while (!ns && now_ns() < end);
+	return ns;
+}
+
 /* A port with a client listens no more: the next client waits until this one is gone. */
 static int serve(struct subnet *subnet, int stop_fd)
 {
 	struct pollfd fds[HCA_FUNCTIONS + 2];
+	struct idle idle = {0};
 
 	for (;;) {
-		int64_t ns = subnet_run(subnet);
+		int64_t ns = work(subnet, &idle);
 		const struct timespec wait = {.tv_sec = ns / 1000000000,
 					      .tv_nsec = ns % 1000000000};
 
@@ -205,7 +236,7 @@ static void close_ports(void)
 int main(int argc, char **argv)
 {
 	struct subnet subnet = {.limits = limits_default};
-	int status = parse(argc, argv, &subnet.limits), stop_fd;
+	int status = parse(argc, argv, &subnet), stop_fd;
 	sigset_t signals;
 
 	if (status >= 0)

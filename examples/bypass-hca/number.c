@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-/* Objects that are a number and nothing else: protection domains, XRC domains, UAR pages. */
+/* Objects that are a number and nothing else: protection domains, XRC domains. */
 #include "hca.h"
 #include "layout.h"
 
@@ -41,14 +41,4 @@ enum status xrcd_alloc(struct hca *hca, const struct command *cmd)
 enum status xrcd_dealloc(struct hca *hca, const struct command *cmd)
 {
 	return dealloc(&hca->xrcds, cmd);
-}
-
-enum status uar_alloc(struct hca *hca, const struct command *cmd)
-{
-	return alloc(&hca->uars, cmd);
-}
-
-enum status uar_dealloc(struct hca *hca, const struct command *cmd)
-{
-	return dealloc(&hca->uars, cmd);
 }

@@ -21,7 +21,7 @@ int hca_objects_open(struct hca *hca)
 	    table_open(&hca->mkeys, HCA_LOG_MKEYS, FIRST_MKEY, limits->mkeys) ||
 	    table_open(&hca->pds, HCA_LOG_PDS, 1, limits->pds) ||
 	    table_open(&hca->xrcds, HCA_LOG_XRCDS, 1, UINT32_MAX) ||
-	    table_open(&hca->uars, 11, HCA_FIRST_UAR, UINT32_MAX))
+	    table_open(&hca->uars, HCA_LOG_UARS, HCA_FIRST_SHARED, UINT32_MAX))
 		return bypass_fail(ENOMEM, "%s: no memory for its tables of objects",
 				   hca->slice.name);
 	return 0;

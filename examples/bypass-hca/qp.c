@@ -243,6 +243,7 @@ enum status qp_create(struct hca *hca, const struct command *cmd)
 		status = STATUS_LIMIT;
 		goto fail;
 	}
+	uar_join_qp(qp);
 	field_set(cmd->out, CMD_NUMBER, qp->number);
 	return STATUS_OK;
 
@@ -259,6 +260,7 @@ void qp_free(struct hca *hca, uint32_t number)
 	if (!qp)
 		return;
 	qp_unlist(qp);
+	uar_leave(&qp->uar);
 	group_leave_all(hca, number);
 	table_remove(&hca->qps, number);
 	ring_close(&qp->ring);

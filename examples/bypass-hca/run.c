@@ -17,20 +17,6 @@ static void wake_waiting(struct subnet *subnet)
 	}
 }
 
-/* Requests that the driver has posted and the model has not taken; more than fit are none. */
-static uint16_t pending(const struct qp *qp)
-{
-	uint8_t producer[4];
-	uint16_t count;
-
-	if (!qp->has_sq ||
-	    !dma_read(qp->hca, field_get(qp->context, QPC_RECORD) + 4, producer, sizeof(producer)))
-		return 0;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	count = get_be32(producer) - qp->send_index;
-	return count <= 1u << qp->log_sq ? count : 0;
-}
-
 static void take_turn(struct qp *qp)
 {
 	qp_unlist(qp);
@@ -38,11 +24,29 @@ static void take_turn(struct qp *qp)
 		qp_flush(qp);
 	if (field_get(qp->context, QPC_STATE) != QP_RTS)
 		return;
-	for (unsigned int i = 0; i < REQUESTS; i++)
-		if (!pending(qp) || !send_one(qp))
+	for (unsigned int i = 0; i < REQUESTS; i++) {
+		if (!qp_pending(qp))
 			return;
-	if (pending(qp))
+		qp->hca->subnet->worked = true;
+		if (!send_one(qp))
+			return;
+	}
+	if (qp_pending(qp))
 		qp_ready(qp);
+}
+
+/* Doorbells in shared memory */
+static void listen(struct subnet *subnet)
+{
+	subnet->worked = subnet->listens = false;
+	for (unsigned int i = 0; i < HCA_FUNCTIONS; i++) {
+		struct hca *hca = subnet->functions[i];
+
+		if (!hca || !hca->used_uars)
+			continue;
+		subnet->listens = true;
+		subnet->worked |= doorbells_look(hca);
+	}
 }
 
 int64_t subnet_run(struct subnet *subnet)
@@ -50,6 +54,7 @@ int64_t subnet_run(struct subnet *subnet)
 	uint64_t first = UINT64_MAX, now;
 
 	wake_waiting(subnet);
+	listen(subnet);
 	for (unsigned int i = 0; i < TURNS && subnet->ready.first; i++)
 		take_turn(subnet->ready.first);
 	if (subnet->ready.first)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * A function as a VMM sees it: config space, and BAR 0 with the initialization segment, the MSI-X table
- * (which the VMM keeps) and the UAR pages, on which doorbells ring.
+ * (which the VMM keeps) and the UAR pages.
  */
 #include <errno.h>
 #include <linux/pci_regs.h>
@@ -35,12 +35,6 @@
 #define QUEUE_SIZES	(5 << 4 | 6)
 #define QUEUE_MODE	0x700 /* other than 0: commands of a NIC mode, not meant here */
 #define STATE_DISABLED	0x100 /* what the driver looks for, every few seconds */
-
-/* In a UAR page */
-#define DOORBELL_CQ	 0x20
-#define DOORBELL_EQ	 0x40
-#define DOORBELL_EQ_MUTE 0x48  /* consumer only, without arming */
-#define DOORBELL_SEND	 0x800 /* from here on: send queues */
 
 static struct hca *to_hca(struct bypass_slice *slice)
 {
@@ -178,29 +172,6 @@ static void register_write(struct hca *hca, uint64_t offset, uint32_t value)
 	}
 }
 
-/* The record in memory says what is posted: here the QP's number alone counts. */
-static void send_doorbell(struct hca *hca, uint32_t qpn)
-{
-	struct qp *qp = table_get(&hca->qps, qpn);
-
-	/* One that waits for a timer goes on waiting. */
-	if (qp && !qp->queued)
-		qp_ready(qp);
-	else if (qp && qp->wake && field_get(qp->context, QPC_STATE) == QP_ERROR)
-		qp_ready(qp);
-}
-
-static void doorbell(struct hca *hca, uint32_t offset, const uint8_t *data, uint32_t size)
-{
-	hca->doorbells++;
-	if (offset >= DOORBELL_SEND && size == 8)
-		send_doorbell(hca, get_be32(data + 4) >> 8);
-	else if (offset == DOORBELL_CQ && size == 8)
-		cq_doorbell(hca, get_be32(data + 4) & 0xffffff, get_be32(data));
-	else if ((offset == DOORBELL_EQ || offset == DOORBELL_EQ_MUTE) && size == 4)
-		eq_doorbell(hca, get_be32(data), offset == DOORBELL_EQ);
-}
-
 static int hca_bar_write(struct bypass_slice *slice, unsigned int bar, uint64_t offset,
 			 const void *data, uint32_t size)
 {
@@ -208,7 +179,7 @@ static int hca_bar_write(struct bypass_slice *slice, unsigned int bar, uint64_t 
 
 	(void)bar;
 	if (offset >= HCA_FIRST_UAR * HCA_PAGE)
-		doorbell(hca, offset % HCA_PAGE, data, size);
+		doorbell_write(hca, offset, data, size);
 	else if (size == 4)
 		register_write(hca, offset, get_be32(data));
 	return 0;
@@ -275,6 +246,7 @@ static void hca_close(struct bypass_slice *slice)
 	struct hca *hca = to_hca(slice);
 
 	hca_objects_close(hca);
+	uar_close(hca);
 	hca->subnet->functions[hca->lid - 1] = NULL;
 	free(hca);
 }
@@ -330,7 +302,9 @@ int hca_open(struct subnet *subnet, struct bypass_slice **slice)
 	hca->lid = free_place + 1;
 	describe(hca);
 	subnet->functions[free_place] = hca;
-	ret = hca_objects_open(hca);
+	ret = uar_open(hca);
+	if (!ret)
+		ret = hca_objects_open(hca);
 	if (ret) {
 		hca_close(&hca->slice);
 		return ret;

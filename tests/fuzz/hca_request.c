@@ -40,10 +40,11 @@ static void step(struct subnet *subnet, struct guest_qp *qp, struct input *in)
 		break;
 	case 4:
 		take_bytes(in, g->ram + qp->record, 8);
-		bar_write64(g, g->uar * HCA_PAGE + 0x800, 0, qp->number << 8);
+		ring(g, 0x800, 0, qp->number << 8);
 		break;
 	case 5:
-		bar_write64(g, g->uar * HCA_PAGE + 0x20, take(in, 4), qp->receive_cq.number);
+		take_bytes(in, g->ram + qp->receive_cq.record + 4, 4);
+		ring(g, 0x20, get_be32(g->ram + qp->receive_cq.record + 4), qp->receive_cq.number);
 		break;
 	}
 	subnet_run(subnet);
@@ -58,6 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct input in = {data, size};
 
 	for (unsigned int i = 0; i < 2; i++) {
+		shared_pages = i;
 		if (guests[i].slice)
 			guest_start(&guests[i]);
 		else

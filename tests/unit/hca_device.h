@@ -35,6 +35,9 @@
 #define RQ_STRIDE 64
 #define LOG_CQ	  7
 
+/* Whether guests put QPs and CQs on a UAR page that is shared memory, not on the one that traps */
+static bool shared_pages;
+
 struct guest {
 	struct bypass_slice *slice;
 	struct hca *hca;
@@ -42,6 +45,7 @@ struct guest {
 	uint8_t *ram;
 	uint64_t heap;
 	uint32_t pd, uar, eqn, key; /* @key: all memory */
+	uint32_t page;		    /* the UAR page of QPs and CQs: @uar, or a shared one */
 	int vector;
 	uint32_t eq_consumer;
 	uint64_t eq;
@@ -80,6 +84,20 @@ static inline void bar_write64(struct guest *g, uint64_t offset, uint32_t high, 
 	uint64_t value = htobe64((uint64_t)high << 32 | low);
 
 	REQUIRE((g->slice->ops->bar_write(g->slice, 0, offset, &value, 8)) == 0);
+}
+
+/* A doorbell on the page of QPs and CQs: a store to memory, or one that traps */
+static inline void ring(struct guest *g, uint32_t place, uint32_t high, uint32_t low)
+{
+	const struct bypass_window *window = g->slice->bars[0].windows;
+	uint64_t value = htobe64((uint64_t)high << 32 | low);
+	uint64_t offset = (uint64_t)g->page * HCA_PAGE + place;
+
+	if (offset < window->offset)
+		bar_write64(g, offset, high, low);
+	else
+		__atomic_store_n((uint64_t *)((uint8_t *)window->hva + (offset - window->offset)),
+				 value, __ATOMIC_RELEASE);
 }
 
 static inline void chain_copy(struct guest *g, uint64_t mailbox, uint8_t *data, uint32_t size,
@@ -220,6 +238,7 @@ static inline void guest_start(struct guest *g)
 	bar_write32(g, 0x14, COMMANDS);
 	simple(g, 0x104, 0);
 	g->uar = simple(g, 0x802, 0);
+	g->page = shared_pages ? simple(g, 0x802, 0) : g->uar;
 	g->pd = simple(g, 0x800, 0);
 	make_eq(g, UINT64_MAX & ~(1ull << EVENT_COMMAND));
 	g->key = make_key(g, HEAP, RAM_SIZE - HEAP, all_rights);
@@ -260,6 +279,7 @@ static inline struct guest_cq make_cq(struct guest *g)
 	field_set(in + CMD_CONTEXT, CQC_LOG_SIZE, LOG_CQ);
 	field_set(in + CMD_CONTEXT, CQC_EQN, g->eqn);
 	field_set(in + CMD_CONTEXT, CQC_RECORD, cq.record);
+	field_set(in + CMD_CONTEXT, CQC_UAR, g->page);
 	put_pages(in + CMD_PAGES, cq.entries, 64 << LOG_CQ);
 	for (unsigned int i = 0; i < 1 << LOG_CQ; i++)
 		g->ram[cq.entries + i * 64 + 63] = 0xf1;
@@ -295,12 +315,22 @@ static inline void make_qp(struct guest *g, enum transport transport, struct gue
 	field_set(context, QPC_LOG_RQ, LOG_RQ);
 	field_set(context, QPC_LOG_RQ_STRIDE, 2);
 	field_set(context, QPC_LOG_SQ, LOG_SQ);
-	field_set(context, QPC_UAR, g->uar);
+	field_set(context, QPC_UAR, g->page);
 	field_set(context, QPC_SEND_CQ, qp->send_cq.number);
 	field_set(context, QPC_RECEIVE_CQ, qp->receive_cq.number);
 	field_set(context, QPC_RECORD, qp->record);
 	put_pages(in + CMD_PAGES, qp->entries, size);
 	qp->number = must(g, 0x500, in, CMD_PAGES + 8 * ((size + 4095) / 4096));
+}
+
+/* From the one completion on that the driver knows last: @command is 0 or 1 << 24, for solicited ones only. */
+static inline void arm_cq(struct guest *g, const struct guest_cq *cq, uint32_t serial,
+			  uint32_t command)
+{
+	uint32_t arm = serial << 28 | command | (cq->consumer & 0xffffff);
+
+	put_be32(g->ram + cq->record + 4, arm);
+	ring(g, 0x20, arm, cq->number);
 }
 
 static inline uint32_t lid_of(const struct guest *g)
@@ -367,7 +397,7 @@ static inline void post_send(struct guest_qp *qp, uint8_t opcode, uint32_t immed
 		       raw + 64 * i, 64);
 	qp->sends += blocks;
 	put_be32(qp->guest->ram + qp->record + 4, qp->sends);
-	bar_write64(qp->guest, qp->guest->uar * HCA_PAGE + 0x800, 0, qp->number << 8);
+	ring(qp->guest, 0x800, (uint32_t)qp->sends << 8 | opcode, qp->number << 8 | ds);
 }
 
 static inline void put_data(uint8_t *segment, uint64_t address, uint32_t length, uint32_t key)

@@ -326,7 +326,7 @@ static void armed_queue_posts_event(void **state)
 	eventfd_t count;
 
 	(void)state;
-	bar_write64(&two, two.uar * HCA_PAGE + 0x20, 0, right.receive_cq.number);
+	arm_cq(&two, &right.receive_cq, 0, 0);
 	for (unsigned int i = 0; i < 2; i++) {
 		post_receive(&right, to, 100, two.key);
 		send_rc(OP_SEND, 0, 100);
@@ -547,5 +547,9 @@ int main(void)
 		UD(datagram_with_wrong_qkey),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	int failed = cmocka_run_group_tests_name("doorbells that trap", tests, NULL, NULL);
+
+	shared_pages = true;
+	return failed +
+	       cmocka_run_group_tests_name("doorbells in shared memory", tests, NULL, NULL);
 }
