@@ -15,10 +15,10 @@ listening() { ss -Hltn "sport = :$port" | grep -q .; }
 # pair PROGRAM ARG...: its server on mlx5_0, its client on mlx5_1
 pair() {
 	local server status=0
-	timeout 100 "$1" -d mlx5_0 "${@:2}" >server.log 2>&1 &
+	timeout 300 "$1" -d mlx5_0 "${@:2}" >server.log 2>&1 &
 	server=$!
-	wait_for 30 listening || { cat server.log; fail "$*: the server does not listen"; }
-	timeout 100 "$1" -d mlx5_1 "${@:2}" localhost >client.log 2>&1 || status=$?
+	wait_for 120 listening || { cat server.log; fail "$*: the server does not listen"; }
+	timeout 300 "$1" -d mlx5_1 "${@:2}" localhost >client.log 2>&1 || status=$?
 	wait $server || status=$?
 	# Of wrong data -c only speaks.
 	! grep '^invalid data' server.log client.log || status=1
@@ -29,7 +29,7 @@ pair() {
 # in_background PROGRAM ARG...: the same, not waited for; %1 is the server, %2 the client
 in_background() {
 	"$1" -d mlx5_0 "${@:2}" >server.log 2>&1 &
-	wait_for 30 listening || { cat server.log; fail "$*: the server does not listen"; }
+	wait_for 120 listening || { cat server.log; fail "$*: the server does not listen"; }
 	"$1" -d mlx5_1 "${@:2}" localhost >client.log 2>&1 &
 	sleep 2
 	[ "$(jobs -r | wc -l)" = 2 ] || { cat server.log client.log; fail "$* has ended"; }
