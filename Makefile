@@ -158,7 +158,8 @@ $(O)/obj/$(BENCH)/image.o: $(BENCH)/image.S $(O)/guest/bench.bin
 	@mkdir -p $(@D) && $(say) $@
 	$(CC) -DBENCH_GUEST_IMAGE='"$(O)/guest/bench.bin"' -c -o $@ $<
 
-BENCH_OBJ := $(call obj,$(BENCH_SRC)) $(O)/obj/$(BENCH)/image.o
+# One of its paths is a write through the ConnectX model.
+BENCH_OBJ := $(call obj,$(BENCH_SRC)) $(O)/obj/$(BENCH)/image.o $(filter-out %/main.o,$(HCA_OBJ))
 
 $(O)/bin/bypass-bench: $(BENCH_OBJ) $(STATIC)
 	@mkdir -p $(@D) && $(say) $@

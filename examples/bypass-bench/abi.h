@@ -8,7 +8,10 @@
 
 #include <stdint.h>
 
-/* The ways to do I/O. Each operation sends a payload and gets one of the same size back. */
+/*
+ * The ways to do I/O. Each operation sends a payload and gets one of the same size back, but for
+ * BENCH_WRITE: what another guest has got comes back when payloads are checked.
+ */
 enum bench_path {
 	BENCH_LINES,	/* bare ping-pong of two cache lines: the floor */
 	BENCH_BYPASS,	/* ring in the window, polled by both sides */
@@ -17,6 +20,7 @@ enum bench_path {
 	BENCH_KICK,	/* doorbell wakes a sleeping server (ioeventfd), completion by interrupt */
 	BENCH_EXIT,	/* doorbell traps to the VMM, which serves the request */
 	BENCH_VIRTQ,	/* polled split virtqueue in the guest's RAM */
+	BENCH_WRITE,	/* RDMA write to another guest's memory, through the ConnectX model */
 	BENCH_PATHS,
 };
 
@@ -129,6 +133,37 @@ struct bench_job {
 #define BENCH_QUEUE_BUFFERS 0x410000u /* its payloads, to the end of RAM */
 #define BENCH_RAM	    (64u << 20)
 
+/* Queues of BENCH_WRITE: 1 << BENCH_RDMA_LOG entries of 64 bytes, requests and completions */
+#define BENCH_RDMA_LOG		 7
+#define BENCH_RDMA		 (BENCH_RAM - (1u << 20))
+#define BENCH_RDMA_QP_RECORD	 (BENCH_RDMA + 0x1000)
+#define BENCH_RDMA_CQ_RECORD	 (BENCH_RDMA + 0x1040)
+#define BENCH_RDMA_EVENTS	 (BENCH_RDMA + 0x2000)
+#define BENCH_RDMA_REQUESTS	 (BENCH_RDMA + 0x4000)
+#define BENCH_RDMA_COMPLETIONS	 (BENCH_RDMA + 0x6000)
+#define BENCH_RDMA_BUFFERS	 (BENCH_RDMA + 0x8000)
+#define BENCH_RDMA_MAX_SIZE	 1024u
+#define BENCH_RDMA_DOORBELL	 0x800 /* in the UAR page */
+#define BENCH_RDMA_NO_COMPLETION 0xf1  /* last byte of an entry that was never written */
+
+/**
+ * struct bench_rdma - what both sides know of the connection, at BENCH_RDMA
+ * @qpn: number of the queue pair
+ * @key: of the guest's memory
+ * @remote_key: of the other guest's
+ * @doorbell: offset in BAR 0 of the function
+ * @posted: requests so far
+ * @taken: completions so far
+ */
+struct bench_rdma {
+	uint32_t qpn;
+	uint32_t key;
+	uint32_t remote_key;
+	uint64_t doorbell;
+	uint32_t posted;
+	uint32_t taken;
+};
+
 #define BENCH_CS0 0x08
 #define BENCH_DS0 0x10
 #define BENCH_DS3 0x1b
@@ -141,6 +176,7 @@ struct bench_job {
 /* Slices on the guest's PCI bus. */
 #define BENCH_DEVFN_RING (1 << 3)
 #define BENCH_DEVFN_TRAP (2 << 3)
+#define BENCH_DEVFN_HCA	 (3 << 3)
 
 /* I/O port by which the guest speaks to the program. */
 #define BENCH_PORT	0x5f0

@@ -65,7 +65,7 @@ static int create_once(struct bench_lab *lab, double *ms)
 	ret = bypass_loop_open(&config, &slice);
 	if (ret)
 		goto out_ram;
-	ret = bench_vm_open(&vm, &ram, slice, NULL);
+	ret = bench_vm_open(&vm, &ram, slice, NULL, NULL);
 	if (ret)
 		goto out_slice;
 	ret = first_completion(lab, &vm, slice);

@@ -43,6 +43,8 @@ static void add_cell(struct bench_figures_list *list, const struct bench_cell *c
 			     cell->size);
 		if (is_bypass && cell->size == 64)
 			set_bar(figure, 1.05, true, "64 B round trip, guest / native, p50");
+		if (cell->path == BENCH_WRITE)
+			set_bar(figure, 1.05, true, "64 B RDMA write, guest / native, p50");
 		figure = add(list, BENCH_RATIO, cell->ratio.p99, cell->noisy, "%s.%u.p99", path,
 			     cell->size);
 		if (is_bypass && cell->size == 64)

@@ -24,7 +24,7 @@
 const char *const bench_path_names[BENCH_PATHS] = {
 	[BENCH_LINES] = "lines",       [BENCH_BYPASS] = "bypass", [BENCH_HALT] = "halt",
 	[BENCH_HALTPOLL] = "haltpoll", [BENCH_KICK] = "kick",	  [BENCH_EXIT] = "exit",
-	[BENCH_VIRTQ] = "virtq",
+	[BENCH_VIRTQ] = "virtq",       [BENCH_WRITE] = "write",
 };
 
 /* Indices of bench_lab.slices. */
@@ -75,14 +75,23 @@ static int open_native(struct bench_lab *lab)
 	if (native->vector < 0 || side->source == MAP_FAILED)
 		return bypass_fail(errno, "the native side cannot be set up: %s", strerror(errno));
 	side->sink = side->source + BENCH_MAX_SIZE;
+	side->ram = lab->ram.hva;
 	side->own = native;
 	for (unsigned int path = 0; path < BENCH_PATHS; path++)
-		if (path != BENCH_LINES && path != BENCH_VIRTQ)
+		if (path != BENCH_LINES && path != BENCH_VIRTQ && path != BENCH_WRITE)
 			bench_ring_init(&side->ring[path],
 					lab->slices[of_path[path]]->bars[0].windows[0].hva);
 	bench_lines_init(side, &side->ring[BENCH_BYPASS]);
 	bench_virtqueue_init(side, lab->ram.hva);
 	return native->ring->ops->vectors(native->ring, BYPASS_IRQ_MSIX, 0, 1, &native->vector);
+}
+
+static int connect_link(struct bench_lab *lab)
+{
+	int ret = bench_link_connect(&lab->link, &lab->ram);
+
+	lab->native.side.doorbell = lab->link.doorbell;
+	return ret;
 }
 
 int bench_lab_open(struct bench_lab *lab)
@@ -102,6 +111,10 @@ int bench_lab_open(struct bench_lab *lab)
 	ret = open_slices(lab);
 	if (!ret)
 		ret = open_native(lab);
+	if (!ret)
+		ret = bench_link_open(&lab->link, &lab->ram);
+	if (!ret)
+		ret = connect_link(lab);
 	if (!ret) {
 		lab->virtq = (struct bench_virtq_device){
 			.virtq = lab->native.side.queue.virtq,
@@ -117,18 +130,23 @@ int bench_lab_open(struct bench_lab *lab)
 
 int bench_lab_start_guest(struct bench_lab *lab)
 {
-	int ret = bench_vm_open(&lab->vm, &lab->ram, lab->slices[RING], lab->slices[TRAP]);
+	int ret = bench_vm_open(&lab->vm, &lab->ram, lab->slices[RING], lab->slices[TRAP],
+				lab->link.slices[0]);
 
 	if (ret)
 		return ret;
-	ret = bench_vm_run(&lab->vm, lab->timeout_s);
+	ret = connect_link(lab);
+	if (!ret)
+		ret = bench_vm_run(&lab->vm, lab->timeout_s);
 	if (!ret && bench_ram_job(&lab->ram)->error)
 		ret = bypass_fail(ENODEV, "the measuring guest does not find its devices");
 	if (!ret)
 		ret = bench_stats_open(&lab->stats, lab->vm.vcpu);
-	if (ret)
-		bench_vm_close(&lab->vm);
 	lab->has_guest = !ret;
+	if (!ret)
+		return 0;
+	bench_vm_close(&lab->vm);
+	connect_link(lab);
 	return ret;
 }
 
@@ -142,6 +160,7 @@ void bench_lab_close(struct bench_lab *lab)
 	}
 	for (unsigned int i = 0; i < SLICES; i++)
 		bypass_slice_close(lab->slices[i]);
+	bench_link_close(&lab->link);
 	if (lab->native.vector >= 0)
 		close(lab->native.vector);
 	if (lab->native.side.source)
@@ -194,7 +213,9 @@ uint64_t bench_lab_resident(const struct bench_lab *lab, enum bench_which which,
 	uint64_t stack = path == BENCH_EXIT ? 0 : stack_resident(lab->server.thread);
 
 	if (path == BENCH_VIRTQ)
-		return stack + resident(lab->ram.hva + BENCH_QUEUE, BENCH_RAM - BENCH_QUEUE);
+		return stack + resident(lab->ram.hva + BENCH_QUEUE, BENCH_RDMA - BENCH_QUEUE);
+	if (path == BENCH_WRITE)
+		return stack + resident(lab->ram.hva + BENCH_RDMA, BENCH_RAM - BENCH_RDMA);
 	return stack + resident(window->hva, window->size);
 }
 
@@ -205,6 +226,7 @@ static struct bench_target target_for(struct bench_lab *lab, enum bench_which wh
 		.slice = slice_for(lab, which, path),
 		.lines = {lab->native.side.lines[0], lab->native.side.lines[1]},
 		.virtq = &lab->virtq,
+		.link = &lab->link,
 	};
 
 	switch (path) {
@@ -221,6 +243,9 @@ static struct bench_target target_for(struct bench_lab *lab, enum bench_which wh
 		break;
 	case BENCH_VIRTQ:
 		target.serving = BENCH_POLL_VIRTQ;
+		break;
+	case BENCH_WRITE:
+		target.serving = BENCH_POLL_LINK;
 		break;
 	default:
 		target.serving = BENCH_IDLE;
@@ -239,6 +264,8 @@ static uint32_t *number_for(struct bench_lab *lab, enum bench_which which, enum 
 		return &lab->next[BENCH_OF_RING];
 	case BENCH_VIRTQ:
 		return &lab->next[BENCH_OF_VIRTQ];
+	case BENCH_WRITE:
+		return &lab->next[BENCH_OF_WRITE];
 	case BENCH_EXIT:
 		return &lab->next[guest ? BENCH_OF_TRAP : BENCH_OF_NATIVE_TRAP];
 	default:

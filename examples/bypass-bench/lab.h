@@ -43,6 +43,7 @@ enum bench_numbers {
 	BENCH_OF_NATIVE_RING,
 	BENCH_OF_NATIVE_TRAP,
 	BENCH_OF_VIRTQ,
+	BENCH_OF_WRITE,
 	BENCH_NUMBERS,
 };
 
@@ -60,6 +61,7 @@ enum bench_numbers {
  * @vm: the guest
  * @server: the device's thread
  * @virtq: the device's half of the virtqueue
+ * @link: two functions of the ConnectX model
  * @echo: what the devices do
  * @native: the native side
  * @native_job: its job
@@ -79,6 +81,7 @@ struct bench_lab {
 	struct bench_vm vm;
 	struct bench_server server;
 	struct bench_virtq_device virtq;
+	struct bench_link link;
 	struct bench_echo echo;
 	struct bench_native native;
 	struct bench_job native_job;

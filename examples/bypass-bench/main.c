@@ -147,7 +147,9 @@ static int verify(struct bench_lab *lab, uint64_t operations)
 			struct bench_cost cost;
 			const struct bench_job *done;
 
-			if ((i % 2 == BENCH_GUEST && !lab->has_guest) || !bench_lab_can(lab, path))
+			if ((i % 2 == BENCH_GUEST && !lab->has_guest) ||
+			    !bench_lab_can(lab, path) ||
+			    (path == BENCH_WRITE && job.size > BENCH_RDMA_MAX_SIZE))
 				continue;
 			done = bench_lab_run(lab, i % 2, &job, &cost);
 			if (!done)

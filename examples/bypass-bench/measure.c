@@ -9,6 +9,11 @@
 #define LOOKS 1000u /* at the clock, at the least: the whole machine may have been stopped */
 #define AGAIN UINT32_MAX
 
+/* Opcodes of requests, and in the third word whether their end is told */
+#define RDMA_WRITE    0x08u
+#define RDMA_READ     0x10u
+#define RDMA_SIGNALED (0x08u << 8)
+
 bool bench_ring_init(struct bench_ring *ring, void *window)
 {
 	struct bypass_loop_header *header = window;
@@ -162,6 +167,68 @@ static inline uint32_t virtq_reap(struct bench_side *side, const struct bench_jo
 	return verify(side, job, number, queue->buffers + response_place(job, number));
 }
 
+/* A request of one block, as mlx5 has it; @opcode: also whether to tell of the end */
+static inline void rdma_request(struct bench_side *side, const struct bench_job *job,
+				uint32_t opcode, uint64_t local, uint64_t remote)
+{
+	struct bench_rdma *rdma = (struct bench_rdma *)(side->ram + BENCH_RDMA);
+	uint32_t index = rdma->posted++;
+	uint32_t *request = (uint32_t *)(side->ram + BENCH_RDMA_REQUESTS +
+					 64 * (index % (1u << BENCH_RDMA_LOG)));
+
+	request[0] = __builtin_bswap32((index & 0xffff) << 8 | (opcode & 0xff));
+	request[1] = __builtin_bswap32(rdma->qpn << 8 | 3);
+	request[2] = __builtin_bswap32(opcode >> 8);
+	request[3] = 0;
+	*(bench_word *)(request + 4) = __builtin_bswap64(remote);
+	request[6] = __builtin_bswap32(rdma->remote_key);
+	request[7] = 0;
+	request[8] = __builtin_bswap32(job->size);
+	request[9] = __builtin_bswap32(rdma->key);
+	*(bench_word *)(request + 10) = __builtin_bswap64(local);
+	__atomic_store_n((uint32_t *)(side->ram + BENCH_RDMA_QP_RECORD + 4),
+			 __builtin_bswap32(rdma->posted & 0xffff), __ATOMIC_RELEASE);
+	__atomic_store_n(side->doorbell, *(bench_word *)request, __ATOMIC_RELEASE);
+}
+
+/* A payload that is checked is read back from the other guest. */
+static inline void rdma_post(struct bench_side *side, const struct bench_job *job, uint32_t number)
+{
+	uint64_t local = BENCH_RDMA_BUFFERS + place(job, number);
+
+	fill(side, job, number, side->ram + local);
+	if (!job->check) {
+		rdma_request(side, job, RDMA_WRITE | RDMA_SIGNALED, local, local);
+		return;
+	}
+	rdma_request(side, job, RDMA_WRITE, local, local);
+	rdma_request(side, job, RDMA_READ | RDMA_SIGNALED,
+		     BENCH_RDMA_BUFFERS + response_place(job, number), local);
+}
+
+static inline uint32_t rdma_reap(struct bench_side *side, const struct bench_job *job,
+				 uint32_t number)
+{
+	struct bench_rdma *rdma = (struct bench_rdma *)(side->ram + BENCH_RDMA);
+	const uint8_t *cqe =
+		side->ram + BENCH_RDMA_COMPLETIONS + 64 * (rdma->taken % (1u << BENCH_RDMA_LOG));
+	const bench_word *words;
+	uint8_t owner = __atomic_load_n(cqe + 63, __ATOMIC_ACQUIRE);
+
+	if (owner == BENCH_RDMA_NO_COMPLETION || (owner & 1) != (rdma->taken >> BENCH_RDMA_LOG & 1))
+		return AGAIN;
+	rdma->taken++;
+	__atomic_store_n((uint32_t *)(side->ram + BENCH_RDMA_CQ_RECORD),
+			 __builtin_bswap32(rdma->taken & 0xffffff), __ATOMIC_RELEASE);
+	if (owner >> 4)
+		return BENCH_REFUSED;
+	words = (const bench_word *)(side->ram + BENCH_RDMA_BUFFERS + response_place(job, number));
+	for (uint32_t i = 0; job->check && i < job->size / 8; i++)
+		if (words[i] != bench_pattern(number, i))
+			return BENCH_CORRUPT;
+	return BENCH_OK;
+}
+
 static inline bool by_interrupt(enum bench_path path)
 {
 	return path == BENCH_HALT || path == BENCH_HALTPOLL || path == BENCH_KICK;
@@ -174,6 +241,8 @@ static inline void post(struct bench_side *side, const struct bench_job *job, en
 		__atomic_store_n(side->lines[0], number + 1, __ATOMIC_RELEASE);
 	else if (path == BENCH_VIRTQ)
 		virtq_post(side, job, number);
+	else if (path == BENCH_WRITE)
+		rdma_post(side, job, number);
 	else
 		ring_post(side, job, &side->ring[path], number,
 			  by_interrupt(path) && last ? BYPASS_LOOP_INTERRUPT : 0);
@@ -187,6 +256,8 @@ static inline uint32_t reap(struct bench_side *side, const struct bench_job *job
 										       : AGAIN;
 	if (path == BENCH_VIRTQ)
 		return virtq_reap(side, job, number);
+	if (path == BENCH_WRITE)
+		return rdma_reap(side, job, number);
 	return ring_reap(side, job, &side->ring[path], number);
 }
 
@@ -388,6 +459,9 @@ void bench_measure(struct bench_side *side, struct bench_job *job)
 		break;
 	case BENCH_VIRTQ:
 		measure(side, job, BENCH_VIRTQ);
+		break;
+	case BENCH_WRITE:
+		measure(side, job, BENCH_WRITE);
 		break;
 	}
 	job->interrupts = side_interrupts(side) - interrupts;

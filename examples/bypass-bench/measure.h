@@ -34,6 +34,8 @@ struct bench_ring {
  * @queue: the driver's half of the virtqueue
  * @source: private memory of BENCH_MAX_SIZE for what is sent
  * @sink: private memory of BENCH_MAX_SIZE for what comes back
+ * @ram: start of the guest's RAM
+ * @doorbell: of BENCH_WRITE
  * @own: of the side
  */
 struct bench_side {
@@ -42,6 +44,8 @@ struct bench_side {
 	struct bench_virtqueue queue;
 	uint8_t *source;
 	uint8_t *sink;
+	uint8_t *ram;
+	volatile uint64_t *doorbell;
 	void *own;
 };
 

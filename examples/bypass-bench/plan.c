@@ -31,6 +31,8 @@ static bool is_wanted(enum bench_path path, uint32_t size, uint32_t depth)
 {
 	if (path == BENCH_LINES)
 		return size == 64 && depth == 1;
+	if (path == BENCH_WRITE)
+		return size == 64;
 	if (depth == 1)
 		return size == 64 || has_all_sizes(path);
 	if (size == 64)
@@ -174,7 +176,8 @@ static void judge_noise(struct bench_cell *cell, unsigned int rounds)
 {
 	const struct bench_result *native = &cell->sides[BENCH_NATIVE];
 	double values[BENCH_MAX_ROUNDS], tails[BENCH_MAX_ROUNDS], median;
-	bool polled = cell->path == BENCH_LINES || has_all_sizes(cell->path);
+	bool polled = cell->path == BENCH_LINES || cell->path == BENCH_WRITE ||
+		      has_all_sizes(cell->path);
 
 	for (unsigned int i = 0; i < rounds; i++) {
 		const struct bench_figures *figures = &native->rounds[i];

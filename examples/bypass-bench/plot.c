@@ -38,7 +38,7 @@ static void write_distribution(const struct bench_run *run, FILE *file,
 	const struct bench_histogram *histogram = &cell->sides[which].histogram;
 	double longer = (double)histogram->count;
 
-	fprintf(file, "# %s, %s, %u bytes: half round trip [us], share that took longer\n",
+	fprintf(file, "# %s, %s, %u bytes: latency [us], share that took longer\n",
 		bench_path_names[cell->path], which == BENCH_GUEST ? "guest" : "native",
 		cell->size);
 	for (unsigned int i = 0; i < BENCH_BUCKETS && histogram->count; i++) {
@@ -48,7 +48,7 @@ static void write_distribution(const struct bench_run *run, FILE *file,
 		if (longer < 0.5)
 			break; /* the last sample has nothing behind it */
 		fprintf(file, "%.5f %.9f\n",
-			(double)bench_bucket_floor(i) * run->lab.cycle_ns / 2e3,
+			bench_us(cell->path, (double)bench_bucket_floor(i) * run->lab.cycle_ns),
 			longer / (double)histogram->count);
 	}
 	fputs("\n\n", file);
@@ -82,8 +82,9 @@ static int write_data(const struct bench_run *run, const char *directory)
 			const struct bench_figures *median = &cell->sides[i % 2].median;
 
 			if (cell->path == sized[i / 2] && cell->depth == 1 && median->p50 > 0)
-				fprintf(size, "%u %.5f %.5f\n", cell->size, median->p50 / 2e3,
-					median->p99 / 2e3);
+				fprintf(size, "%u %.5f %.5f\n", cell->size,
+					bench_us(cell->path, median->p50),
+					bench_us(cell->path, median->p99));
 		}
 		fputs("\n\n", size);
 	}

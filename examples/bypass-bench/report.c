@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The tables, 80 columns wide. Latency is half a round trip in µs, sizes are in
- * bytes, columns are called as in perftest.
+ * The tables, 80 columns wide. Latency is half a round trip in µs (of an RDMA write the
+ * time from the post to the completion), sizes are in bytes, columns are called as in perftest.
  */
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +12,7 @@ static const char *const path_titles[BENCH_PATHS] = {
 	[BENCH_LINES] = "bare cache lines",  [BENCH_BYPASS] = "bypass",
 	[BENCH_HALT] = "bypass + interrupt", [BENCH_HALTPOLL] = "  with haltpoll",
 	[BENCH_KICK] = "kernel kick",	     [BENCH_EXIT] = "user-space exit",
-	[BENCH_VIRTQ] = "polled virtqueue",
+	[BENCH_VIRTQ] = "polled virtqueue",  [BENCH_WRITE] = "RDMA write, model",
 };
 
 /* Virtualisation models: whose I/O takes which path. */
@@ -26,6 +26,8 @@ static const struct {
 	{BENCH_HALT, BENCH_GUEST, "bypass, interrupt"},
 	{BENCH_HALTPOLL, BENCH_GUEST, "bypass, haltpoll"},
 	{BENCH_VIRTQ, BENCH_GUEST, "virtio, polled (SPDK)"},
+	{BENCH_WRITE, BENCH_NATIVE, "RDMA write, a process"},
+	{BENCH_WRITE, BENCH_GUEST, "RDMA write, a guest"},
 	{BENCH_KICK, BENCH_GUEST, "virtio, kernel (vhost)"},
 	{BENCH_EXIT, BENCH_GUEST, "emulated, driver domain"},
 };
@@ -78,7 +80,8 @@ static void print_latency_row(const struct bench_run *run, const struct bench_ce
 	const struct bench_figures *median = &result->median;
 
 	printf("%-19s%8u%10.3f%10.3f%10.3f%10.3f", path_titles[cell->path], cell->size,
-	       median->min / 2e3, median->p50 / 2e3, median->p99 / 2e3, median->p999 / 2e3);
+	       bench_us(cell->path, median->min), bench_us(cell->path, median->p50),
+	       bench_us(cell->path, median->p99), bench_us(cell->path, median->p999));
 	if (run->lab.has_guest) {
 		print_ratio(cell->ratio.p50);
 		print_ratio(cell->ratio.p99);
@@ -139,7 +142,7 @@ static void print_models(const struct bench_run *run)
 		print_rate(run, models[i].path, which, 8);
 		print_rate(run, models[i].path, which, 32);
 		print_bandwidth(run, models[i].path, which);
-		printf("%8.2f%6llu", cell->sides[which].median.p50 / 2e3,
+		printf("%8.2f%6llu", bench_us(cell->path, cell->sides[which].median.p50),
 		       (unsigned long long)run->plan.memory[models[i].path] >> 10);
 		if (which == BENCH_GUEST)
 			printf("%5.2f", bench_cell_exits(cell));

@@ -28,6 +28,12 @@ struct bench_run {
 	struct bench_load after;
 };
 
+/* Latency as it is told, in µs: half a round trip, or of a write the time to its completion */
+static inline double bench_us(enum bench_path path, double ns)
+{
+	return ns / (path == BENCH_WRITE ? 1e3 : 2e3);
+}
+
 /* Cells that are noisy. */
 unsigned int bench_run_noisy(const struct bench_run *run);
 

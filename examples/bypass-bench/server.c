@@ -63,6 +63,14 @@ static void serve_virtq(struct bench_server *server, const struct bench_target *
 			bench_virtq_poll(target->virtq);
 }
 
+static void serve_link(struct bench_server *server, const struct bench_target *target,
+		       unsigned int epoch)
+{
+	while (atomic_load_explicit(&server->epoch, memory_order_relaxed) == epoch)
+		for (unsigned int i = 0; i < ROUND; i++)
+			bench_link_run(target->link);
+}
+
 /* Waits for something else to serve than at @epoch. */
 static unsigned int take_up(struct bench_server *server, unsigned int epoch,
 			    struct bench_target *target)
@@ -100,6 +108,9 @@ static void *server_thread(void *opaque)
 			break;
 		case BENCH_POLL_VIRTQ:
 			serve_virtq(server, &target, epoch);
+			break;
+		case BENCH_POLL_LINK:
+			serve_link(server, &target, epoch);
 			break;
 		case BENCH_QUIT:
 			return NULL;

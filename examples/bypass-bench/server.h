@@ -14,6 +14,7 @@
 #include <bypass/slice.h>
 
 #include "abi.h"
+#include "rdma.h"
 #include "virtqueue.h"
 
 enum bench_serving {
@@ -22,6 +23,7 @@ enum bench_serving {
 	BENCH_POLL_RING,  /* a loop slice, polled */
 	BENCH_SLEEP_RING, /* a loop slice, asleep until kicked */
 	BENCH_POLL_VIRTQ,
+	BENCH_POLL_LINK, /* functions of the ConnectX model */
 	BENCH_QUIT,
 };
 
@@ -65,12 +67,14 @@ struct bench_virtq_device {
  * @slice: the loop slice, for BENCH_POLL_RING and BENCH_SLEEP_RING
  * @lines: for BENCH_POLL_LINES: the requester's and the device's
  * @virtq: for BENCH_POLL_VIRTQ
+ * @link: for BENCH_POLL_LINK
  */
 struct bench_target {
 	enum bench_serving serving;
 	struct bypass_slice *slice;
 	uint64_t *lines[2];
 	struct bench_virtq_device *virtq;
+	struct bench_link *link;
 };
 
 /* Serves what is available. Returns how many; a chain that is no good ends with length 0. */

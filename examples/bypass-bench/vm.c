@@ -122,7 +122,8 @@ static int create_vcpu(struct bench_vm *vm)
 	return 0;
 }
 
-static int plug(struct bench_vm *vm, struct bypass_slice *ring, struct bypass_slice *trap)
+static int plug(struct bench_vm *vm, struct bypass_slice *ring, struct bypass_slice *trap,
+		struct bypass_slice *hca)
 {
 	const struct bypass_vm_config config = {
 		.first_slot = FIRST_SLOT,
@@ -140,11 +141,13 @@ static int plug(struct bench_vm *vm, struct bypass_slice *ring, struct bypass_sl
 		ret = bypass_vm_plug(vm->glue, ring, BENCH_DEVFN_RING, -1);
 	if (!ret && trap)
 		ret = bypass_vm_plug(vm->glue, trap, BENCH_DEVFN_TRAP, -1);
+	if (!ret && hca)
+		ret = bypass_vm_plug(vm->glue, hca, BENCH_DEVFN_HCA, -1);
 	return ret;
 }
 
 int bench_vm_open(struct bench_vm *vm, const struct bench_ram *ram, struct bypass_slice *ring,
-		  struct bypass_slice *trap)
+		  struct bypass_slice *trap, struct bypass_slice *hca)
 {
 	int ret;
 
@@ -153,7 +156,7 @@ int bench_vm_open(struct bench_vm *vm, const struct bench_ram *ram, struct bypas
 	if (!ret)
 		ret = create_vcpu(vm);
 	if (!ret)
-		ret = plug(vm, ring, trap);
+		ret = plug(vm, ring, trap, hca);
 	if (!ret)
 		ret = bench_boot(vm->kvm, vm->vcpu, ram->hva);
 	if (ret)

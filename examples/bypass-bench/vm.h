@@ -72,11 +72,12 @@ static inline struct bench_job *bench_ram_job(const struct bench_ram *ram)
  * @ram: its RAM; must outlive the VM
  * @ring: the slice served by another thread
  * @trap: the slice served in the trap; or NULL
+ * @hca: a function of the ConnectX model; or NULL
  *
  * Return: 0 or a negative errno with bypass_error().
  */
 int bench_vm_open(struct bench_vm *vm, const struct bench_ram *ram, struct bypass_slice *ring,
-		  struct bypass_slice *trap);
+		  struct bypass_slice *trap, struct bypass_slice *hca);
 
 /* Unplugs the slices and closes the VM. Harmless on one that failed to open. */
 void bench_vm_close(struct bench_vm *vm);

@@ -87,7 +87,18 @@ static bool find_slice(uint8_t devfn, struct bench_ring *ring, uint8_t **doorbel
 	return bench_ring_init(ring, pci_bar(devfn, BYPASS_LOOP_WINDOW_BAR));
 }
 
-/* The slice with a trap may be missing. */
+/* A function of the ConnectX model; the program has made its queues. */
+static void find_hca(struct bench_side *side)
+{
+	const struct bench_rdma *rdma = (const struct bench_rdma *)BENCH_RDMA;
+
+	if ((pci_read(BENCH_DEVFN_HCA, PCI_VENDOR_ID) & 0xffff) != 0x15b3)
+		return;
+	pci_write(BENCH_DEVFN_HCA, PCI_COMMAND, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	side->doorbell = (volatile uint64_t *)(pci_bar(BENCH_DEVFN_HCA, 0) + rdma->doorbell);
+}
+
+/* The slice with a trap may be missing, and the HCA. */
 static bool find_devices(struct bench_side *side)
 {
 	struct bench_ring ring;
@@ -101,6 +112,7 @@ static bool find_devices(struct bench_side *side)
 	enable_vector(BENCH_DEVFN_RING, doorbells);
 	side->ring[BENCH_BYPASS] = side->ring[BENCH_HALT] = side->ring[BENCH_HALTPOLL] =
 		side->ring[BENCH_KICK] = ring;
+	find_hca(side);
 	bench_lines_init(side, &ring);
 	bench_virtqueue_init(side, NULL);
 	return true;

@@ -68,6 +68,8 @@ static void test_sizes(void)
 		for (unsigned int which = 0; which < BENCH_SIDES; which++) {
 			run(which, BENCH_BYPASS, sizes[i], 8, 40, &cost);
 			run(which, BENCH_VIRTQ, sizes[i], 8, 40, &cost);
+			if (sizes[i] <= BENCH_RDMA_MAX_SIZE)
+				run(which, BENCH_WRITE, sizes[i], 8, 400, &cost);
 			run(which, BENCH_EXIT, sizes[i], 1, 4, &cost);
 			run(which, BENCH_KICK, sizes[i], 3, 10, &cost);
 		}
@@ -88,6 +90,9 @@ static void test_exact_counts(void)
 	const struct bench_job *job;
 	struct bench_cost cost;
 	uint64_t raised;
+
+	run(BENCH_GUEST, BENCH_WRITE, 64, 1, 500, &cost);
+	expect(cost.user_exits == 0);
 
 	run(BENCH_GUEST, BENCH_EXIT, 48, 1, 10, &cost);
 	before = glue_stats(trap);
