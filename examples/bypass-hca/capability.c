@@ -129,6 +129,13 @@ enum status adapter_query(struct hca *hca, const struct command *cmd)
 	return STATUS_OK;
 }
 
+/* The model wants no pages of the guest. Older drivers give none all the same. */
+enum status pages_manage(struct hca *hca, const struct command *cmd)
+{
+	(void)hca;
+	return field_get(cmd->in, PAGES_COUNT) ? STATUS_BAD_PARAMETER : STATUS_OK;
+}
+
 enum status special_query(struct hca *hca, const struct command *cmd)
 {
 	(void)hca;

@@ -57,6 +57,7 @@ static const struct {
 	{0x200, mkey_create},	   /* CREATE_MKEY */
 	{0x201, mkey_query},	   /* QUERY_MKEY */
 	{0x202, mkey_destroy},	   /* DESTROY_MKEY */
+	{0x108, pages_manage},	   /* MANAGE_PAGES */
 	{0x203, special_query},	   /* QUERY_SPECIAL_CONTEXTS */
 	{0x301, eq_create},	   /* CREATE_EQ */
 	{0x302, eq_destroy},	   /* DESTROY_EQ */

@@ -361,7 +361,7 @@ command_fn port_query, port_gid_query, port_pkey_query, port_state_query, port_r
 
 /* capability.c */
 void capabilities_power_on(struct hca *hca);
-command_fn capability_query, capability_set, issi_query, adapter_query, special_query;
+command_fn capability_query, capability_set, issi_query, adapter_query, special_query, pages_manage;
 
 /* number.c */
 command_fn pd_alloc, pd_dealloc, xrcd_alloc, xrcd_dealloc;

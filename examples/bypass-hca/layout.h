@@ -34,6 +34,7 @@
 #define ISSI_CURRENT   FIELD(80, 16)
 #define ISSI_SUPPORTED FIELD(864, 32)
 #define SPECIAL_LKEY   FIELD(96, 32)
+#define PAGES_COUNT    FIELD(96, 32)
 #define GIDS_NUM       FIELD(96, 16)
 #define VPORT_STATES   FIELD(120, 8)
 

@@ -82,6 +82,18 @@ static void unknown_opcode(void **state)
 	assert_int_equal(status_of(0xfff, in, sizeof(in)), STATUS_BAD_OPCODE);
 }
 
+/* Linux 6.1 gives the device no pages, by a command of its own. */
+static void no_pages_are_taken(void **state)
+{
+	uint8_t in[32] = {0};
+
+	(void)state;
+	field_set(in, CMD_MODIFIER, 1);
+	assert_int_equal(status_of(0x108, in, 16), STATUS_OK);
+	put_be32(in + 12, 2);
+	assert_int_equal(status_of(0x108, in, sizeof(in)), STATUS_BAD_PARAMETER);
+}
+
 static void unknown_objects(void **state)
 {
 	static const uint16_t opcodes[] = {0x201, 0x202, 0x302, 0x401, 0x402, 0x501, 0x502, 0x503,
@@ -271,19 +283,13 @@ static void subnet_is_limited(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(looks_like_a_connectx),
-		TEST(capabilities_are_told),
-		TEST(unknown_opcode),
-		TEST(unknown_objects),
-		TEST(page_list_is_short),
-		TEST(tables_are_limited),
-		TEST(states_have_an_order),
-		TEST(mailbox_outside),
-		TEST(reset_removes_all),
-		TEST(subnet_is_limited),
-		TEST(objects_are_limited),
-		TEST(limits_are_checked),
-		TEST(unknown_opcodes_are_logged),
+		TEST(looks_like_a_connectx), TEST(capabilities_are_told),
+		TEST(unknown_opcode),	     TEST(no_pages_are_taken),
+		TEST(unknown_objects),	     TEST(page_list_is_short),
+		TEST(tables_are_limited),    TEST(states_have_an_order),
+		TEST(mailbox_outside),	     TEST(reset_removes_all),
+		TEST(subnet_is_limited),     TEST(objects_are_limited),
+		TEST(limits_are_checked),    TEST(unknown_opcodes_are_logged),
 		TEST(function_fails),
 	};
 
