@@ -556,6 +556,38 @@ static void test_lock(void **state)
 	assert_int_equal(rmdir(in_tree("ledger")), 0);
 }
 
+/* Whoever carves looks at all carvings, and claims the own one, with nobody else in between. */
+static void test_lock_of_all(void **state)
+{
+	const struct bypass_carve what = {.function = FUNCTION, .name = "web"};
+	struct ledger_all all;
+	int ready[2], status;
+	pid_t child;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (!child) {
+		byte = ledger_lock_all(&all) ? 'n' : 'y';
+		if (write(ready[1], &byte, 1) != 1)
+			_exit(2);
+		usleep(200 * 1000);
+		put_file(in_tree("looked"), "");
+		ledger_unlock_all(&all);
+		_exit(0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	assert_int_equal(byte, 'y');
+	assert_int_equal(bypass_carve(&what, NULL), -ENODEV);
+	assert_int_equal(access(in_tree("looked"), F_OK), 0);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(rmdir(in_tree("ledger")), 0);
+	close(ready[0]);
+	close(ready[1]);
+}
+
 /* The kernel refuses to bind: what was done before is undone, and the ledger is gone. */
 static void test_failing_carve(void **state)
 {
@@ -637,6 +669,7 @@ int main(void)
 		in_host_tree(test_directory_of_others),
 		in_host_tree(test_symlink_for_ledger),
 		in_host_tree(test_lock),
+		in_host_tree(test_lock_of_all),
 		in_host_tree(test_failing_carve),
 		in_host_tree(test_refusals),
 	};
