@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What of the host depends on the network interfaces of a function: addresses and default routes
- * on them, interfaces that are built on them, and other network namespaces.
+ * on them, interfaces and RDMA devices that are built on them, and other network namespaces.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
+#include <linux/if_link.h>
 #include <linux/net_namespace.h>
 
 #include <netlink/msg.h>
@@ -83,6 +85,21 @@ static uint32_t number_of(struct nlattr *attr)
 	return attr ? nla_get_u32(attr) : 0;
 }
 
+/*
+ * The interface that this one is built on. VXLAN has an attribute of its own for this one, and may have its
+ * own index in IFLA_LINK.
+ */
+static int lower_of(struct nlattr *link, struct nlattr *info)
+{
+	struct nlattr *attrs[IFLA_INFO_MAX + 1], *data[IFLA_VXLAN_MAX + 1];
+
+	if (!info || nla_parse_nested(attrs, IFLA_INFO_MAX, info, NULL) || !attrs[IFLA_INFO_KIND] ||
+	    !attrs[IFLA_INFO_DATA] || nla_strcmp(attrs[IFLA_INFO_KIND], "vxlan") ||
+	    nla_parse_nested(data, IFLA_VXLAN_MAX, attrs[IFLA_INFO_DATA], NULL))
+		return number_of(link);
+	return number_of(data[IFLA_VXLAN_LINK]);
+}
+
 static int add_link(struct nl_msg *msg, void *opaque)
 {
 	struct nlattr *attrs[LINK_PARENT_BUS + 1] = {0};
@@ -104,7 +121,7 @@ static int add_link(struct nl_msg *msg, void *opaque)
 	*link = (struct link){.space = links->now, .lower_id = -1, .below = -1};
 	link->index = ((struct ifinfomsg *)nlmsg_data(header))->ifi_index;
 	link->master = number_of(attrs[IFLA_MASTER]);
-	link->lower = number_of(attrs[IFLA_LINK]);
+	link->lower = lower_of(attrs[IFLA_LINK], attrs[IFLA_LINKINFO]);
 	if (attrs[IFLA_LINK_NETNSID])
 		link->lower_id = number_of(attrs[IFLA_LINK_NETNSID]);
 	snprintf(link->name, sizeof(link->name), "%s", nla_get_string(attrs[IFLA_IFNAME]));
@@ -166,13 +183,23 @@ static int id_of(const struct links *links, size_t from, size_t to)
 	return id;
 }
 
+/* What the kernel tells in sysfs of the interfaces of our namespace, whatever their kind. */
+static bool is_upper(const struct link *upper, const struct link *lower)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/class/net/%s/upper_%s", host_paths.sys, lower->name,
+		 upper->name);
+	return !upper->space && !lower->space && !access(path, F_OK);
+}
+
 /* Is @upper built on @lower, or @lower a port of @upper? */
 static bool is_above(const struct links *links, const struct link *upper, const struct link *lower)
 {
 	if (upper->space == lower->space && lower->master == upper->index)
 		return true;
 	if (upper->lower != lower->index)
-		return false;
+		return is_upper(upper, lower);
 	if (upper->lower_id < 0)
 		return upper->space == lower->space && upper != lower;
 	return upper->space != lower->space &&
@@ -323,6 +350,43 @@ static int check_hidden(const char *address)
 			   address);
 }
 
+static bool depends(const struct links *links, const char *name)
+{
+	for (size_t i = 0; i < links->count; i++)
+		if (links->link[i].depends && !links->link[i].space &&
+		    !strcmp(links->link[i].name, name))
+			return true;
+	return false;
+}
+
+/* An RDMA device in software (rxe) goes away with its interface, and nobody puts it back. */
+static int check_rdma(const struct links *links)
+{
+	char path[512], parent[64];
+	struct dirent *entry;
+	int err = 0;
+	DIR *dir;
+
+	snprintf(path, sizeof(path), "%s/class/infiniband", host_paths.sys);
+	dir = opendir(path);
+	while (dir && !err && (entry = readdir(dir))) {
+		snprintf(path, sizeof(path), "%s/class/infiniband/%s/parent", host_paths.sys,
+			 entry->d_name);
+		if (host_file(path, parent, sizeof(parent)) <= 0)
+			continue;
+		parent[strcspn(parent, "\n")] = '\0';
+		if (depends(links, parent))
+			err = bypass_fail(EBUSY,
+					  "%s carries the host's RDMA device %s, which is built on "
+					  "%s: 'rdma link delete %s' first, if the host can do "
+					  "without",
+					  links->address, entry->d_name, parent, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return err;
+}
+
 static int check_links(struct links *links)
 {
 	int err = 0;
@@ -336,6 +400,8 @@ static int check_links(struct links *links)
 	for (size_t i = 0; i < links->count && !err; i++)
 		if (links->link[i].depends)
 			err = check_link(links, &links->link[i]);
+	if (!err)
+		err = check_rdma(links);
 	return err ? err : check_hidden(links->address);
 }
 

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# timeout: 400
+# timeout: 500
 #
 # The table of bypass(7), a row after the other: what the host uses is not taken, and the doctor
 # says so too. When the use has ended, the function is free.
@@ -10,7 +10,8 @@
 . "${0%/*}/../lib/doctor.sh"
 
 modprobe vfio-pci
-modprobe -a bridge 8021q bonding team macvlan ipvlan vrf openvswitch loop dm-mod
+modprobe -a bridge 8021q bonding team macvlan ipvlan vrf openvswitch macsec ip_gre vxlan
+modprobe -a loop dm-mod md_mod crc32_generic rdma_rxe
 interface=$(ls "/sys/bus/pci/devices/$igb/net")
 disk=/dev/nvme0n1
 free() { [ -z "$(verdict host-needs "$1")" ]; }
@@ -61,6 +62,16 @@ row "$igb" "interface mac9, which is built on $interface" \
 	"ip link add link $interface name mac9 type macvlan mode bridge" "ip link del mac9"
 row "$igb" "interface ip9, which is built on $interface" \
 	"ip link add link $interface name ip9 type ipvlan mode l2" "ip link del ip9"
+row "$igb" "interface sec9, which is built on $interface" \
+	"ip link add link $interface name sec9 type macsec" "ip link del sec9"
+row "$igb" "interface gre9, which is built on $interface" \
+	"ip link add gre9 type gre local 192.0.2.1 remote 192.0.2.2 dev $interface" "ip link del gre9"
+row "$igb" "interface vx9, which is built on $interface" \
+	"ip link add vx9 type vxlan id 9 remote 192.0.2.2 dstport 4789 dev $interface" "ip link del vx9"
+row "$igb" "interface vx9, which is built on $interface, which is in the network namespace blue" \
+	"ip netns add blue; ip link add vx9 type vxlan id 9 remote 192.0.2.2 dstport 4789 dev $interface
+	ip link set vx9 netns blue" \
+	"ip -n blue link del vx9; ip netns del blue"
 row "$igb" "interface $interface, which is in the network namespace blue: take it back" \
 	"ip netns add blue; ip link set $interface netns blue" \
 	"ip -n blue link set $interface netns 1; ip netns del blue; ip link set $interface up"
@@ -71,6 +82,9 @@ row "$igb" "interface $interface, which is in the network namespace of process [
 	"unshare -n sleep 1000 & holder=\$!; wait_for 10 grep -qsx sleep /proc/\$holder/comm
 	ip link set $interface netns \$holder" \
 	"nsenter -t \$holder -n ip link set $interface netns 1; kill \$holder; ip link set $interface up"
+# An RDMA device of the interface, without an address of the host: a program may have it open.
+row "$igb" "RDMA device rxe9, which is built on $interface: 'rdma link delete rxe9'" \
+	"rdma link add rxe9 type rxe netdev $interface" "rdma link delete rxe9"
 ip link set "$interface" down
 
 mkdir -p mnt
@@ -85,6 +99,18 @@ row "$nvme" "disk nvme0n1, which loop7 is built on: 'losetup -d /dev/loop7'" \
 row "$nvme" "disk nvme0n1, which dm-0 is built on" \
 	"dmsetup create -n stack9 >/dev/null; dmsetup load stack9 --table '0 2048 linear $disk 0'; dmsetup resume stack9" \
 	"dmsetup remove stack9"
+# An array claims a disk when the disk is added. This array has no superblock and needs no mdadm.
+array() { # on|off
+	local md=/sys/block/md9/md
+	if [ "$1" = off ]; then
+		echo clear >$md/array_state
+		return
+	fi
+	echo md9 >/sys/module/md_mod/parameters/new_array
+	echo none >$md/metadata_version
+	cat "/sys/class/block/${disk#/dev/}/dev" >$md/new_dev
+}
+row "$nvme" "disk nvme0n1, which md9 is built on" "array on" "array off"
 # shellcheck disable=SC2016 # for row
 row "$nvme" "disk nvme0n1, which process [0-9]+ \(sleep\) has open" \
 	'sleep 1000 9<>"$disk" & holder=$!; wait_for 10 grep -qsx sleep "/proc/$holder/comm"' \
@@ -114,4 +140,5 @@ check "given back" bypass release "$igb"
 echo "$igb" >/sys/bus/pci/drivers/igb/unbind
 echo "$igb" >/sys/bus/pci/drivers/igb/bind
 check "a fresh interface" wait_for 10 test -e "/sys/bus/pci/devices/$igb/net/$interface"
+modprobe -r vxlan ip_gre macsec 2>/dev/null || true
 modprobe -r openvswitch vrf ipvlan macvlan team bonding 8021q bridge 2>/dev/null || true
