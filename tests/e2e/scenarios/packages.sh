@@ -7,6 +7,7 @@
 # timeout: 400
 
 . "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/carving.sh"
 . "${0%/*}/../lib/rdma.sh"
 
 packages=/usr/local/lib/testbed/packages
