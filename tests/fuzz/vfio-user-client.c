@@ -3,9 +3,9 @@
  * Any bytes as what a vfio-user server answers: the client may refuse the server, makes no slice that
  * cannot be, and leaves nothing behind.
  *
- * The input is a sequence of answers: one byte says which descriptors come along, one the command, one
- * the flags, two the size, and the payload follows. All are written to the socket first, so that a run
- * needs no thread.
+ * The input is a sequence of answers: one byte says which descriptors come along, one the command (most
+ * values mean the one that is asked for), one the flags (likewise), two the size, and the payload
+ * follows. All are written to the socket first, so that a run needs no thread.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -20,27 +20,68 @@
 #define FILE_SIZE   0x10000
 #define ANSWERS_MAX 32
 
+/* What the client asks for, as far as its questions follow from the answers. */
+struct questions {
+	uint16_t now;
+	unsigned int bar;
+};
+
+static void next_question(struct questions *q, const uint8_t *payload, uint32_t size)
+{
+	uint64_t region_size = 0;
+
+	if (size >= sizeof(struct vfio_region_info))
+		memcpy(&region_size, payload + offsetof(struct vfio_region_info, size), 8);
+	switch (q->now) {
+	case VFU_VERSION:
+		q->now = VFU_GET_INFO;
+		break;
+	case VFU_GET_INFO:
+		q->now = VFU_GET_REGION_INFO; /* of config space */
+		break;
+	case VFU_REGION_READ: /* of a BAR's register */
+		q->now = VFU_GET_REGION_INFO;
+		q->bar++;
+		break;
+	case VFU_GET_REGION_INFO:
+		if (q->bar && region_size)
+			q->now = VFU_GET_REGION_IO_FDS;
+		else
+			q->now = q->bar < BYPASS_BARS ? VFU_REGION_READ : VFU_GET_IRQ_INFO;
+		break;
+	case VFU_GET_REGION_IO_FDS:
+		q->now = q->bar < BYPASS_BARS ? VFU_REGION_READ : VFU_GET_IRQ_INFO;
+		break;
+	}
+}
+
 static void send_answers(int fd, const uint8_t *data, size_t size, const int *kinds)
 {
 	static struct vfu_stream out;
+	struct questions q = {VFU_VERSION, 0};
 
 	out.fd = fd;
 	for (uint16_t id = 0; id < ANSWERS_MAX && size >= 5; id++) {
 		uint32_t payload = data[3] | (data[4] & 7) << 8;
 		int fds[] = {kinds[data[0] & 1], kinds[data[0] >> 1 & 1], kinds[0]};
 		struct vfu_letter letter = {
-			.header = {.id = id, .command = data[1] % VFU_COMMANDS},
+			.header = {.id = id,
+				   .command = data[1] < 0xf0 ? q.now : data[1] % VFU_COMMANDS,
+				   .flags = VFU_REPLY},
 			.fds = fds,
 			.n_fds = data[0] >> 6,
 		};
 
-		letter.header.flags = VFU_REPLY ^ data[2];
-		letter.header.error = data[2];
+		if (data[2] >= 0xf0) {
+			letter.header.flags ^= data[2] & 0x3f;
+			letter.header.error = data[2];
+		}
 		if (payload > size - 5)
 			payload = size - 5;
 		letter.piece[0] = (struct iovec){(void *)(data + 5), payload};
 		if (vfu_send(&out, &letter) || out.out)
 			break;
+		next_question(&q, data + 5, payload);
 		data += 5 + payload;
 		size -= 5 + payload;
 	}

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ static struct between {
 	char path[64];
 	int listener;
 	pthread_t thread;
+	sem_t over; /* a connection has ended, and nobody reads what follows */
 	enum harm harm;
 	bool to_server;	   /* which direction is harmed */
 	unsigned int at;   /* which message */
@@ -217,8 +219,10 @@ static void *serve_connections(void *arg)
 	int fd;
 
 	(void)arg;
-	while ((fd = accept4(between.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+	while ((fd = accept4(between.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0) {
 		serve_connection(fd);
+		sem_post(&between.over);
+	}
 	return NULL;
 }
 
@@ -229,6 +233,7 @@ static int setup(void **state)
 	memset(&between, 0, sizeof(between));
 	snprintf(between.path, sizeof(between.path), "/tmp/vfio-user-%d.sock", getpid());
 	assert_int_equal(bypass_socket_listen(between.path, NULL, &between.listener), 0);
+	sem_init(&between.over, 0, 0);
 	pthread_create(&between.thread, NULL, serve_connections, NULL);
 	return 0;
 }
@@ -405,6 +410,7 @@ static bool session(struct bypass_memory *mem)
 		ret |= slice->ops->event(slice, &event);
 		bypass_slice_close(slice);
 	}
+	sem_wait(&between.over);
 	close(fds[0]);
 	close(fds[2]);
 	return !ret;
@@ -539,6 +545,7 @@ static void test_server_dies(void **state)
 	assert_int_equal(slice->ops->reset(slice), 0);
 	assert_int_equal(slice->ops->set_memory(slice, NULL), 0);
 	bypass_slice_close(slice);
+	sem_wait(&between.over);
 	between.harm = NONE;
 	assert_true(session(mem));
 	close(fd);
