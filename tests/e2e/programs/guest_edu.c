@@ -13,9 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <linux/pci_regs.h>
-
-#include "expect.h"
+#include "guest_pci.h"
 
 #define EDU_ID		0x00
 #define EDU_INVERT	0x04
@@ -32,14 +30,7 @@
 #define EDU_SIZE	0x100000
 #define DMA_START	1
 #define DMA_TO_MEMORY	2
-#define PAGE		4096
 #define ROUNDS		100
-
-/*
- * A vector that Linux serves and counts ("PIN:" in /proc/interrupts) although nothing uses it
- * in a guest that runs no guests: an MSI aimed at it is counted exactly, with no driver.
- */
-#define SPARE_VECTOR 0xf2
 
 #define IOAPIC		0xfec00000
 #define IOAPIC_ENTRY(n) (0x10 + 2 * (n))
@@ -47,9 +38,7 @@
 #define IOAPIC_LEVEL	(1 << 15)
 #define IOAPIC_MASKED	(1 << 16)
 
-static char folder[64];
 static volatile uint8_t *bar;
-static int config_fd;
 
 static uint32_t get(uint32_t offset)
 {
@@ -75,19 +64,6 @@ static void run_on(unsigned int cpu)
 	expect(!sched_setaffinity(0, sizeof(set), &set));
 }
 
-static int open_file(const char *name, int flags)
-{
-	char path[128];
-	int fd;
-
-	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	fd = open(path, flags);
-	if (fd < 0)
-		perror(path);
-	expect(fd >= 0);
-	return fd;
-}
-
 static void write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
@@ -109,28 +85,6 @@ static void map_bar(int fd, uint64_t offset)
 	close(fd);
 }
 
-static uint16_t config16(uint32_t offset)
-{
-	uint16_t value;
-
-	expect(pread(config_fd, &value, 2, offset) == 2);
-	return value;
-}
-
-static void set_config16(uint32_t offset, uint16_t value)
-{
-	expect(pwrite(config_fd, &value, 2, offset) == 2);
-}
-
-static uint8_t find_capability(uint8_t id)
-{
-	uint8_t at = config16(PCI_CAPABILITY_LIST);
-
-	while (at && (config16(at) & 0xff) != id)
-		at = config16(at) >> 8;
-	return at;
-}
-
 static void test_mmio(void)
 {
 	uint64_t factorial = 1;
@@ -148,19 +102,6 @@ static void test_mmio(void)
 		expect(get(EDU_FACTORIAL) == factorial);
 	}
 	puts("mmio: ok");
-}
-
-/* Where a page of ours lies in the guest's memory. */
-static uint64_t physical(const void *page)
-{
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t entry;
-
-	expect(fd >= 0);
-	expect(pread(fd, &entry, 8, (uintptr_t)page / PAGE * 8) == 8);
-	expect(entry >> 63);
-	close(fd);
-	return (entry & ((1ull << 55) - 1)) * PAGE;
 }
 
 static void transfer(uint64_t source, uint64_t target, uint32_t count, uint32_t direction)
@@ -199,30 +140,6 @@ static void stray(uint64_t address)
 {
 	transfer(EDU_BUFFER, address, PAGE, DMA_TO_MEMORY);
 	printf("stray: asked for a write to %#lx\n", address);
-}
-
-/* Sum over all CPUs of the line of /proc/interrupts that begins with @label. */
-static uint64_t interrupts(const char *label)
-{
-	FILE *file = fopen("/proc/interrupts", "r");
-	char line[512], *at;
-	uint64_t sum = 0;
-
-	expect(file);
-	while (fgets(line, sizeof(line), file)) {
-		at = strstr(line, label);
-		if (!at)
-			continue;
-		for (at += strlen(label); *at == ' '; at++)
-			;
-		while (*at >= '0' && *at <= '9') {
-			sum += strtoul(at, &at, 10);
-			while (*at == ' ')
-				at++;
-		}
-	}
-	fclose(file);
-	return sum;
 }
 
 static void program_msi(bool on)
