@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash
 #
-# What scenarios with guests on an HCA share: the HCA (rxe on the igb adapter, or the one that the host
-# already has and `hca` names), networks for the guests' TCP, guests under bypass-vmm and under QEMU.
-# Sourced after checks.sh.
+# What scenarios with guests on an HCA share: the HCA, networks for the guests' TCP, guests under bypass-vmm and
+# under QEMU. The HCA is rxe on the igb adapter, or the one that the host already has and `hca` names. An empty
+# `hca` means none. Sourced after checks.sh.
 #
 # The host is 10.7.0.1. Guests under bypass-vmm have a VF of the adapter and an address beside it,
 # guests under QEMU have QEMU's own network, where the host is 10.0.2.2.
 
-hca=${hca:-rxe0}
+hca=${hca-rxe0}
 options=$hca
 host=10.7.0.1
 serve_id=21	# QEMU has no name for 42
@@ -34,14 +34,14 @@ if [ "$hca" = rxe0 ]; then
 	at_exit "rdma link delete rxe0 2>/dev/null || true"
 	rdma link add rxe0 type rxe netdev "$netdev"
 	check "its HCA" wait_for 10 ibv_devinfo -d rxe0
-else
+elif [ -n "$hca" ]; then
 	check "its HCA" wait_for 30 active
 	check "its first queue" first_queue
 fi
 
 # What the host holds, to compare.
 resources() { rdma resource show "$hca"; }
-untouched=$(resources)
+untouched=$([ -z "$hca" ] || resources)
 nothing_left() { [ "$(resources)" = "$untouched" ] || { resources && return 1; }; }
 
 # carve_networks N: VFs for N guests; their addresses in `vfs`.
