@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# shellcheck shell=bash disable=SC2154
+#
+# What a guest with a slice of `bypass serve --vfio-user` lives through: panic and reboot with queues
+# open, and 600 queue pairs. Sourced after rdma.sh and rdma-traffic.sh.
+
+options=rxe0,qps=640,cqs=640,mrs=1000
+memory=1G
+resets=$(repetitions 2 10)
+
+# make_living_guest STEPS: what the guest does in the end.
+make_living_guest() {
+	{
+		echo "$functions"
+		cat <<-'END'
+			set -e
+			mark up
+			read -r word
+			case $word in
+			panic | reboot)
+				traffic -e
+				mark talking
+				wait_line
+				[ "$word" = reboot ] || echo c >/proc/sysrq-trigger
+				reboot -f
+				sleep 60
+				;;
+			esac
+			rdma-pairs rxe0 300 5 >/tmp/pairs &
+			retry rdma-pairs rxe0 300 5 127.0.0.1
+			wait $!
+			mark pairs
+		END
+		echo "$1"
+	} | make_guest guest --with rdma-pairs
+}
+
+# times WORD N: the guest has marked WORD N times or more.
+times() { [ "$(grep -c "^mark: $1" guest.console)" -ge "$2" ]; }
+
+reset_guest() {
+	local kind
+	for i in $(seq "$resets"); do
+		kind=reboot
+		[ $((i % 2)) = 0 ] || kind=panic
+		wait_for 400 times up "$i" || fail "boot $i"
+		send_line guest $kind
+		wait_for 400 times talking "$i" || fail "traffic in boot $i"
+		send_line guest go
+	done
+	check "$resets resets by panic and reboot, with queues open" wait_for 400 times up $((resets + 1))
+	send_line guest live
+	check "600 queue pairs in one guest" wait_mark guest 400 pairs
+}
