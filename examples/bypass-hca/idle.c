@@ -10,8 +10,8 @@
 #define AWAKE	   100000ull  /* ns without a sleep after the last work */
 #define GROWTH	   4	      /* a sleep is this part of the time without work */
 #define SLEEP_MIN  1000000ull /* of the longest sleep */
-#define SLEEP_MAX  200000000ull
-#define IDLE_SHARE 250
+#define SLEEP_MAX  500000000ull
+#define IDLE_SHARE 500
 #define SMOOTHING  8
 
 /* The CPU time of one sleep, the look before it, and what it costs to wake */

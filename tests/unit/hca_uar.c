@@ -316,7 +316,7 @@ static void idle_costs_little(void **state)
 	be_idle(2000, 10000 * MS, &longest);
 	assert_int_equal(longest, MS);
 	be_idle(10 * MS, 10000 * MS, &longest);
-	assert_int_equal(longest, 200 * MS);
+	assert_int_equal(longest, 500 * MS);
 }
 
 static void awake_after_work(void **state)
