@@ -5,7 +5,7 @@
 # of two kernels, with the kernel's own mlx5_ib. Programs between them, data checked; what the data path
 # costs in exits; and what the model costs while nothing happens.
 #
-# timeout: 600
+# timeout: 900
 
 hca=''
 . "${0%/*}/../lib/checks.sh"
