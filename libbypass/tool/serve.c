@@ -213,7 +213,8 @@ static int open_carrier(struct service *service)
 
 		if (bar->n_windows && bar->windows[0].fd < 0)
 			return bypass_fail(EOPNOTSUPP,
-					   "vfio-user cannot show pages of %s itself, which come and "
+					   "vfio-user cannot show pages of %s itself, which come "
+					   "and "
 					   "go: leave out --vfio-user and attach the socket by "
 					   "vhost-user; rxe can also do without trust-guest",
 					   service->name);
