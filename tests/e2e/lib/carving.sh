@@ -17,10 +17,10 @@ nvme=$(pf_of_class 0x0108)
 edu=$(jq -r --argjson edu $((0x11e8)) '[.functions[] |
 	select(.device_id == $edu and .group_size <= 1).address][0]' <<<"$functions")
 
-# The interfaces and disks of PCI functions now, in `devices`.
+# The interfaces and disks of PCI functions now.
 list_devices() {
 	local list=(/sys/bus/pci/devices/*/{net,nvme,infiniband}/* /sys/bus/pci/devices/*/nvme/*/*n[0-9]*)
-	devices=${list[*]}
+	echo "${list[*]}"
 }
 
 # What the host is like, a fact a line; to compare. The first line: its devices. Then what host-listing
@@ -29,7 +29,6 @@ list_devices() {
 # ever up.
 host_listing() {
 	list_devices
-	echo "$devices"
 	host-listing
 	ip -details -oneline -batch - <<-'END' |
 		link show
@@ -60,8 +59,7 @@ remember_host() {
 devices_back() {
 	local wanted
 	read -r wanted <before || return
-	list_devices
-	[ "$devices" = "$wanted" ] && links_settled
+	[ "$(list_devices)" = "$wanted" ] && links_settled
 }
 
 host_as_before() {
