@@ -5,7 +5,8 @@
 # of two kernels, with the kernel's own mlx5_ib. Programs between them, data checked; what the data path
 # costs in exits; and what the model costs while nothing happens.
 #
-# timeout: 900
+# timeout: 1200
+# long: 1800
 
 hca=''
 . "${0%/*}/../lib/checks.sh"
@@ -80,11 +81,11 @@ between() { # SERVER CLIENT ADDRESS
 	ask "$2" "run_programs $3 && rdma-pairs mlx5_0 16 20 $3"
 }
 between one four 10.7.0.2
-answered four 240
-answered one 60
+answered four 400
+answered one 200
 between two three 10.7.0.3
-answered three 240
-answered two 60
+answered three 400
+answered two 200
 
 # The model's CPU time, in microseconds
 cpu() { awk '{ print int($1 / 1000) }' "/proc/$model/schedstat"; }
@@ -92,7 +93,7 @@ for name in one two three four; do
 	ask $name "rdma-operations mlx5_0 $operations poll"
 done
 for name in one two three four; do
-	check "$name has queues" wait_mark $name 60 poll-ready
+	check "$name has queues" wait_mark $name 240 poll-ready
 done
 # What others take of the machine counts as the model's time, so that the least of three is nearest to the truth.
 for try in 1 2 3; do
@@ -115,16 +116,16 @@ echo 1 >$tracing/events/kvm/kvm_mmio/enable
 for name in one two three four; do
 	echo >$tracing/trace
 	send_line $name go
-	check "$operations sends and receives in $name" wait_mark $name 120 poll-finished
+	check "$operations sends and receives in $name" wait_mark $name 300 poll-finished
 	cat $tracing/trace >trace
 	exits=$(grep -c kvm_userspace_exit: trace || true)
 	reads=$(grep -c 'kvm_mmio: mmio unsatisfied-read' trace || true)
 	echo "$name: $exits exits to user space, $reads reads of registers"
 	check "no exit by the data path" test "$exits" -le "$reads"
 	send_line $name go
-	answered $name 30
+	answered $name 120
 	send_line $name over
-	check "$name ends" ended $name 60
+	check "$name ends" ended $name 200
 done
 kill $model
 wait $model || fail "the model ends with status $?"
