@@ -121,9 +121,7 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 		rdma_guard_go_on(s, owner.handle, false);
 	if (err)
 		return err;
-	/* The doorbell record is still the old one's. */
-	if (queue.pinned)
-		rdma_quota_set(s, cq, queue.pinned + RDMA_PAGE);
+	rdma_quota_set(s, cq, queue.pinned);
 	rdma_shm_orphan(s, RDMA_CQ, owner.handle);
 	cq->entries = out.cqe;
 	owner.ucontext = cq->ucontext;

@@ -111,7 +111,8 @@ int rdma_queue_lay(struct rdma_slice *s, struct rdma_command *c, struct rdma_blo
 	if (user.size && !want)
 		return bypass_fail(EINVAL, "a queue of %llu bytes at %#llx",
 				   (unsigned long long)user.size, (unsigned long long)user.buffer);
-	queue->pinned = want + (user.has_record ? RDMA_PAGE : 0);
+	/* A queue that takes the place of another one keeps that one's doorbell record. */
+	queue->pinned = want + (user.has_record || now ? RDMA_PAGE : 0);
 	err = rdma_quota_check(s, now, queue->pinned);
 	if (err)
 		return err;

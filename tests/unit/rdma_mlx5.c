@@ -312,6 +312,13 @@ static void test_resize(void **state)
 			 0);
 	assert_int_equal(mock_mlx5.sum, sum_pages(t, 512, GUEST_PAGE));
 	assert_int_equal(rdma_guest_stats(&t->g).pinned_bytes, 3 * GUEST_PAGE);
+	/* The page of the doorbell record stays pinned: it and the new queue exceed 64 KiB. */
+	blob.buf_addr = USER;
+	body.cqe = 1023;
+	d.memory.size = 65536;
+	assert_int_equal(call(t, BYPASS_RDMA_RESIZE_CQ, &body, sizeof(body), &blob, sizeof(blob),
+			      &d, &cq, sizeof(cq)),
+			 BYPASS_RDMA_E_QUOTA);
 	blob.cqe_size = 32;
 	assert_int_equal(call(t, BYPASS_RDMA_RESIZE_CQ, &body, sizeof(body), &blob, sizeof(blob),
 			      &d, &cq, sizeof(cq)),
