@@ -39,11 +39,6 @@ static int check_input(const struct rdma_slice *s, const struct rdma_command *c,
 	return 0;
 }
 
-int rdma_blob_none(struct rdma_slice *s, struct rdma_command *c)
-{
-	return check_input(s, c, 0, 0);
-}
-
 int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob)
 {
 	const struct rdma_blob_rule *rule = find_rule(s->dialect, c->code);

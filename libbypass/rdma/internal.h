@@ -186,8 +186,6 @@ struct rdma_blob {
 	uint8_t hidden[BYPASS_RDMA_HIDDEN_ROOM];
 };
 
-/* Check that the guest's input blob is empty, for a command that no driver sees. */
-int rdma_blob_none(struct rdma_slice *s, struct rdma_command *c);
 /* Check and translate the guest's input blob; ready the output buffer. */
 int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob);
 /*
