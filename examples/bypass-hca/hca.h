@@ -344,6 +344,8 @@ command_fn mkey_create, mkey_destroy, mkey_query;
 
 /* srq.c */
 void srq_free(struct hca *hca, uint32_t number);
+/* SRQ @number when @qp, a target of XRC, may receive from that SRQ; NULL otherwise */
+struct srq *srq_of_target(const struct qp *qp, uint32_t number);
 command_fn rmp_create, rmp_modify, rmp_query, srq_create, srq_arm, srq_query, srq_destroy;
 
 /* group.c */

@@ -33,9 +33,7 @@ static bool posted(const struct hca *hca, uint64_t record, uint16_t used, uint8_
 
 static uint32_t srq_of(const struct qp *qp, uint32_t srqn)
 {
-	return field_get(qp->context, QPC_TRANSPORT) == TRANSPORT_XRC
-		       ? srqn
-		       : field_get(qp->context, QPC_SRQN);
+	return is_xrc(qp) ? srqn : field_get(qp->context, QPC_SRQN);
 }
 
 bool receive_empty(const struct qp *qp, uint32_t srqn)
@@ -115,11 +113,8 @@ static bool take(struct qp *qp, uint32_t srqn, struct taken *taken)
 	*taken = (struct taken){0};
 	if (!number)
 		return take_own(qp, taken);
-	srq = table_get(&qp->hca->srqs, number);
-	if (!srq || (field_get(qp->context, QPC_TRANSPORT) == TRANSPORT_XRC &&
-		     (!srq->xrc || srq->xrcd != field_get(qp->context, QPC_XRCD))))
-		return false;
-	return take_shared(qp->hca, srq, number, taken);
+	srq = is_xrc(qp) ? srq_of_target(qp, number) : table_get(&qp->hca->srqs, number);
+	return srq && take_shared(qp->hca, srq, number, taken);
 }
 
 /* The GRH comes first where the transport is a datagram: the room is there in any case. */

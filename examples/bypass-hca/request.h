@@ -4,6 +4,7 @@
 #define HCA_REQUEST_H
 
 #include "hca.h"
+#include "layout.h"
 
 #define BLOCK	     64 /* bytes; a send queue counts in these */
 #define MAX_SEGMENTS (HCA_SQ_ENTRY / 16)
@@ -65,6 +66,11 @@ static inline bool is_datagram(enum transport transport)
 {
 	return transport == TRANSPORT_UD || transport == TRANSPORT_QP0 ||
 	       transport == TRANSPORT_QP1;
+}
+
+static inline bool is_xrc(const struct qp *qp)
+{
+	return field_get(qp->context, QPC_TRANSPORT) == TRANSPORT_XRC;
 }
 
 /* copy.c: a walk through segments */

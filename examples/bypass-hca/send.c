@@ -30,10 +30,19 @@ static struct flow local_side(const struct qp *qp, const struct request *request
 	};
 }
 
-static struct flow remote_side(const struct qp *to, const struct segment *segment, enum right right)
+/* An XRC target has no protection domain of its own: the one of the SRQ that the request names counts. */
+static uint32_t remote_pd(const struct qp *to, const struct request *request)
+{
+	const struct srq *srq = is_xrc(to) ? srq_of_target(to, request->srqn) : NULL;
+
+	return srq ? srq->pd : field_get(to->context, QPC_PD);
+}
+
+static struct flow remote_side(const struct qp *to, const struct request *request,
+			       const struct segment *segment, enum right right)
 {
 	return (struct flow){
-		.access = {to->hca, field_get(to->context, QPC_PD), to->number, right},
+		.access = {to->hca, remote_pd(to, request), to->number, right},
 		.segments = segment,
 		.n_segments = 1,
 	};
@@ -126,7 +135,7 @@ static int send_message(struct qp *qp, struct qp *to, const struct request *requ
 	if (receive_empty(to, request->srqn))
 		return wait_for_receive(qp, to);
 	if (request->opcode == OP_SEND_INVALIDATE &&
-	    !mkey_invalidate(to->hca, request->immediate, field_get(to->context, QPC_PD)))
+	    !mkey_invalidate(to->hca, request->immediate, remote_pd(to, request)))
 		return refuse(qp, to, SYNDROME_REMOTE_ACCESS);
 	return deliver(qp, to, request, true);
 }
@@ -144,7 +153,7 @@ static int write_remote(struct qp *qp, struct qp *to, const struct request *requ
 {
 	struct segment remote = remote_segment(request, request->length);
 	struct flow from = local_side(qp, request, LOCAL_READ);
-	struct flow target = remote_side(to, &remote, REMOTE_WRITE);
+	struct flow target = remote_side(to, request, &remote, REMOTE_WRITE);
 
 	if (!can_read(from, request->length))
 		return SYNDROME_LOCAL_PROTECTION;
@@ -160,7 +169,7 @@ static int write_remote(struct qp *qp, struct qp *to, const struct request *requ
 static int read_remote(struct qp *qp, struct qp *to, const struct request *request)
 {
 	struct segment remote = remote_segment(request, request->length);
-	struct flow from = remote_side(to, &remote, REMOTE_READ);
+	struct flow from = remote_side(to, request, &remote, REMOTE_READ);
 	struct flow target = local_side(qp, request, LOCAL_WRITE);
 
 	if (!field_get(to->context, QPC_REMOTE_READ))
@@ -189,8 +198,7 @@ static uint64_t operate(uint64_t *value, const struct request *request)
 
 static int atomic_remote(struct qp *qp, struct qp *to, const struct request *request)
 {
-	const struct access access = {to->hca, field_get(to->context, QPC_PD), to->number,
-				      REMOTE_ATOMIC};
+	const struct access access = {to->hca, remote_pd(to, request), to->number, REMOTE_ATOMIC};
 	struct flow target = local_side(qp, request, LOCAL_WRITE);
 	uint64_t n = ATOMIC_SIZE, old;
 	const struct segment result = {.data = (const uint8_t *)&old, .length = ATOMIC_SIZE};
@@ -214,6 +222,8 @@ static int send_connected(struct qp *qp, const struct request *request)
 
 	if (!to)
 		return wait_for_peer(qp);
+	if (is_xrc(to) && !srq_of_target(to, request->srqn))
+		return refuse(qp, to, SYNDROME_REMOTE_REQUEST);
 	switch (request->opcode) {
 	case OP_WRITE:
 	case OP_WRITE_IMMEDIATE:

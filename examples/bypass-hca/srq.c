@@ -121,6 +121,13 @@ enum status srq_query(struct hca *hca, const struct command *cmd)
 	return STATUS_OK;
 }
 
+struct srq *srq_of_target(const struct qp *qp, uint32_t number)
+{
+	struct srq *srq = table_get(&qp->hca->srqs, number);
+
+	return srq && srq->xrc && srq->xrcd == field_get(qp->context, QPC_XRCD) ? srq : NULL;
+}
+
 void srq_free(struct hca *hca, uint32_t number)
 {
 	struct srq *srq = table_get(&hca->srqs, number);

@@ -490,6 +490,77 @@ static void datagram_with_wrong_qkey(void **state)
 	assert_null(poll_cq(&two, &right.receive_cq));
 }
 
+/* An SRQ of guest two, with the queue pairs' XRC domain or another one */
+static uint32_t make_xrc_srq(uint32_t pd, uint32_t domain)
+{
+	uint8_t in[CMD_PAGES + 8] = {0};
+
+	field_set(in + CMD_CONTEXT, XSRQC_LOG_SIZE, 4);
+	field_set(in + CMD_CONTEXT, XSRQC_LOG_STRIDE, 1);
+	field_set(in + CMD_CONTEXT, XSRQC_XRCD, domain);
+	field_set(in + CMD_CONTEXT, XSRQC_CQN, right.receive_cq.number);
+	field_set(in + CMD_CONTEXT, XSRQC_PD, pd);
+	field_set(in + CMD_CONTEXT, XSRQC_RECORD, guest_alloc(&two, 8));
+	put_pages(in + CMD_PAGES, guest_alloc(&two, 4096), 4096);
+	return must(&two, 0x705, in, sizeof(in));
+}
+
+static void write_xrc(uint32_t srqn, uint32_t key)
+{
+	uint8_t body[48] = {0};
+
+	put_be32(body, srqn);
+	put_remote(body + 16, to, key);
+	put_data(body + 32, from, 64, one.key);
+	post_send(&left, OP_WRITE, 0, body, sizeof(body));
+	run();
+}
+
+/* The target is the kernel's, with a protection domain that no program has. */
+static int setup_xrc(void **state)
+{
+	int status;
+
+	(void)state;
+	status = setup_with(TRANSPORT_XRC);
+	two.pd = simple(&two, 0x800, 0);
+	return status;
+}
+
+static void xrc_keys_are_of_the_pd_of_the_srq(void **state)
+{
+	uint32_t key = make_key(&two, to, 4096, all_rights);
+
+	(void)state;
+	write_xrc(make_xrc_srq(two.pd, 0), key);
+	expect_cqe(&one, &left.send_cq, CQE_REQUEST, 0);
+	assert_memory_equal(two.ram + to, one.ram + from, 64);
+}
+
+static void xrc_keys_of_the_pd_of_the_target(void **state)
+{
+	(void)state;
+	write_xrc(make_xrc_srq(two.pd, 0), two.key);
+	expect_cqe(&one, &left.send_cq, CQE_REQUEST_ERROR, SYNDROME_REMOTE_ACCESS);
+	assert_int_equal(two.ram[to + 1], 0);
+}
+
+static void xrc_srq_of_another_domain(void **state)
+{
+	(void)state;
+	write_xrc(make_xrc_srq(two.pd, 1), two.key);
+	expect_cqe(&one, &left.send_cq, CQE_REQUEST_ERROR, SYNDROME_REMOTE_REQUEST);
+	assert_int_equal(two.ram[to + 1], 0);
+}
+
+static void xrc_srq_does_not_exist(void **state)
+{
+	(void)state;
+	write_xrc(77, two.key);
+	expect_cqe(&one, &left.send_cq, CQE_REQUEST_ERROR, SYNDROME_REMOTE_REQUEST);
+	assert_int_equal(two.ram[to + 1], 0);
+}
+
 static void unreliable_drops(void **state)
 {
 	(void)state;
@@ -513,9 +584,10 @@ static void unreliable_reads_nothing(void **state)
 	expect_cqe(&one, &left.send_cq, CQE_REQUEST_ERROR, SYNDROME_LOCAL_QP);
 }
 
-#define RC(test) cmocka_unit_test_setup_teardown(test, setup_rc, teardown)
-#define UC(test) cmocka_unit_test_setup_teardown(test, setup_uc, teardown)
-#define UD(test) cmocka_unit_test_setup_teardown(test, setup_ud, teardown)
+#define RC(test)  cmocka_unit_test_setup_teardown(test, setup_rc, teardown)
+#define UC(test)  cmocka_unit_test_setup_teardown(test, setup_uc, teardown)
+#define XRC(test) cmocka_unit_test_setup_teardown(test, setup_xrc, teardown)
+#define UD(test)  cmocka_unit_test_setup_teardown(test, setup_ud, teardown)
 
 int main(void)
 {
@@ -543,6 +615,10 @@ int main(void)
 		RC(port_is_down_for_a_moment),
 		UC(unreliable_drops),
 		UC(unreliable_reads_nothing),
+		XRC(xrc_keys_are_of_the_pd_of_the_srq),
+		XRC(xrc_keys_of_the_pd_of_the_target),
+		XRC(xrc_srq_of_another_domain),
+		XRC(xrc_srq_does_not_exist),
 		UD(datagram),
 		UD(datagram_with_wrong_qkey),
 	};
