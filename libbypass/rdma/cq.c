@@ -31,8 +31,17 @@ int rdma_create_cq(struct rdma_slice *s, struct rdma_command *c)
 	uint32_t vector = le32toh(body->vector);
 	struct ib_uverbs_create_cq in = {.cqe = le32toh(body->cqe)};
 	struct ib_uverbs_create_cq_resp out;
-	struct rdma_queue queue;
+	const struct rdma_queue_call call = {
+		.what = "a completion queue",
+		.uverbs = IB_USER_VERBS_CMD_CREATE_CQ,
+		.in = &in,
+		.in_size = sizeof(in),
+		.out = &out,
+		.out_size = sizeof(out),
+		.shape = {.entries = in.cqe},
+	};
 	struct rdma_blob blob;
+	uint64_t pinned;
 	int err;
 
 	if (vector >= s->options.vectors)
@@ -53,20 +62,12 @@ int rdma_create_cq(struct rdma_slice *s, struct rdma_command *c)
 	in.user_handle = owner.handle;
 	in.comp_vector = vector % s->hca.vectors;
 	in.comp_channel = s->channels[vector];
-	err = rdma_queue_lay(s, c, &blob, &(struct rdma_queue_shape){.entries = in.cqe}, 0, &queue);
-	if (!err) {
-		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_CQ, &in, sizeof(in), &out,
-				  sizeof(out), &blob.udata);
-		if (err)
-			bypass_fail(-err, "%s refuses a completion queue of %u entries: %s",
-				    s->hca.name, in.cqe, strerror(-err));
-	}
-	rdma_queue_done(s, &queue);
+	err = rdma_queue_make(s, c, &blob, &call, &pinned);
 	if (err) {
 		rdma_table_put(&s->tables[RDMA_CQ], owner.handle);
 		return err;
 	}
-	rdma_quota_set(s, &s->tables[RDMA_CQ].objects[owner.handle], queue.pinned);
+	rdma_quota_set(s, &s->tables[RDMA_CQ].objects[owner.handle], pinned);
 	rdma_count(&s->stats.objects, 1);
 	s->tables[RDMA_CQ].objects[owner.handle].host = out.cq_handle;
 	s->tables[RDMA_CQ].objects[owner.handle].entries = out.cqe;
@@ -89,8 +90,18 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 	struct rdma_object *cq = rdma_table_get(&s->tables[RDMA_CQ], owner.handle);
 	struct ib_uverbs_resize_cq in = {.cqe = le32toh(body->cqe)};
 	struct ib_uverbs_resize_cq_resp out;
-	struct rdma_queue queue;
+	const struct rdma_queue_call call = {
+		.what = "to resize a completion queue to one",
+		.uverbs = IB_USER_VERBS_CMD_RESIZE_CQ,
+		.in = &in,
+		.in_size = sizeof(in),
+		.out = &out,
+		.out_size = sizeof(out),
+		.shape = {.entries = in.cqe},
+		.now = cq ? cq->pinned : 0,
+	};
 	struct rdma_blob blob;
+	uint64_t pinned;
 	int err;
 
 	if (!cq)
@@ -107,21 +118,12 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 		err = rdma_guard_stop(s, owner.handle, in.cqe);
 	if (err)
 		return err;
-	err = rdma_queue_lay(s, c, &blob, &(struct rdma_queue_shape){.entries = in.cqe}, cq->pinned,
-			     &queue);
-	if (!err) {
-		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_RESIZE_CQ, &in, sizeof(in), &out,
-				  sizeof(out), &blob.udata);
-		if (err)
-			bypass_fail(-err, "%s refuses to resize a completion queue to %u: %s",
-				    s->hca.name, in.cqe, strerror(-err));
-	}
-	rdma_queue_done(s, &queue);
+	err = rdma_queue_make(s, c, &blob, &call, &pinned);
 	if (err && s->guarded)
 		rdma_guard_go_on(s, owner.handle, false);
 	if (err)
 		return err;
-	rdma_quota_set(s, cq, queue.pinned);
+	rdma_quota_set(s, cq, pinned);
 	rdma_shm_orphan(s, RDMA_CQ, owner.handle);
 	cq->entries = out.cqe;
 	owner.ucontext = cq->ucontext;

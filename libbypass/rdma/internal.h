@@ -295,21 +295,25 @@ uint32_t rdma_quota_entries(const struct rdma_slice *s, uint32_t max);
 
 /* ------------------------------------------------------------------- queue.c */
 
-/* A queue in the memory of the guest's process, while the driver pins that memory. */
-struct rdma_queue {
-	struct rdma_span span;
-	uint64_t pinned; /* bytes, with the page of the doorbell record */
-	bool locked;
+/* The uverbs command that makes a queue, or replaces one. */
+struct rdma_queue_call {
+	const char *what; /* for the error's text */
+	uint32_t uverbs;
+	const void *in;
+	size_t in_size;
+	void *out;
+	size_t out_size;
+	struct rdma_queue_shape shape;
+	uint64_t now; /* pinned bytes that the old queue gives up */
 };
 
 /*
- * Where queues are memory of the process: check what the command names, lay the memory out and put
- * addresses into @blob. @now: bytes that the old queue gives up. Done must follow, also on failure.
+ * Execute the command. Where queues are memory of the process, the memory that the guest's command @c
+ * names is checked and laid out for the driver first. @pinned receives the bytes that then stay
+ * pinned, with the page of the doorbell record.
  */
-int rdma_queue_lay(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
-		   const struct rdma_queue_shape *shape, uint64_t now, struct rdma_queue *queue);
-/* The driver has pinned the memory, or refused. */
-void rdma_queue_done(struct rdma_slice *s, struct rdma_queue *queue);
+int rdma_queue_make(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
+		    const struct rdma_queue_call *call, uint64_t *pinned);
 
 /* ------------------------------------------------------------------ object.c */
 

@@ -90,9 +90,18 @@ int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
 		.qp_type = le32toh(body->type),
 	};
 	struct ib_uverbs_create_qp_resp out;
+	const struct rdma_queue_call call = {
+		.what = "a queue pair",
+		.uverbs = IB_USER_VERBS_CMD_CREATE_QP,
+		.in = &in,
+		.in_size = sizeof(in),
+		.out = &out,
+		.out_size = sizeof(out),
+		.shape = {.entries = in.max_send_wr + in.max_recv_wr},
+	};
 	struct rdma_object *qp;
-	struct rdma_queue queue;
 	struct rdma_blob blob;
+	uint64_t pinned;
 	int err;
 
 	err = check_caps(s, body);
@@ -106,22 +115,14 @@ int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
 		return err;
 
 	in.user_handle = owner.handle;
-	err = rdma_queue_lay(s, c, &blob, &(struct rdma_queue_shape){0}, 0, &queue);
-	if (!err) {
-		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_QP, &in, sizeof(in), &out,
-				  sizeof(out), &blob.udata);
-		if (err)
-			bypass_fail(-err, "%s refuses a queue pair: %s", s->hca.name,
-				    strerror(-err));
-	}
-	rdma_queue_done(s, &queue);
+	err = rdma_queue_make(s, c, &blob, &call, &pinned);
 	if (err) {
 		rdma_table_put(&s->tables[RDMA_QP], owner.handle);
 		return err;
 	}
 	rdma_count(&s->stats.objects, 1);
 	qp = &s->tables[RDMA_QP].objects[owner.handle];
-	rdma_quota_set(s, qp, queue.pinned);
+	rdma_quota_set(s, qp, pinned);
 	qp->host = out.qp_handle;
 	qp->qp_type = in.qp_type;
 	err = rdma_blob_out(s, c, &blob, &owner, in.qp_type);

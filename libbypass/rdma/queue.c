@@ -83,8 +83,15 @@ static int lay_buffer(struct rdma_slice *s, struct rdma_command *c,
 	return err;
 }
 
-int rdma_queue_lay(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
-		   const struct rdma_queue_shape *shape, uint64_t now, struct rdma_queue *queue)
+/* While the driver pins the memory. */
+struct laid_queue {
+	struct rdma_span span;
+	uint64_t pinned;
+	bool locked;
+};
+
+static int lay_queue(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
+		     const struct rdma_queue_shape *shape, uint64_t now, struct laid_queue *queue)
 {
 	const struct rdma_user_queues *dialect = s->dialect->user_queues;
 	const struct rdma_object *ucontext;
@@ -94,8 +101,6 @@ int rdma_queue_lay(struct rdma_slice *s, struct rdma_command *c, struct rdma_blo
 	uint64_t want;
 	int err;
 
-	*queue = (struct rdma_queue){.locked = false};
-	rdma_span_init(&queue->span);
 	if (!dialect)
 		return 0;
 	ucontext = rdma_table_get(&s->tables[RDMA_UCONTEXT], c->ucontext);
@@ -127,9 +132,24 @@ int rdma_queue_lay(struct rdma_slice *s, struct rdma_command *c, struct rdma_blo
 	return err;
 }
 
-void rdma_queue_done(struct rdma_slice *s, struct rdma_queue *queue)
+int rdma_queue_make(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
+		    const struct rdma_queue_call *call, uint64_t *pinned)
 {
-	if (queue->locked)
+	struct laid_queue queue = {.locked = false};
+	int err;
+
+	rdma_span_init(&queue.span);
+	err = lay_queue(s, c, blob, &call->shape, call->now, &queue);
+	if (!err) {
+		err = rdma_uverbs(&s->hca, call->uverbs, call->in, call->in_size, call->out,
+				  call->out_size, &blob->udata);
+		if (err)
+			bypass_fail(-err, "%s refuses %s of %u entries: %s", s->hca.name,
+				    call->what, call->shape.entries, strerror(-err));
+	}
+	if (queue.locked)
 		pthread_mutex_unlock(&s->pin_lock);
-	rdma_span_take_down(&queue->span);
+	rdma_span_take_down(&queue.span);
+	*pinned = queue.pinned;
+	return err;
 }

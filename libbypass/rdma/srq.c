@@ -45,8 +45,17 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 		.srq_limit = le32toh(body->srq_limit),
 	};
 	struct ib_uverbs_create_srq_resp out;
-	struct rdma_queue queue;
+	const struct rdma_queue_call call = {
+		.what = "a shared receive queue",
+		.uverbs = IB_USER_VERBS_CMD_CREATE_SRQ,
+		.in = &in,
+		.in_size = sizeof(in),
+		.out = &out,
+		.out_size = sizeof(out),
+		.shape = {in.max_wr, in.max_sge},
+	};
 	struct rdma_blob blob;
+	uint64_t pinned;
 	int err;
 
 	if (!pd)
@@ -66,21 +75,12 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 
 	in.user_handle = owner.handle;
 	in.pd_handle = pd->host;
-	err = rdma_queue_lay(s, c, &blob, &(struct rdma_queue_shape){in.max_wr, in.max_sge}, 0,
-			     &queue);
-	if (!err) {
-		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_CREATE_SRQ, &in, sizeof(in), &out,
-				  sizeof(out), &blob.udata);
-		if (err)
-			bypass_fail(-err, "%s refuses a shared receive queue of %u: %s",
-				    s->hca.name, in.max_wr, strerror(-err));
-	}
-	rdma_queue_done(s, &queue);
+	err = rdma_queue_make(s, c, &blob, &call, &pinned);
 	if (err) {
 		rdma_table_put(&s->tables[RDMA_SRQ], owner.handle);
 		return err;
 	}
-	rdma_quota_set(s, &s->tables[RDMA_SRQ].objects[owner.handle], queue.pinned);
+	rdma_quota_set(s, &s->tables[RDMA_SRQ].objects[owner.handle], pinned);
 	rdma_count(&s->stats.objects, 1);
 	s->tables[RDMA_SRQ].objects[owner.handle].host = out.srq_handle;
 	s->tables[RDMA_SRQ].objects[owner.handle].entries = out.max_wr;
