@@ -264,4 +264,20 @@ static inline bool rdma_guest_event(struct rdma_guest *g, unsigned int queue, in
 	return true;
 }
 
+/* The body of a CREATE_QP that asks for nothing special. */
+static inline struct bypass_rdma_create_qp rdma_guest_qp(uint32_t pd, uint32_t cq, uint32_t type)
+{
+	return (struct bypass_rdma_create_qp){
+		.pd = pd,
+		.send_cq = cq,
+		.recv_cq = cq,
+		.srq = BYPASS_RDMA_NONE,
+		.type = type,
+		.max_send_wr = 16,
+		.max_recv_wr = 16,
+		.max_send_sge = 1,
+		.max_recv_sge = 1,
+	};
+}
+
 #endif

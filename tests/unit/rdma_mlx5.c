@@ -187,17 +187,7 @@ static struct mlx5_ib_create_qp qp_blob(void)
 static uint32_t create_qp(struct test *t, uint32_t cq, const struct mlx5_ib_create_qp *blob,
 			  uint32_t size, const struct description *d, struct bypass_rdma_qp *qp)
 {
-	const struct bypass_rdma_create_qp body = {
-		.pd = t->pd,
-		.send_cq = cq,
-		.recv_cq = cq,
-		.srq = BYPASS_RDMA_NONE,
-		.type = IBV_QPT_RC,
-		.max_send_wr = 16,
-		.max_recv_wr = 16,
-		.max_send_sge = 1,
-		.max_recv_sge = 1,
-	};
+	const struct bypass_rdma_create_qp body = rdma_guest_qp(t->pd, cq, IBV_QPT_RC);
 
 	return call(t, BYPASS_RDMA_CREATE_QP, &body, sizeof(body), blob, size, d, qp, sizeof(*qp));
 }

@@ -57,16 +57,7 @@ static inline uint32_t create_cq(struct test *t, uint32_t vector, struct bypass_
 static inline uint32_t create_qp(struct test *t, uint32_t type, uint32_t cq,
 				 struct bypass_rdma_qp *reply)
 {
-	const struct bypass_rdma_create_qp body = {
-		.pd = t->pd,
-		.send_cq = cq,
-		.recv_cq = cq,
-		.srq = BYPASS_RDMA_NONE,
-		.type = type,
-		.max_send_wr = 16,
-		.max_recv_wr = 16,
-		.max_send_sge = 1,
-	};
+	const struct bypass_rdma_create_qp body = rdma_guest_qp(t->pd, cq, type);
 
 	return rdma_guest_call(
 		&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_CREATE_QP,
