@@ -77,6 +77,7 @@ enum syndrome {
 
 enum event_type {
 	EVENT_COMPLETION = 0x00,
+	EVENT_ESTABLISHED = 0x02,
 	EVENT_CQ_ERROR = 0x04,
 	EVENT_PORT = 0x09,
 	EVENT_COMMAND = 0x0a,
@@ -197,7 +198,8 @@ struct qp {
 	uint16_t receive_index;
 	uint8_t log_rq, log_rq_stride, log_sq;
 	bool has_rq, has_sq;
-	uint8_t retries; /* of the request at send_index */
+	bool established; /* a message has come in state RTR */
+	uint8_t retries;  /* of the request at send_index */
 	uint8_t rnr_retries;
 	uint8_t context[232];
 	struct uar_user uar;

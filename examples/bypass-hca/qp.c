@@ -117,6 +117,7 @@ enum status qp_init_to_rtr(struct hca *hca, const struct command *cmd)
 	set_path(qp, cmd->in + CMD_QPC);
 	set_fields(qp, cmd->in + CMD_QPC, to_rtr, COUNT(to_rtr));
 	set_optional(qp, cmd);
+	qp->established = false;
 	return STATUS_OK;
 }
 

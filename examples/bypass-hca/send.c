@@ -216,6 +216,18 @@ static int atomic_remote(struct qp *qp, struct qp *to, const struct request *req
 	return copy(&from, &target, ATOMIC_SIZE) ? SYNDROME_LOCAL_PROTECTION : SYNDROME_NONE;
 }
 
+/*
+ * The first message in state RTR is an event: connection management may go on, though the message that the
+ * connection stands has not come yet.
+ */
+static void arrive(struct qp *to)
+{
+	if (to->established || field_get(to->context, QPC_STATE) != QP_RTR)
+		return;
+	to->established = true;
+	event_of_object(to->hca, EVENT_ESTABLISHED, to->number);
+}
+
 static int send_connected(struct qp *qp, const struct request *request)
 {
 	struct qp *to = find_peer(qp);
@@ -224,6 +236,7 @@ static int send_connected(struct qp *qp, const struct request *request)
 		return wait_for_peer(qp);
 	if (is_xrc(to) && !srq_of_target(to, request->srqn))
 		return refuse(qp, to, SYNDROME_REMOTE_REQUEST);
+	arrive(to);
 	switch (request->opcode) {
 	case OP_WRITE:
 	case OP_WRITE_IMMEDIATE:

@@ -344,8 +344,8 @@ static inline void modify(struct guest_qp *qp, uint16_t opcode, uint8_t *in)
 	must(qp->guest, opcode, in, CMD_PAGES);
 }
 
-/* All the way to RTS; @to: the other end, or NULL for a datagram QP */
-static inline void connect_qp(struct guest_qp *qp, const struct guest_qp *to)
+/* To RTR; @to: the other end, or NULL for a datagram QP */
+static inline void listen_qp(struct guest_qp *qp, const struct guest_qp *to)
 {
 	uint8_t in[CMD_PAGES] = {0}, *context = in + CMD_QPC;
 
@@ -360,6 +360,14 @@ static inline void connect_qp(struct guest_qp *qp, const struct guest_qp *to)
 		field_set(context, QPC_REMOTE_LID, lid_of(to->guest));
 	}
 	modify(qp, 0x503, in);
+}
+
+/* All the way to RTS */
+static inline void connect_qp(struct guest_qp *qp, const struct guest_qp *to)
+{
+	uint8_t in[CMD_PAGES] = {0}, *context = in + CMD_QPC;
+
+	listen_qp(qp, to);
 	field_set(context, QPC_RNR_RETRY, 2);
 	field_set(context, QPC_RETRY_COUNT, 1);
 	field_set(context, QPC_ACK_TIMEOUT, 1);

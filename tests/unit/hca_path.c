@@ -319,6 +319,37 @@ static void error_state_flushes(void **state)
 	expect_cqe(&two, &right.receive_cq, CQE_RECEIVE_ERROR, SYNDROME_FLUSHED);
 }
 
+/* The first message that comes before the driver says RTS is an event; the second one is none. */
+static void message_before_rts(void **state)
+{
+	const uint8_t *event;
+
+	(void)state;
+	for (unsigned int round = 0; round < 2; round++) {
+		simple(&two, 0x50a, right.number);
+		put_be32(two.ram + right.record, right.receives = 0);
+		listen_qp(&right, &left);
+		for (unsigned int i = 0; i < 2; i++) {
+			post_receive(&right, to, 100, two.key);
+			send_rc(OP_SEND, 0, 100);
+			expect_cqe(&two, &right.receive_cq, CQE_RECEIVE_SEND, 0);
+		}
+		event = next_event(&two);
+		assert_non_null(event);
+		assert_int_equal(event[1], EVENT_ESTABLISHED);
+		assert_int_equal(get_be32(event + 32 + 24), right.number);
+		assert_null(next_event(&two));
+	}
+}
+
+static void message_after_rts(void **state)
+{
+	(void)state;
+	post_receive(&right, to, 100, two.key);
+	send_rc(OP_SEND, 0, 100);
+	assert_null(next_event(&two));
+}
+
 /* One event for the first completion after the queue is armed */
 static void armed_queue_posts_event(void **state)
 {
@@ -608,6 +639,8 @@ int main(void)
 		RC(receive_posted_late),
 		RC(peer_is_gone),
 		RC(error_state_flushes),
+		RC(message_before_rts),
+		RC(message_after_rts),
 		RC(armed_queue_posts_event),
 		RC(full_queue_is_an_error),
 		RC(queue_is_resized),
