@@ -11,6 +11,7 @@
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
+. "${0%/*}/../lib/exits.sh"
 
 operations=${operations:-20000}
 events=500
@@ -18,6 +19,7 @@ make_guest guest --with rdma-operations <<END
 set -e
 rmmod bypass_rdma
 modprobe bypass_rdma timeout=86400 # nor does it ask now and then whether the host is there
+mark_bars $hca
 mark up; wait_line
 rdma-operations $hca $operations poll
 rdma-operations $hca $events sleep
@@ -25,16 +27,11 @@ mark over; wait_line
 END
 rdma_guest guest
 
-# Exits to user space so far for memory that is a device, whoever counts: KVM, and for its own
-# slices bypass-vmm. (What a guest types and prints leaves it by ports.)
-tracing=/sys/kernel/tracing
-[ -d $tracing/events ] || mount -t tracefs none $tracing
-event=$tracing/events/kvm/kvm_userspace_exit
-at_exit "echo 0 >$event/enable; echo 0 >$event/filter; echo >$tracing/trace"
-echo 'reason == 6' >$event/filter # KVM_EXIT_MMIO
-echo 1 >$event/enable
+# Exits to user space so far for the slice's BARs, whoever counts: KVM, and for its own slices bypass-vmm.
+# (What a guest types and prints leaves it by ports.)
+trace_exits
 exits() {
-	grep -c kvm_userspace_exit: $tracing/trace
+	exits_at guest
 	[ "$way" = qemu ] || bypass top --json --interval 0.1 |
 		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits'
 }
@@ -54,12 +51,14 @@ interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 check "the guest" wait_mark guest 180 up
 send_line guest go
 check "a queue pair" wait_mark guest 180 poll-ready
+traced_exits >exits.before
 before=$(exits | paste -sd " ")
 woken=$(wake_ups)
 send_line guest go
 check "$operations sends and receives" wait_mark guest 300 poll-finished
 woken=$(($(wake_ups) - woken - typed))
 after=$(exits | paste -sd " ")
+traced_exits >exits.after
 send_line guest go
 check "once more, asleep" wait_mark guest 180 sleep-ready
 send_line guest go
@@ -95,6 +94,8 @@ awk "BEGIN {
 	printf row, \"kicks (ioeventfd)\", $kicks / ($operations + $events), \"-\"
 	printf row, \"doorbells (system calls)\", $posts / ($operations + $events), $calls / $rounds
 }"
+echo "exits meanwhile, at any device of the guest: $(diff exits.before exits.after | grep '^[<>]' | paste -sd " ")"
+check "exits were counted before" test "${before%% *}" -gt 0
 check "no exit to user space" test "$after" = "$before"
 check "no interrupt that nobody asked for" test "$awake" = 0
 check "interrupts where they were asked for" test "$asleep" -ge $((events / 2))
