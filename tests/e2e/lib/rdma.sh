@@ -39,8 +39,8 @@ elif [ -n "$hca" ]; then
 	check "its first queue" first_queue
 fi
 
-# What the host holds, to compare.
-resources() { rdma resource show "$hca"; }
+# What the host holds, to compare; without the index, which a device of the same name has anew.
+resources() { rdma resource show "$hca" | sed "s/^[0-9]*: //"; }
 untouched=$([ -z "$hca" ] || resources)
 nothing_left() { [ "$(resources)" = "$untouched" ] || { resources && return 1; }; }
 
@@ -187,6 +187,17 @@ leaves_nothing() {
 	check "nothing is left on the host" nothing_left
 }
 only_open() { [ "$(resources)" = "${untouched/ctx 0/ctx 1}" ]; }
+
+# wake_ups NAME: how often the threads of the guest's slice, and the main thread of the slice's process, have slept
+# so far.
+wake_ups() {
+	local task sum=0
+	for task in /proc/"${pids[$1.serve]:-${pids[$1]}}"/task/*; do
+		[[ $(<"$task/comm") != bypass* ]] ||
+			sum=$((sum + $(sed -n 's/^voluntary_ctxt_switches:\t//p' "$task/status")))
+	done
+	echo $sum
+}
 
 marked() { grep -q "^mark: $2" "$1.console"; }
 

@@ -7,9 +7,12 @@
  *	rdma-memory DEVICE many N		N regions at the same time
  *	rdma-memory DEVICE loop N		N times: register, deregister
  *	rdma-memory DEVICE cost N		microseconds of the set-up verbs, best of N
+ *	rdma-memory DEVICE count N		each of them N times between two lines (rdma-marks.h), so that
+ *						somebody else can count what commands cost
  */
 #include <sys/mman.h>
 
+#include "rdma-marks.h"
 #include "rdma-verbs.h"
 
 static void *must_map(size_t size)
@@ -189,6 +192,52 @@ static void cost(const struct device *device, size_t n)
 		printf("cost: %s %.0f\n", cost_names[k], best[k] * 1e6);
 }
 
+/* Each verb with what undoes it, so that the next one is like it. */
+static void do_once(const struct device *device, struct ibv_cq *cq, struct ibv_qp *qp, void *at,
+		    int verb)
+{
+	const struct address to_itself = address_of(device, qp);
+	struct ibv_qp_attr reset = {.qp_state = IBV_QPS_RESET};
+
+	switch (verb) {
+	case QUESTION:
+		cost_of_question(device);
+		break;
+	case CREATE_QP:
+		ibv_destroy_qp(make_qp(device, cq));
+		break;
+	case CONNECT_QP:
+		connect_qp(device, qp, &to_itself);
+		if (ibv_modify_qp(qp, &reset, IBV_QP_STATE))
+			fail("queue pair to RESET");
+		break;
+	case REGISTER_64K:
+		cost_of_mr(device, at, 65536);
+		break;
+	default:
+		cost_of_mr(device, at, 64 << 20);
+	}
+}
+
+static void count(const struct device *device, size_t n)
+{
+	struct ibv_cq *cq = ibv_create_cq(device->context, 64, NULL, NULL, 0);
+	char *at = must_map(64 << 20);
+	struct ibv_qp *qp;
+
+	if (!cq)
+		fail("ibv_create_cq");
+	qp = make_qp(device, cq);
+	memset(at, 1, 64 << 20);
+	for (int k = 0; k < COSTS; k++) {
+		do_once(device, cq, qp, at, k);
+		tell_and_wait(cost_names[k], "ready", "control");
+		for (size_t i = 0; i < n; i++)
+			do_once(device, cq, qp, at, k);
+		tell_and_wait(cost_names[k], "finished", "control");
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct device device;
@@ -206,10 +255,14 @@ int main(int argc, char **argv)
 		loop(&device, a);
 	else if (!strcmp(argv[2], "cost"))
 		cost(&device, a);
+	else if (!strcmp(argv[2], "count"))
+		count(&device, a);
 	else
 		goto usage;
 	return 0;
 usage:
-	fputs("usage: rdma-memory DEVICE scatter MIB KIB | many N | loop N | cost N\n", stderr);
+	fputs("usage: rdma-memory DEVICE scatter MIB KIB | many N | loop N | cost N | "
+	      "count N\n",
+	      stderr);
 	return 2;
 }

@@ -7,6 +7,7 @@
  *	rdma-operations DEVICE N poll	N sends and as many receives, polled
  *	rdma-operations DEVICE N sleep	the same, each round asleep until a completion event
  */
+#include "rdma-marks.h"
 #include "rdma-verbs.h"
 
 #define SIZE 64
@@ -19,45 +20,9 @@ struct loop {
 	char *memory; /* what is sent, and behind it what is received */
 };
 
-/* Of the completion vectors, or of a device that has one interrupt for everything (INTx). */
-static bool is_ours(const char *line)
-{
-	const char *name = strstr(line, "virtio");
-
-	return name && (strstr(name, "-completions") || !strchr(name, '-'));
-}
-
-/* The first columns of a line are counts, one a CPU; the last is the interrupt's name. */
-static unsigned long interrupts(void)
-{
-	FILE *f = fopen("/proc/interrupts", "r");
-	unsigned long sum = 0;
-	char line[1024];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		char *at = strchr(line, ':'), *end;
-
-		if (!at || !is_ours(line))
-			continue;
-		for (unsigned long n = strtoul(at + 1, &end, 10); end != at + 1;
-		     n = strtoul(at + 1, &end, 10)) {
-			sum += n;
-			at = end - 1;
-		}
-	}
-	if (f)
-		fclose(f);
-	return sum;
-}
-
 static void mark(const char *how, const char *word)
 {
-	char line[16];
-
-	printf("mark: %s-%s %lu\n", how, word, interrupts());
-	fflush(stdout);
-	if (!fgets(line, sizeof(line), stdin))
-		fail("nobody listens");
+	tell_and_wait(how, word, "completions");
 }
 
 static void make(const struct device *device, struct loop *loop, bool sleeps)

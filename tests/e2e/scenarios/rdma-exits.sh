@@ -35,17 +35,8 @@ exits() {
 	[ "$way" = qemu ] || bypass top --json --interval 0.1 |
 		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits'
 }
-# How often the threads of the slice, and the main thread of the slice's process, have slept so far. The
-# main thread of bypass-vmm wakes once for the line that this scenario types.
+# The main thread of bypass-vmm wakes once for the line that this scenario types.
 typed=$([ "$way" = qemu ] || echo 1)
-wake_ups() {
-	local task sum=0
-	for task in /proc/"${pids[guest.serve]:-${pids[guest]}}"/task/*; do
-		[[ $(<"$task/comm") != bypass* ]] ||
-			sum=$((sum + $(sed -n 's/^voluntary_ctxt_switches:\t//p' "$task/status")))
-	done
-	echo $sum
-}
 interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 
 check "the guest" wait_mark guest 180 up
@@ -53,10 +44,10 @@ send_line guest go
 check "a queue pair" wait_mark guest 180 poll-ready
 traced_exits >exits.before
 before=$(exits | paste -sd " ")
-woken=$(wake_ups)
+woken=$(wake_ups guest)
 send_line guest go
 check "$operations sends and receives" wait_mark guest 300 poll-finished
-woken=$(($(wake_ups) - woken - typed))
+woken=$(($(wake_ups guest) - woken - typed))
 after=$(exits | paste -sd " ")
 traced_exits >exits.after
 send_line guest go

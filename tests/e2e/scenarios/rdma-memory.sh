@@ -9,19 +9,22 @@
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
+. "${0%/*}/../lib/exits.sh"
 
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled # as the README says
 options=$options,mrs=2000
 rounds=${rounds:-$(repetitions 1000 10000)}
+counted=20
 make_guest guest --with rdma-memory <<END
 set -e
-rdma-memory rxe0 loop 200
+rdma-memory $hca loop 200
 mark first; wait_line
-rdma-memory rxe0 loop $rounds
+rdma-memory $hca loop $rounds
 mark second; wait_line
-rdma-memory rxe0 many 1000
-rdma-memory rxe0 scatter 288 16
-rdma-memory rxe0 cost 20
+rdma-memory $hca many 1000
+rdma-memory $hca scatter 288 16
+rdma-memory $hca cost 20
+[ "$way $hca" = "vmm rxe0" ] || [ $way = qemu ] || rdma-memory $hca count $counted
 END
 memory=1536M
 rdma_guest guest
@@ -43,12 +46,41 @@ echo "before: ${before[*]}, after: ${after[*]} (KiB, mappings, files)"
 check "no growth of memory" test $((after[0] - before[0])) -lt 512
 check "no growth of mappings" test $((after[1] - before[1])) -lt 8
 check "no growth of files" test "${after[2]}" = "${before[2]}"
+
+# What a command costs: writes of two bytes are kicks of a queue. Exits to user space are those for memory: a
+# module whose command takes long asks whether the device is still there.
+interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
+count_verb() { # VERB COMMANDS, which the verb and its undoing take
+	local total=$((counted * $2)) kicks exits irqs woken
+	check "$1 counted" wait_mark guest 300 "$1-ready"
+	echo >$tracing/trace
+	woken=$(wake_ups guest)
+	send_line guest go
+	check "$counted times $1" wait_mark guest 300 "$1-finished"
+	woken=$(($(wake_ups guest) - woken - 1)) # the line that was typed
+	kicks=$(grep -c 'kvm_mmio: mmio write len 2 ' $tracing/trace || true)
+	exits=$(traced_exits | wc -l)
+	irqs=$(($(interrupts "$1-finished") - $(interrupts "$1-ready")))
+	send_line guest go
+	awk "BEGIN { printf \"%-18s %8d %8.2f %8.2f %10.2f %8.2f\n\", \"$1\", $2, $exits / $total, $kicks / $total,
+		$irqs / $total, $woken / $total }" >>counts
+	check "$1: at most one kick and one interrupt a command" test $kicks -le $total -a $irqs -le $total
+}
+if [ "$way" = vmm ] && [ "$hca" != rxe0 ]; then
+	trace_exits
+	for verb in question:1 create-qp:2 connect-qp:4 \
+		register-64K:2 register-64M:2; do
+		count_verb "${verb%:*}" "${verb#*:}"
+	done
+	echo "                   commands  of which each: exits  kicks interrupts wake-ups"
+	cat counts
+fi
 check "large, scattered and many" ended guest 300
 grep -E '^(many|scatter|cost):' guest.console
 
 # What exceeds twice the host's cost has its cause in the next column: a control command goes to
 # the host and back, which the question alone costs; a QP takes one to be created, three to connect.
-rdma-memory rxe0 cost 20 >host.cost
+rdma-memory $hca cost 20 >host.cost
 tr -d '\r' <guest.console | grep '^cost:' >guest.cost
 echo "set-up, microseconds    guest     host   ratio   of which round trips"
 paste -d ' ' guest.cost host.cost | awk '
