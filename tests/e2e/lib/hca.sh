@@ -64,8 +64,13 @@ check "mlx5_1 is there" wait_for 120 active mlx5_1
 
 # use_release_12: from here on, the RDMA libraries and programs of Debian 12 stand in for this release's.
 use_release_12() {
-	local from=/guest-6.1/rdma-core lib=/usr/lib/x86_64-linux-gnu
-	mount --bind $from$lib/libibverbs $lib/libibverbs
+	local from=/guest-6.1/rdma-core lib=/usr/lib/x86_64-linux-gnu provider
+	# Some providers are links to libraries beside their folder.
+	mkdir providers
+	for provider in $from$lib/libibverbs/*; do
+		ln -s "$(readlink -f "$provider")" "providers/${provider##*/}"
+	done
+	mount --bind providers $lib/libibverbs
 	at_exit "umount $lib/libibverbs"
 	mount --bind $from/etc/libibverbs.d /etc/libibverbs.d
 	at_exit "umount /etc/libibverbs.d"

@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# The ConnectX model is killed while guests of two kernels have traffic: mlx5_core finds out, programs fail or can be
+# killed, the function can be removed, and the guests power off.
+#
+# timeout: 600
+
+hca='' # of the host
+. "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/rdma.sh"
+
+# An error of the port's state counts as a port that is not active.
+active_port() { grep -q ACTIVE /sys/class/infiniband/mlx5_0/ports/1/state 2>/dev/null; }
+listening() { grep -q ':4853 ' /proc/net/tcp /proc/net/tcp6; } # port 18515
+within() { # SECONDS COMMAND...
+	end=$(($(date +%s) + $1))
+	shift
+	until "$@"; do
+		[ "$(date +%s)" -lt $end ] || { echo "not in time: $*" && exit 1; }
+		sleep 0.2
+	done
+}
+is_idle() { ! active_port; }
+guest_functions+=(active_port listening within is_idle)
+programs="ib_send_bw -d mlx5_0 -x 1 -F -D 600"
+for kernel in /guest /guest-6.1; do
+	name=guest${kernel#/guest}
+	make_guest "$name" --hca --with ibv_rc_pingpong <<-'END'
+		device=$(readlink -f /sys/class/infiniband/mlx5_0/device)
+		within 120 active_port
+		$programs >/tmp/server 2>&1 &
+		server=$!
+		within 120 listening
+		$programs 127.0.0.1 >/tmp/client 2>&1 &
+		client=$!
+		sleep 3
+		kill -0 $server && kill -0 $client || { cat /tmp/server /tmp/client && exit 1; }
+		mark busy
+		within 120 is_idle
+		mark lost
+		timeout 100 ibv_rc_pingpong -d mlx5_0 -g 1
+		[ $? = 1 ] || { echo "a new program does not fail" && exit 1; }
+		mark refused
+		kill -KILL $server $client
+		wait $server
+		wait $client
+		mark ended
+		echo 1 >"$device/remove"
+		[ ! -e /sys/class/infiniband/mlx5_0 ] || exit 1
+		mark removed
+		! dmesg | grep -E 'WARNING: |BUG: |Oops|blocked for more than'
+	END
+done
+
+bypass-hca --socket "$PWD/guest.sock" --socket "$PWD/guest-6.1.sock" 2>model.serve &
+model=$!
+at_exit "kill -KILL $model 2>/dev/null || true"
+check "the model" wait_for 60 test -S guest-6.1.sock
+for kernel in /guest /guest-6.1; do
+	name=guest${kernel#/guest}
+	start_guest "$name" --cpus 1 --mem 384M --slice "vfio-user:$PWD/$name.sock"
+done
+for name in guest guest-6.1; do
+	check "$name has traffic" wait_mark $name 240 busy
+done
+kill -KILL $model
+for word in lost refused ended removed; do
+	for name in guest guest-6.1; do
+		check "$name: $word" wait_mark $name 240 $word
+	done
+done
+for name in guest guest-6.1; do
+	guest_ends $name "${pids[$name]}"
+done
