@@ -11,6 +11,7 @@
 . "${0%/*}/../lib/rdma.sh"
 
 programs+=${more_programs:+$'\n'$more_programs}
+with_host=${with_host:-} # programs between guest one and the host
 
 carve_networks 2
 with=(--with rdma-pairs --with rdma-isolation)
@@ -18,7 +19,10 @@ make_guest one "${with[@]}" <<END
 network 10.7.0.2
 run_programs || exit
 rdma-pairs $hca 64 50 || exit
-rdma-isolation $hca victim
+rdma-isolation $hca victim || exit
+programs='$with_host'
+mark with-host
+[ -z "\$programs" ] || run_programs $host
 END
 kernel=${other_kernel:-$kernel} # of the second guest
 make_guest two "${with[@]}" <<END
@@ -29,6 +33,11 @@ rdma-isolation $hca attacker 10.7.0.2
 END
 kernel=/guest vmm_guest one --slice "${vfs[0]}"
 vmm_guest two --slice "${vfs[1]}"
+if [ -n "$with_host" ]; then
+	check "between the guests all was tried" wait_mark one 700 with-host
+	programs=$with_host
+	run_programs || fail "guest to host: the host's side"
+fi
 check "guest to guest: programs, 64 queue pairs, isolation" ended one 400
 check "the other side of it" ended two 60
 grep -E '^(victim|pairs)' one.console

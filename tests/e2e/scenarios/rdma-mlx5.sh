@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # As rdma-guests, on a ConnectX: queues in the guests' own memory, doorbells in its pages. Neither guest
-# is trusted. One has Debian's kernel 6.12, the other 6.1.
+# is trusted. One has Debian's kernel 6.12, the other 6.1. Then between a guest and the host.
 #
 # testbed: --hca 2
-# timeout: 900
+# timeout: 1200
 
 hca=mlx5_0
 other_kernel=/guest-6.1
@@ -14,4 +14,8 @@ ib_write_bw -F -n 20 -s 65536
 ib_read_lat -F -n 20
 ib_atomic_lat -F -n 20
 ib_send_bw -F -n 20 -q 16'
+with_host='ibv_rc_pingpong -c -g 1 -n 100
+ibv_ud_pingpong -c -g 1 -n 100
+ib_write_bw -F -n 20 -s 65536
+ib_read_lat -F -n 20'
 . "${0%/*}/rdma-guests.sh"
