@@ -125,6 +125,16 @@ $(O)/bin/bypass: $(call obj,$(TOOL_SRC)) $(STATIC)
 	@mkdir -p $(@D) && $(say) $@
 	$(link) $(TOOL_LIBS)
 
+# The command with the points at which a test can have it killed, for scenarios. All of them are in this folder.
+FAULT_OBJ := $(patsubst %.c,$(O)/fault/%.o,$(wildcard libbypass/host/*.c))
+$(FAULT_OBJ): $(O)/fault/%.o: %.c $(O)/flags
+	@mkdir -p $(@D) && $(say) $@
+	$(COMPILE) -DBYPASS_FAULT_POINTS -c -o $@ $<
+
+$(O)/bin/bypass-fault: $(call obj,$(TOOL_SRC)) $(FAULT_OBJ) $(STATIC)
+	@mkdir -p $(@D) && $(say) $@
+	$(link) $(TOOL_LIBS)
+
 $(O)/bin/bypass-vmm: $(call obj,$(VMM_SRC)) $(STATIC)
 	@mkdir -p $(@D) && $(say) $@
 	$(link)
@@ -400,4 +410,4 @@ clean:
 .PHONY: all man unit threaded fuzz fuzzers e2e install dist deb setup demo bench lint clean FORCE \
 	check check-build check-fast check-unit check-e2e check-long
 .SECONDARY:
--include $(shell find $(O)/obj $(O)/guest -name '*.d' 2>/dev/null)
+-include $(shell find $(O)/obj $(O)/guest $(O)/fault -name '*.d' 2>/dev/null)
