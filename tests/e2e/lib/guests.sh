@@ -48,6 +48,8 @@ namespace() { # NSID
 guest_functions=(fail namespace)
 programs=''
 kernel=/guest # of which make_guest and start_guest make guests
+# Its arguments. Without these a guest takes an eighth more of the emulator's time until it is up.
+arguments="quiet mitigations=off nokaslr init_on_alloc=0"
 
 # make_guest NAME [OPTION of mkguest]... <SCRIPT: an initrd.
 make_guest() {
@@ -82,7 +84,7 @@ start_guest() { # NAME [OPTION of bypass-vmm]...
 	local name=$1
 	shift
 	in_background "$name" bypass-vmm --kernel "$kernel/vmlinuz" --initrd "$name.initrd" \
-		--append quiet --stats-json "$name.json" "$@"
+		--append "$arguments" --stats-json "$name.json" "$@"
 }
 
 send_line() { # NAME TEXT, to the guest's console

@@ -130,7 +130,7 @@ start_qemu() {
 		-m "$memory" -object "memory-backend-memfd,id=ram,size=$memory,share=on" -nodefaults \
 		-nographic -serial stdio -monitor "unix:$name.monitor,server=on,wait=off" \
 		-kernel "$kernel/vmlinuz" -initrd "$name.initrd" \
-		-append "console=ttyS0 panic=-1 quiet" \
+		-append "console=ttyS0 panic=-1 $arguments" \
 		-netdev "user,id=net$forward" -device virtio-net-pci,netdev=net,romfile= \
 		"$@"
 }
