@@ -4,12 +4,13 @@
 # What scenarios are written with. A scenario sources it first: . "${0%/*}/../lib/checks.sh". It then runs
 # with errexit, in a folder of its own, with the programs of tests/e2e/programs on PATH.
 
-# check WHAT COMMAND...: COMMAND must succeed; its output is shown when it does not.
+# check WHAT COMMAND...: COMMAND must succeed; its output is shown when it does not. The seconds are those since
+# the scenario began.
 check() {
 	local what=$1 output
 	shift
 	if output=$("$@" 2>&1); then
-		echo "ok: $what"
+		echo "ok: $what [$SECONDS s]"
 	else
 		echo "FAILED ($?): $what: $*"
 		echo "$output"
@@ -24,7 +25,7 @@ check_error() {
 	shift 2
 	output=$("$@" 2>&1) || status=$?
 	if [ $status -gt 0 ] && [ $status -lt 124 ] && grep -Eq -- "$pattern" <<<"$output"; then
-		echo "ok: $what"
+		echo "ok: $what [$SECONDS s]"
 	else
 		echo "FAILED: $what: $*: status $status, no '$pattern' in:"
 		echo "$output"
