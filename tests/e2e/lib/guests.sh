@@ -91,9 +91,16 @@ send_line() { # NAME TEXT, to the guest's console
 	echo "$2" >"$1.in"
 }
 
-# printed NAME TEXT: the guest has printed this line.
+# printed NAME TEXT: the guest has printed this line. With a third argument: it begins with TEXT.
 printed() {
-	tr -d '\r' <"$1.console" | grep -qxF -- "$2"
+	local lines text IFS=$'\n'
+	mapfile -t lines <"$1.console"
+	text=$'\n'"${lines[*]//$'\r'/}"$'\n'
+	if [ -n "${3:-}" ]; then
+		[[ $text == *$'\n'"$2"* ]]
+	else
+		[[ $text == *$'\n'"$2"$'\n'* ]]
+	fi
 }
 
 printed_or_gone() {

@@ -199,7 +199,7 @@ wake_ups() {
 	echo $sum
 }
 
-marked() { grep -q "^mark: $2" "$1.console"; }
+marked() { printed "$1" "mark: $2" begins; }
 
 # wait_mark NAME SECONDS WORD: until the guest says so; fails when it ends before that.
 wait_mark() {
@@ -207,7 +207,7 @@ wait_mark() {
 	until marked "$1" "$3"; do
 		kill -0 "${pids[$1]}" 2>/dev/null || return 1
 		[ $SECONDS -lt $end ] || { stuck "$1"; return 1; }
-		sleep 0.2
+		pause
 	done
 }
 
@@ -223,7 +223,7 @@ how_ended() {
 ended() {
 	local end=$((SECONDS + $2))
 	while kill -0 "${pids[$1]}" 2>/dev/null && [ $SECONDS -lt $end ]; do
-		sleep 0.2
+		pause
 	done
 	[ $SECONDS -lt $end ] || stuck "$1"
 	tr -d '\r' <"$1.console" | grep -qx 'guest: exit 0' || {

@@ -41,7 +41,7 @@ nc 192.168.77.1 7001 <>/tmp/open >/tmp/data || fail "nothing came"
 nc 192.168.77.1 7002 </tmp/data || fail "nothing went"
 grep "$nic" /proc/interrupts
 echo "guest: ready"
-sleep 8
+read -r word
 END
 
 # Each connection ends when the sender has no more; the other side's input stays open.
@@ -57,6 +57,7 @@ start_guest net --cpus 2 --mem 512M --slice "${vfs[0]},rom=rom"
 wait_printed net 100 'guest: ready'
 check "the guest reads the ROM" printed net "ROM: $(sha256sum <rom)"
 check "pings from the host" ping -q -c 20 -i 0.05 -W 5 192.168.77.2
+send_line net over
 guest_ends net $vmm
 check "what the guest got and sent back is what we sent" cmp data back
 check "interrupts came" test "$(slice_stat net "${vfs[0]}" interrupts)" -gt 200

@@ -43,7 +43,7 @@ perftests() { # LIST
 			timeout 300 $program $options -d rxe0 -x 1 -F >/tmp/server 2>&1 </dev/null &
 			service=$!
 			until listens || ! kill -0 $service 2>/dev/null; do
-				sleep 0.1
+				sleep 0.3
 			done
 		done
 		# With a terminal it prints each line when it has it.
@@ -53,7 +53,7 @@ perftests() { # LIST
 		client=$!
 		until grep -q "^ $largest " /tmp/client; do
 			kill -0 $client 2>/dev/null || break
-			sleep 0.1
+			sleep 0.5
 		done
 		summary "$largest" "$program $options" "$start" || {
 			cat /tmp/server /tmp/client
