@@ -236,7 +236,9 @@ fuzz:
 E2E := $(patsubst tests/e2e/programs/%.c,$(O)/tests/e2e/programs/%,$(wildcard tests/e2e/programs/*.c))
 $(E2E): $(O)/tests/e2e/programs/%: $(O)/obj/tests/e2e/programs/%.o $(STATIC)
 	@mkdir -p $(@D) && $(say) $@
-	$(link)
+	$(link) $(OWN_LIBS)
+
+$(O)/tests/e2e/programs/hca-hostile: OWN_LIBS := -lmlx5
 
 e2e: $(E2E)
 

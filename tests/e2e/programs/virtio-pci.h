@@ -8,33 +8,19 @@
 #define VIRTIO_PCI_USER_H
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdbool.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <linux/pci_regs.h>
 #include <linux/virtio_config.h>
 #include <linux/virtio_pci.h>
 #include <linux/virtio_ring.h>
 
-#include "fail.h"
+#include "user-pci.h"
 
-#define PAGE	   4096u
-#define ARENA	   (2u << 20)
 #define RING	   64u /* entries of a queue */
 #define MAX_QUEUES 16u
 #define SHM_SEEN   (4u << 20) /* of the shared memory */
-
-/* A structure in a BAR. */
-struct region {
-	volatile uint8_t *at;
-	uint32_t length;
-};
 
 /* Where a queue's three rings lie in the arena: a page each. */
 struct rings {
@@ -56,34 +42,6 @@ struct virtio {
 	unsigned int n_queues;
 	struct rings rings[MAX_QUEUES];
 };
-
-static inline int open_in(const char *path, const char *name)
-{
-	char full[1024];
-	int fd;
-
-	snprintf(full, sizeof(full), "%s/%s", path, name);
-	fd = open(full, O_RDWR | O_SYNC);
-	if (fd < 0)
-		fail("cannot open %s", full);
-	return fd;
-}
-
-static inline struct region map_bar(const char *path, uint8_t bar, uint64_t offset, uint32_t length)
-{
-	size_t size = (offset % PAGE + length + PAGE - 1) / PAGE * PAGE;
-	char name[16];
-	uint8_t *at;
-	int fd;
-
-	snprintf(name, sizeof(name), "resource%u", bar);
-	fd = open_in(path, name);
-	at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset & -(uint64_t)PAGE);
-	if (at == MAP_FAILED)
-		fail("cannot map BAR %u", bar);
-	close(fd);
-	return (struct region){at + offset % PAGE, length};
-}
 
 /* One of virtio's capabilities, which say where its structures are. */
 static inline void map_structure(struct virtio *v, const uint8_t *space, uint8_t at)
@@ -139,46 +97,6 @@ static inline void map_structures(struct virtio *v)
 		fail("the device lacks a structure");
 }
 
-/* The address at which memory ends. */
-static inline uint64_t find_ram_end(void)
-{
-	FILE *f = fopen("/proc/iomem", "r");
-	unsigned long long end = 0;
-	char line[256];
-
-	while (f && fgets(line, sizeof(line), f)) {
-		if (strstr(line, "System RAM"))
-			end = strtoull(strchr(line, '-') + 1, NULL, 16) + 1;
-	}
-	if (f)
-		fclose(f);
-	if (!end)
-		fail("/proc/iomem does not say where memory ends");
-	return end;
-}
-
-/* A huge page: in one piece for the device too, and never moved. */
-static inline void get_arena(struct virtio *v)
-{
-	FILE *f = fopen("/proc/sys/vm/nr_hugepages", "w");
-	int fd = open("/proc/self/pagemap", O_RDONLY);
-	uint64_t entry;
-
-	if (!f || fputs("1\n", f) < 0 || fclose(f))
-		fail("cannot ask for a huge page");
-	v->arena = mmap(NULL, ARENA, PROT_READ | PROT_WRITE,
-			MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_POPULATE, -1, 0);
-	if (v->arena == MAP_FAILED)
-		fail("no huge page");
-	v->arena[0] = 0;
-	if (fd < 0 ||
-	    pread(fd, &entry, sizeof(entry), (uintptr_t)v->arena / PAGE * 8) != sizeof(entry))
-		fail("where in memory is the huge page?");
-	close(fd);
-	v->gpa = (entry & ((1ull << 55) - 1)) * PAGE;
-	v->ram_end = find_ram_end();
-}
-
 /* The device at @path, with its queues' rings in the first pages of an arena. */
 static inline void virtio_open(struct virtio *v, const char *path)
 {
@@ -189,7 +107,8 @@ static inline void virtio_open(struct virtio *v, const char *path)
 	if (pwrite(v->config_fd, v->command, 2, PCI_COMMAND) != 2)
 		fail("cannot enable the device");
 	map_structures(v);
-	get_arena(v);
+	v->arena = get_arena(&v->gpa);
+	v->ram_end = find_ram_end();
 	v->n_queues = v->common->num_queues < MAX_QUEUES ? v->common->num_queues : MAX_QUEUES;
 	for (unsigned int i = 0; i < v->n_queues; i++)
 		v->rings[i] = (struct rings){
