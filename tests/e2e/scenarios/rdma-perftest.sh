@@ -53,7 +53,7 @@ perftests() { # LIST
 		client=$!
 		until grep -q "^ $largest " /tmp/client; do
 			kill -0 $client 2>/dev/null || break
-			sleep 0.5
+			sleep 0.1
 		done
 		summary "$largest" "$program $options" "$start" || {
 			cat /tmp/server /tmp/client
