@@ -44,6 +44,25 @@ resources() { rdma resource show "$hca" | sed "s/^[0-9]*: //"; }
 untouched=$([ -z "$hca" ] || resources)
 nothing_left() { [ "$(resources)" = "$untouched" ] || { resources && return 1; }; }
 
+# The HCA is taken away; an adapter comes back with restore_hca.
+remove_hca() {
+	local driver=/sys/bus/pci/drivers/mlx5_core
+	if [ "$hca" = rxe0 ]; then
+		check "the HCA is removed" timeout 60 rdma link delete rxe0
+		return
+	fi
+	function=$(basename "$(readlink -f "/sys/class/infiniband/$hca/device")")
+	at_exit "[ -e $driver/$function ] || echo $function >$driver/bind"
+	check "the HCA's driver is unbound" timeout 120 sh -c "echo $function >$driver/unbind"
+}
+restore_hca() {
+	[ "$hca" != rxe0 ] || return 0
+	check "the HCA's driver is bound again" timeout 120 sh -c "echo $function >/sys/bus/pci/drivers/mlx5_core/bind"
+	check "the HCA is there again" wait_for 240 active
+	check "its first queue" first_queue
+	check "nothing is left on the host" nothing_left
+}
+
 # carve_networks N: VFs for N guests; their addresses in `vfs`.
 carve_networks() {
 	modprobe vfio-pci
