@@ -3,10 +3,11 @@
 #
 # Stock programs between a guest and the host, for both ways into a VM. Sourced after rdma.sh.
 
-# Every program, and every size: each size with two of the programs, or in the long form with all.
+# Every program, and every size: each size with two of the programs, or in the long form with all. `every`
+# says otherwise for the short form: with 6, each size with one program.
 perftests() {
-	local size program every n=0
-	every=$(repetitions 3 1)
+	local size program n=0
+	every=$(repetitions "${every:-3}" 1)
 	for size in "2 -n 20" "64 -n 20" "4096 -n 20" "65536 -n 5" "1048576 -n 5"; do
 		for program in ib_{send,write,read}_{lat,bw}; do
 			[ $((n++ % every)) != 0 ] || echo "$program -d rxe0 -x 1 -F -s $size"

@@ -2,16 +2,18 @@
 # shellcheck shell=bash disable=SC2154
 #
 # What a guest with a slice of `bypass serve --vfio-user` lives through: panic and reboot with queues
-# open, and 600 queue pairs. Sourced after rdma.sh and rdma-traffic.sh.
+# open, and 600 queue pairs. Sourced after rdma.sh and rdma-traffic.sh. `resets` and `pairs`, those of each of
+# two processes, say how many of them.
 
 options=rxe0,qps=640,cqs=640,mrs=1000
 memory=1G
-resets=$(repetitions 2 10)
+resets=${resets:-$(repetitions 2 10)} pairs=${pairs:-300}
 
 # make_living_guest STEPS: what the guest does in the end.
 make_living_guest() {
 	{
 		echo "$functions"
+		echo "pairs=$pairs"
 		cat <<-'END'
 			set -e
 			mark up
@@ -26,8 +28,8 @@ make_living_guest() {
 				sleep 60
 				;;
 			esac
-			rdma-pairs rxe0 300 5 >/tmp/pairs &
-			retry rdma-pairs rxe0 300 5 127.0.0.1
+			rdma-pairs rxe0 $pairs 5 >/tmp/pairs &
+			retry rdma-pairs rxe0 $pairs 5 127.0.0.1
 			wait $!
 			mark pairs
 		END
@@ -48,7 +50,7 @@ reset_guest() {
 		wait_for 400 times talking "$i" || fail "traffic in boot $i"
 		send_line guest go
 	done
-	check "$resets resets by panic and reboot, with queues open" wait_for 400 times up $((resets + 1))
+	check "resets with queues open, the first by panic, the second by reboot: $resets" wait_for 400 times up $((resets + 1))
 	send_line guest live
-	check "600 queue pairs in one guest" wait_mark guest 400 pairs
+	check "$((2 * pairs)) queue pairs in one guest" wait_mark guest 400 pairs
 }

@@ -5,7 +5,7 @@
 # in the same VMM, and finds on its namespace what it wrote before. One with a VF that nothing can
 # reset reboots too.
 #
-# timeout: 300
+# timeout: 400
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/carving.sh"

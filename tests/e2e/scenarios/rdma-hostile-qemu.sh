@@ -23,6 +23,7 @@ check "the device works as before" ended attacker 300
 
 gone() { ! kill -0 "${pids[attacker]}" 2>/dev/null; }
 mapfile -t before < <(footprint "${pids[attacker.serve]}")
+seconds=$(repetitions 8 600) # QEMU's end or not, the service is asked the same afterwards
 make_attacker
 qemu_guest attacker
 wait_mark attacker 200 warm && send_line attacker go && wait_mark attacker $((seconds + 470)) over || true

@@ -3,6 +3,7 @@
 #
 # Registrations of a guest: a thousand at a time, and more than 256 MiB of scattered memory. Thousands
 # one after the other do not let the guest's host process grow. What set-up costs stands beside the host's.
+# `rounds`, `many` and `scattered` (MiB) are for a scenario that goes another way.
 #
 # timeout: 600
 # long: 1200
@@ -13,7 +14,7 @@
 
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled # as the README says
 options=$options,mrs=2000
-rounds=${rounds:-$(repetitions 1000 10000)}
+rounds=${rounds:-$(repetitions 1000 10000)} many=${many:-1000} scattered=${scattered:-288}
 counted=20
 make_guest guest --with rdma-memory <<END
 set -e
@@ -21,8 +22,8 @@ rdma-memory $hca loop 200
 mark first; wait_line
 rdma-memory $hca loop $rounds
 mark second; wait_line
-rdma-memory $hca many 1000
-rdma-memory $hca scatter 288 16
+rdma-memory $hca many $many
+rdma-memory $hca scatter $scattered 16
 rdma-memory $hca cost 20
 [ "$way $hca" = "vmm rxe0" ] || [ $way = qemu ] || rdma-memory $hca count $counted
 END

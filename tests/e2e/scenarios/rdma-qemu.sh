@@ -9,6 +9,7 @@
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
+every=6
 . "${0%/*}/../lib/rdma-programs.sh"
 
 make_client 10.0.2.15 10.0.2.2

@@ -10,6 +10,7 @@
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
+every=6
 . "${0%/*}/../lib/rdma-programs.sh"
 . "${0%/*}/../lib/vfio-user-loop.sh"
 

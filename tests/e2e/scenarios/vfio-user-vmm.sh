@@ -9,6 +9,7 @@
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/carving.sh"
 . "${0%/*}/../lib/rdma.sh"
+every=6
 . "${0%/*}/../lib/rdma-programs.sh"
 
 options=rxe0,qps=64,mrs=1000
