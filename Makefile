@@ -53,7 +53,7 @@ CFLAGS_ALL = -std=gnu17 $(WARN) $(CFLAGS) $(SAN) -fPIC -pthread
 COMPILE = $(CC) $(CPPFLAGS_ALL) $(CFLAGS_ALL) -MMD -MP
 
 LIBBYPASS_SRC := $(wildcard $(addprefix libbypass/,base/*.c host/*.c iommu/*.c vfio/*.c \
-	rdma/*.c rdma/dialect/*.c virtio/*.c virtio/pci/*.c vhost-user/*.c vfio-user/*.c loop/*.c))
+	rdma/*.c rdma/dialect/*.c rdma/cm/*.c virtio/*.c virtio/pci/*.c vhost-user/*.c vfio-user/*.c loop/*.c))
 GLUE_SRC := $(wildcard vmm-glue/kvm/*.c vmm-glue/pci/*.c)
 TOOL_SRC := $(wildcard libbypass/tool/*.c)
 VMM_SRC := $(wildcard examples/bypass-vmm/*.c)
@@ -192,9 +192,10 @@ $(filter $(O)/tests/unit/hca_%,$(UNIT)): $(filter-out %/main.o,$(HCA_OBJ))
 
 # The fields that a guest can write, as the table in the documentation has them.
 FIELDS := $(O)/obj/tests/threat-model.h
-$(FIELDS): tests/threat-model guest-driver/bypass_rdma_abi.h docs/threat-model.md
+$(FIELDS): tests/threat-model guest-driver/bypass_rdma_abi.h guest-driver/bypass_rdma_cm_abi.h \
+		docs/threat-model.md
 	@mkdir -p $(@D) && $(say) $@
-	tests/threat-model $(filter-out $<,$^) >$@.new
+	cat $(filter %.h,$^) | tests/threat-model - $(lastword $^) >$@.new
 	@mv $@.new $@
 
 $(O)/obj/tests/unit/rdma_fields.o $(O)/obj/tests/e2e/programs/rdma-fields.o: $(FIELDS)
@@ -250,7 +251,7 @@ COMPLETIONDIR ?= $(PREFIX)/share/bash-completion/completions
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 # What a VMM and what a guest driver of another system include.
 HEADERS := $(wildcard libbypass/include/bypass/*.h vmm-glue/include/bypass/*.h) \
-	guest-driver/bypass_rdma_abi.h
+	guest-driver/bypass_rdma_abi.h guest-driver/bypass_rdma_cm_abi.h
 # Pages that are written, and those made of what the public headers say.
 LIBRARY_MAN := $(O)/man/libbypass.3 $(O)/man/vmm-glue.3
 MAN = $(wildcard libbypass/man/*.[1-8] libbypass/tool/man/*.[1-8] guest-driver/man/*.[1-8] \

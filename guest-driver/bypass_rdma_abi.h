@@ -56,7 +56,8 @@
  * the slice, which have what the slice may use; the device translates them.
  * query_gid and query_pkey answer from a table that the module fetches whole
  * (QUERY_GIDS, QUERY_PKEYS) at probe and anew upon a BYPASS_RDMA_EVENT_GID_CHANGE or
- * _PKEY_CHANGE. There is no rdma_cm in such a guest.
+ * _PKEY_CHANGE. The guest's own rdma_cm finds nothing on such a port; see
+ * bypass_rdma_cm_abi.h.
  *
  * uverbs commands: ib_device.uverbs_cmd_mask needs POST_SEND and REQ_NOTIFY_CQ when
  * BYPASS_RDMA_F_DOORBELL is there: the provider's post_send ends in an empty POST_SEND,
@@ -89,7 +90,8 @@
 #define BYPASS_RDMA_F_DOORBELL 0 /* the HCA has no doorbell page: use the doorbell queue */
 #define BYPASS_RDMA_F_ALL_RAM  1 /* BYPASS_RDMA_MR_ALL_RAM is allowed */
 #define BYPASS_RDMA_F_QUEUE_MEMORY                                                                 \
-	2 /* the HCA's queues lie in the memory of processes, doorbells in pages */
+	2		   /* the HCA's queues lie in the memory of processes, doorbells in pages */
+#define BYPASS_RDMA_F_CM 3 /* connections: the commands of bypass_rdma_cm_abi.h */
 
 enum bypass_rdma_queue {
 	BYPASS_RDMA_QUEUE_CONTROL = 0,
@@ -162,6 +164,11 @@ struct bypass_rdma_config {
  *	TOO_BIG		more runs in a registration than the host may map
  *	NO_SPACE	the shared memory region is full
  *	NO_DEVICE	the HCA was removed
+ *	IN_USE		somebody else listens on the address and port
+ *	NO_ADDRESS	an address that is none of the slice's
+ *	NO_ROUTE	no way to a network …
+ *	NO_HOST		… or to a host
+ *	NO_CONNECTION	there is none, or it ended
  *	IO		everything else
  */
 #define BYPASS_RDMA_STATUSES(X)                                                                    \
@@ -179,7 +186,12 @@ struct bypass_rdma_config {
 	X(NO_DEVICE, ENODEV, 12)                                                                   \
 	X(TIMED_OUT, ETIMEDOUT, 13)                                                                \
 	X(NOT_FOUND, ENOENT, 14)                                                                   \
-	X(IO, EIO, 15)
+	X(IO, EIO, 15)                                                                             \
+	X(IN_USE, EADDRINUSE, 16)                                                                  \
+	X(NO_ADDRESS, EADDRNOTAVAIL, 17)                                                           \
+	X(NO_ROUTE, ENETUNREACH, 18)                                                               \
+	X(NO_HOST, EHOSTUNREACH, 19)                                                               \
+	X(NO_CONNECTION, ENOTCONN, 20)
 
 enum bypass_rdma_status {
 	BYPASS_RDMA_OK = 0,
@@ -716,6 +728,8 @@ enum bypass_rdma_event_type {
 	BYPASS_RDMA_EVENT_QP_LAST_WQE_REACHED = 16,
 	BYPASS_RDMA_EVENT_CLIENT_REREGISTER = 17,
 	BYPASS_RDMA_EVENT_GID_CHANGE = 18,
+	/* Not of verbs: events of connections wait. Its handle is 0. */
+	BYPASS_RDMA_EVENT_CM = 31,
 };
 
 /* struct bypass_rdma_completion - on a vector's queue: the armed CQ has a completion */

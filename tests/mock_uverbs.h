@@ -63,6 +63,7 @@ static struct {
 	pthread_mutex_t lock;
 	const struct mock_driver *driver; /* NULL: rxe */
 	int cmd_fd;
+	int cm_fd; /* of mock_ucma.h, or -1 */
 	int async[2];
 	int channels[MOCK_CHANNELS][2];
 	int n_channels;
@@ -94,7 +95,7 @@ static struct {
 	uint64_t reg_start, reg_length, reg_iova;
 	_Atomic int reg_stays; /* 1: the next registration waits until this is 0; 2: it does */
 	struct ibv_context context;
-} mock = {.lock = PTHREAD_MUTEX_INITIALIZER};
+} mock = {.lock = PTHREAD_MUTEX_INITIALIZER, .cm_fd = -1};
 
 static inline void mock_die(const char *what)
 {
@@ -662,6 +663,7 @@ static inline struct bypass_virtio_device *mock_open(const char *text)
 		.ports = 1,
 		.abi = 2,
 		.name = "mock0",
+		.cm_fd = mock.cm_fd,
 	};
 
 	mock.n_channels = 0;

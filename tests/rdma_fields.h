@@ -55,6 +55,7 @@ union body {
 	struct bypass_rdma_query_qp query;
 	struct bypass_rdma_create_ah ah;
 	struct bypass_rdma_mcast mcast;
+	struct bypass_rdma_cm_connect connect;
 };
 
 /* How a queue pair gets from one state to the next. */

@@ -8,7 +8,7 @@
 
 #include <bypass/rdma.h>
 
-#include "bypass_rdma_abi.h"
+#include "bypass_rdma_cm_abi.h"
 #include "guest.h"
 
 #define RDMA_GUEST_QUEUES (BYPASS_RDMA_QUEUE_VECTOR + 64)

@@ -24,6 +24,7 @@ enum source {
 	SOURCE_CHANNEL = 0x1000, /* + vector */
 	SOURCE_ASYNC = 0x2000,
 	SOURCE_REMOVAL,
+	SOURCE_CM,
 	SOURCE_STOP,
 };
 
@@ -125,6 +126,15 @@ static int rdma_event(struct bypass_virtio_device *dev, struct bypass_event *eve
 	return 1;
 }
 
+/* A driver that does not know of connections is not told of their events. */
+static void cm_event(struct rdma_slice *s)
+{
+	if (!(s->features & 1ull << BYPASS_RDMA_F_CM))
+		return;
+	rdma_pending_event(s, BYPASS_RDMA_EVENT_CM, 0);
+	rdma_events_deliver(s);
+}
+
 static void handle_source(struct rdma_slice *s, uint32_t source)
 {
 	if (source < RDMA_QUEUES_MAX)
@@ -133,6 +143,8 @@ static void handle_source(struct rdma_slice *s, uint32_t source)
 		rdma_events_deliver(s);
 	else if (source == SOURCE_REMOVAL)
 		check_removal(s);
+	else if (source == SOURCE_CM)
+		cm_event(s);
 	else if (source != SOURCE_STOP)
 		rdma_completions_deliver(s, source - SOURCE_CHANNEL);
 }
@@ -165,6 +177,7 @@ static void unwatch_sources(struct rdma_slice *s)
 	unwatch(s, s->control_stop_fd);
 	unwatch(s, s->hca.async_fd);
 	unwatch(s, s->removal_fd);
+	unwatch(s, s->hca.cm_fd);
 	for (unsigned int v = 0; v < s->options.vectors; v++)
 		unwatch(s, s->channels[v]);
 }
@@ -179,6 +192,8 @@ static int start_control(struct rdma_slice *s)
 		err = watch(s, s->hca.async_fd, EPOLLIN | EPOLLET, SOURCE_ASYNC);
 	if (!err)
 		err = watch(s, s->removal_fd, EPOLLIN, SOURCE_REMOVAL);
+	if (!err)
+		err = watch(s, s->hca.cm_fd, EPOLLIN | EPOLLET, SOURCE_CM);
 	for (unsigned int v = 0; v < s->options.vectors && !err; v++)
 		err = watch(s, s->channels[v], EPOLLIN | EPOLLET, SOURCE_CHANNEL + v);
 	if (err)

@@ -95,6 +95,8 @@ static int open_device(struct ibv_device *device, struct rdma_hca *hca)
 		.context = context,
 		.cmd_fd = context->cmd_fd,
 		.async_fd = context->async_fd,
+		.cm_fd = -1,
+		.index = ibv_get_device_index(device),
 		.vectors = context->num_comp_vectors > 0 ? context->num_comp_vectors : 1,
 		.ports = attr.phys_port_cnt,
 		.abi = strtoul(abi, NULL, 10),
@@ -111,6 +113,9 @@ void rdma_hca_close(struct rdma_hca *hca)
 		ibv_close_device(hca->context);
 	hca->context = NULL;
 	hca->cmd_fd = hca->async_fd = -1;
+	if (hca->cm_fd >= 0)
+		close(hca->cm_fd);
+	hca->cm_fd = -1;
 }
 
 /* All names, for a message. */

@@ -37,7 +37,7 @@
 #include <bypass/virtqueue.h>
 
 #include "../base/log_limit.h"
-#include "bypass_rdma_abi.h"
+#include "bypass_rdma_cm_abi.h"
 #include "dialect/dialect.h"
 
 struct bypass_memory;
@@ -70,6 +70,8 @@ struct rdma_hca {
 	struct ibv_context *context; /* owner of the descriptors; NULL in tests */
 	int cmd_fd;
 	int async_fd;
+	int cm_fd;	  /* the host's rdma_cm, or -1 */
+	uint32_t index;	  /* the kernel's number of the HCA; UINT32_MAX: not known */
 	uint32_t vectors; /* completion vectors of the host */
 	uint32_t ports;
 	uint32_t driver_id;
@@ -108,12 +110,13 @@ struct rdma_object {
 	uint32_t ucontext; /* the guest's process, or BYPASS_RDMA_NONE */
 	uint32_t host; /* uverbs handle; never leaves the host. Of a context: its doorbell page's */
 	uint32_t page_id; /* context: the doorbell page, as the HCA counts pages */
-	uint32_t qp_type;
-	uint8_t qp_state;	   /* QP: as it was when MODIFY_QP last looked or set it */
-	uint8_t port;		   /* QP: 0 until one is set */
-	uint32_t entries;	   /* CQ, SRQ: at least so many */
-	uint64_t pinned;	   /* bytes of the guest's memory */
-	uint32_t events;	   /* CQ, SRQ, QP: that wait for the guest, a bit a type */
+	uint32_t qp_type; /* CM id: its port space */
+	uint32_t qpn;	  /* QP */
+	uint8_t qp_state; /* QP: as it was when MODIFY_QP last looked or set it */
+	uint8_t port;	  /* QP, CM id: 0 until one is set */
+	uint32_t entries; /* CQ, SRQ: at least so many; CM id: unheard resolutions; group: its id */
+	uint64_t pinned;  /* bytes of the guest's memory */
+	uint32_t events;  /* CQ, SRQ, QP: that wait for the guest, a bit a type */
 	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
 };
 
@@ -252,6 +255,18 @@ rdma_handler rdma_create_qp, rdma_modify_qp, rdma_query_qp;
 rdma_handler rdma_attach_mcast, rdma_detach_mcast;
 /* object.c */
 rdma_handler rdma_destroy;
+/* cm_id.c */
+rdma_handler rdma_cm_create_id, rdma_cm_destroy_id, rdma_cm_set_option;
+/* cm_address.c */
+rdma_handler rdma_cm_bind, rdma_cm_resolve_addr, rdma_cm_resolve_route, rdma_cm_query_route;
+rdma_handler rdma_cm_listen;
+/* cm_connect.c */
+rdma_handler rdma_cm_connect, rdma_cm_accept, rdma_cm_reject, rdma_cm_disconnect;
+rdma_handler rdma_cm_init_qp_attr, rdma_cm_notify;
+/* cm_group.c */
+rdma_handler rdma_cm_join, rdma_cm_leave;
+/* cm_event.c */
+rdma_handler rdma_cm_get_event;
 
 /* --------------------------------------------------------------------- pin.c */
 
@@ -342,6 +357,31 @@ int rdma_av_to_dest(struct rdma_slice *s, const struct bypass_rdma_ah_attr *av,
 /* The way back. A GID that the guest has no longer becomes index 0. */
 void rdma_av_from_dest(struct rdma_slice *s, const struct ib_uverbs_qp_dest *dest,
 		       struct bypass_rdma_ah_attr *av);
+
+/* ------------------------------------------------------------------- cm_….c */
+
+struct ib_uverbs_ah_attr;
+struct sockaddr_in6;
+
+/* ucma_call() on the slice's descriptor, with a text that says what cannot be done. */
+int rdma_cm_call(struct rdma_slice *s, uint32_t command, const void *in, size_t in_size,
+		 size_t out_size, const char *what);
+/* An id of the guest; else NULL, and @err says why. */
+struct rdma_object *rdma_cm_find(struct rdma_slice *s, uint32_t handle, int *err);
+/* A handle for an id that the host has, or is to have. */
+int rdma_cm_take(struct rdma_slice *s, uint32_t ucontext, uint32_t ps, uint32_t *handle);
+void rdma_cm_destroy_host(struct rdma_slice *s, uint32_t host);
+/* The host forgets the id; the guest keeps the handle until it destroys the id. */
+void rdma_cm_end_on_host(struct rdma_slice *s, struct rdma_object *id);
+/* Destroy the ids of a ucontext, or all (RDMA_ALL). */
+void rdma_cm_destroy(struct rdma_slice *s, uint32_t ucontext);
+int rdma_cm_timeout(uint32_t timeout_ms);
+/* The id asks for a resolution, whose event it has to hear of. */
+int rdma_cm_ask(struct rdma_object *id);
+/* The address of a multicast group. */
+int rdma_cm_group_address(const struct bypass_rdma_cm_addr *addr, struct sockaddr_in6 *to);
+void rdma_cm_from_av(struct rdma_slice *s, const struct ib_uverbs_ah_attr *from,
+		     struct bypass_rdma_ah_attr *to);
 
 /* ------------------------------------------------------------------- scope.c */
 
@@ -490,6 +530,8 @@ struct rdma_slice {
 	void *transport;
 	struct bypass_virtqueue queues[RDMA_QUEUES_MAX];
 	struct rdma_table tables[RDMA_KINDS];
+	struct rdma_table cm_ids;
+	struct rdma_table cm_groups;
 	struct rdma_shm shm;
 	uint64_t pinned;
 	uint32_t mcasts;

@@ -150,6 +150,7 @@ static void destroy_left(struct rdma_slice *s, enum rdma_kind kind, uint32_t han
 
 void rdma_objects_destroy(struct rdma_slice *s, uint32_t ucontext)
 {
+	rdma_cm_destroy(s, ucontext);
 	for (size_t k = 0; k < sizeof(order) / sizeof(order[0]); k++) {
 		const struct rdma_table *table = &s->tables[order[k]];
 

@@ -3,6 +3,7 @@
  * Options of a slice, as users write them: "rxe0,trust-guest,qps=64,pinned=1G". Names,
  * defaults and limits stand in one table, which holds for callers of the library as well.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -38,6 +39,8 @@ static const struct number {
 	NUMBER("qps", quota.qps, 1024, 1 << 16),
 	NUMBER("ahs", quota.ahs, 1024, 1 << 20),
 	NUMBER("mcasts", quota.mcasts, 128, 1 << 16),
+	NUMBER("ids", quota.ids, 1024, 1 << 16),
+	NUMBER("backlog", quota.backlog, 128, 1024),
 	NUMBER("depth", quota.depth, 16384, 1 << 20),
 	NUMBER("pinned", quota.pinned_bytes, 64ull << 30, 1ull << 46),
 	NUMBER("shm", quota.shm_bytes, 256ull << 20, 1ull << 36),
@@ -119,6 +122,11 @@ int rdma_options_complete(struct bypass_rdma_options *options)
 	if (options->n_gids > BYPASS_RDMA_GIDS || options->n_pkeys > BYPASS_RDMA_GIDS)
 		return bypass_fail(EINVAL, "%u GIDs and %u P_Keys: at most %u", options->n_gids,
 				   options->n_pkeys, BYPASS_RDMA_GIDS);
+	if (options->n_addrs > BYPASS_RDMA_GIDS || (options->n_addrs && options->n_gids))
+		return bypass_fail(EINVAL,
+				   "%u addresses and %u GIDs: at most %u, of the one or of the "
+				   "other",
+				   options->n_addrs, options->n_gids, BYPASS_RDMA_GIDS);
 	return 0;
 }
 
@@ -149,9 +157,54 @@ static int parse_list(const char *word, uint8_t *list, unsigned int *count)
 	return 0;
 }
 
+/* One address, as its GID is. */
+static int parse_address(const char *text, uint8_t *ip)
+{
+	memset(ip, 0, 16);
+	if (inet_pton(AF_INET6, text, ip) == 1)
+		return 0;
+	ip[10] = ip[11] = 0xff;
+	if (inet_pton(AF_INET, text, ip + 12) == 1)
+		return 0;
+	return bypass_fail(EINVAL, "'%s' is no IPv4 or IPv6 address (addr=)", text);
+}
+
+/* Addresses that are joined by +. */
+static int parse_addresses(char *word, struct bypass_rdma_options *options)
+{
+	char *rest = strchr(word, '=') + 1, *text;
+	int err = 0;
+
+	options->n_addrs = 0;
+	while (!err && (text = strsep(&rest, "+"))) {
+		if (options->n_addrs == BYPASS_RDMA_GIDS)
+			return bypass_fail(EINVAL, "addr=: at most %u addresses", BYPASS_RDMA_GIDS);
+		err = parse_address(text, options->addrs[options->n_addrs++]);
+	}
+	return err;
+}
+
+/* FIRST-LAST, or one port. */
+static int parse_ports(const char *word, struct bypass_rdma_options *options)
+{
+	unsigned int first, last;
+	int end = 0;
+
+	if (sscanf(word, "ports=%u%n", &first, &end) == 1 && !word[end])
+		last = first;
+	else if (sscanf(word, "ports=%u-%u%n", &first, &last, &end) != 2 || word[end])
+		first = 0;
+	if (!first || first > last || last > UINT16_MAX)
+		return bypass_fail(EINVAL, "'%s': FIRST-LAST is wanted, from 1 to %u", word,
+				   UINT16_MAX);
+	options->port_first = first;
+	options->port_last = last;
+	return 0;
+}
+
 static int unknown_word(const char *word)
 {
-	char known[512] = "trust-guest, all-ram, gids=, pkeys=";
+	char known[512] = "trust-guest, all-ram, gids=, addr=, pkeys=, ports=";
 	size_t used = strlen(known);
 
 	for (size_t i = 0; i < NUMBERS; i++)
@@ -178,6 +231,10 @@ static int parse_word(char *word, struct bypass_rdma_options *options)
 		return parse_list(word, options->gids, &options->n_gids);
 	if (!strncmp(word, "pkeys=", 6))
 		return parse_list(word, options->pkeys, &options->n_pkeys);
+	if (!strncmp(word, "addr=", 5))
+		return parse_addresses(word, options);
+	if (!strncmp(word, "ports=", 6))
+		return parse_ports(word, options);
 	for (size_t i = 0; equals && i < NUMBERS; i++) {
 		const struct number *n = &numbers[i];
 

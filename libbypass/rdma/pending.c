@@ -39,6 +39,8 @@ static uint32_t *mask_of(struct rdma_slice *s, uint32_t type, uint32_t element)
 	case BYPASS_RDMA_EVENT_CLIENT_REREGISTER:
 	case BYPASS_RDMA_EVENT_GID_CHANGE:
 		return element < RDMA_PORTS ? &s->port_events[element] : NULL;
+	case BYPASS_RDMA_EVENT_CM:
+		return &s->port_events[0];
 	case BYPASS_RDMA_EVENT_CQ_ERR:
 		kind = RDMA_CQ;
 		break;

@@ -125,6 +125,7 @@ int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
 	rdma_quota_set(s, qp, pinned);
 	qp->host = out.qp_handle;
 	qp->qp_type = in.qp_type;
+	qp->qpn = out.qpn;
 	err = rdma_blob_out(s, c, &blob, &owner, in.qp_type);
 	if (err) {
 		rdma_object_undo(s, RDMA_QP, owner.handle);

@@ -66,6 +66,10 @@ static int make_tables(struct rdma_slice *s)
 
 	for (unsigned int k = 0; k < RDMA_KINDS && !err; k++)
 		err = rdma_table_init(&s->tables[k], kinds[k].what, kinds[k].size);
+	if (!err)
+		err = rdma_table_init(&s->cm_ids, "ids of connections", q->ids);
+	if (!err)
+		err = rdma_table_init(&s->cm_groups, "multicast groups", q->mcasts);
 	if (err)
 		return err;
 	s->qp_hosts = calloc(q->qps, sizeof(*s->qp_hosts));
@@ -157,6 +161,8 @@ void rdma_resources_free(struct rdma_slice *s)
 	rdma_hca_close(&s->hca);
 	for (unsigned int k = 0; k < RDMA_KINDS; k++)
 		rdma_table_free(&s->tables[k]);
+	rdma_table_free(&s->cm_ids);
+	rdma_table_free(&s->cm_groups);
 	pthread_mutex_destroy(&s->lock);
 	pthread_mutex_destroy(&s->pin_lock);
 	pthread_mutex_destroy(&s->ring_lock);

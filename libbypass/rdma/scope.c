@@ -3,8 +3,9 @@
  * The GIDs and P_Keys of a port that are the guest's. The guest sees a table of these alone, and
  * its indices count in that table: a guest cannot send by an address that is not its own.
  *
- * Without gids= the slice has the port's own link-local GID and its first other address, each with
- * all RoCE versions. They are looked up at each use, as addresses of the host come and go.
+ * With addr= these are the GIDs of addresses. Without addr= and gids= the slice has the port's own
+ * link-local GID and its first other address, each with all RoCE versions. They are looked up at each
+ * use, as addresses of the host come and go.
  *
  * An mlx5 adapter reads the index of a GID from a datagram's request, which no code of the host sees.
  * There an index of the guest is the host's, and other entries of the guest's table are empty.
@@ -21,6 +22,7 @@
 
 /* Entries of the guest's table without gids=: two addresses with two RoCE versions each. */
 #define GIDS_DEFAULT 4
+#define VERSIONS     2 /* of RoCE */
 
 /* The same where indices are the host's. */
 #define GIDS_AS_HOST 16
@@ -81,6 +83,24 @@ static void choose_named(struct gid_scope *scope, const struct bypass_rdma_optio
 	}
 }
 
+/* Each address with all its RoCE versions, in the guest's order or at the host's own indices. */
+static void choose_addresses(struct gid_scope *scope, const struct bypass_rdma_options *o,
+			     bool as_host)
+{
+	for (uint32_t a = 0; a < o->n_addrs; a++) {
+		uint32_t n = VERSIONS * a;
+
+		for (uint32_t i = 0; i < le32toh(scope->host.count); i++) {
+			if (memcmp(scope->host.gid[i], o->addrs[a], sizeof(o->addrs[a])))
+				continue;
+			if (as_host && i < scope->count)
+				scope->index[i] = i;
+			else if (!as_host && n < VERSIONS * (a + 1))
+				scope->index[n++] = i;
+		}
+	}
+}
+
 /* The guest's table of GIDs of a port, for free(3); NULL on failure. */
 static struct gid_scope *find_gids(struct rdma_slice *s, uint32_t port, int *err)
 {
@@ -99,7 +119,9 @@ static struct gid_scope *find_gids(struct rdma_slice *s, uint32_t port, int *err
 	scope->count = rdma_scope_gids(s);
 	for (uint32_t i = 0; i < scope->count; i++)
 		scope->index[i] = NO_INDEX;
-	if (o->n_gids)
+	if (o->n_addrs)
+		choose_addresses(scope, o, s->dialect->host_gids);
+	else if (o->n_gids)
 		choose_named(scope, o, s->dialect->host_gids);
 	else
 		choose_default(scope, s->dialect->host_gids);
@@ -112,7 +134,7 @@ uint32_t rdma_scope_gids(const struct rdma_slice *s)
 	uint32_t count = 0;
 
 	if (!s->dialect->host_gids)
-		return o->n_gids ? o->n_gids : GIDS_DEFAULT;
+		return o->n_addrs ? VERSIONS * o->n_addrs : o->n_gids ? o->n_gids : GIDS_DEFAULT;
 	for (uint32_t i = 0; i < o->n_gids; i++) {
 		if (o->gids[i] >= count)
 			count = o->gids[i] + 1;

@@ -5,12 +5,14 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <rdma/ib_user_verbs.h>
 
 #include <bypass/error.h>
 #include <bypass/log.h>
 
+#include "cm/ucma.h"
 #include "dialect/flush.h"
 #include "internal.h"
 
@@ -165,6 +167,8 @@ static void make_device(struct rdma_slice *s)
 		dev->features |= 1ull << BYPASS_RDMA_F_DOORBELL;
 	if (s->dialect->user_queues)
 		dev->features |= 1ull << BYPASS_RDMA_F_QUEUE_MEMORY;
+	if (s->hca.cm_fd >= 0)
+		dev->features |= 1ull << BYPASS_RDMA_F_CM;
 	if (s->options.all_ram)
 		dev->features |= 1ull << BYPASS_RDMA_F_ALL_RAM;
 	dev->config_size = sizeof(s->config);
@@ -222,7 +226,9 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 	if (!err)
 		err = rdma_resources_make(s);
 	if (err) {
-		s->hca.context = NULL; /* still the caller's */
+		/* Still the caller's. */
+		s->hca.context = NULL;
+		s->hca.cm_fd = -1;
 		rdma_resources_free(s);
 		return err;
 	}
@@ -231,6 +237,14 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 	make_device(s);
 	*slice = s;
 	return 0;
+}
+
+static void open_cm(struct rdma_hca *hca)
+{
+	hca->cm_fd = ucma_open();
+	if (hca->cm_fd < 0)
+		bypass_log(BYPASS_LOG_INFO, "%s: guests make no connections by rdma_cm: %s",
+			   hca->name, bypass_error());
 }
 
 int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_virtio_device **dev)
@@ -243,6 +257,7 @@ int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_vi
 	err = rdma_hca_open(options->hca, &hca, &dialect);
 	if (err)
 		return err;
+	open_cm(&hca);
 	err = rdma_slice_new(options, &hca, dialect, &s);
 	if (err) {
 		rdma_hca_close(&hca);
@@ -250,6 +265,18 @@ int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_vi
 	}
 	*dev = &s->dev;
 	return 0;
+}
+
+void bypass_rdma_user_changed(struct bypass_virtio_device *dev)
+{
+	struct rdma_slice *s = rdma_slice(dev);
+
+	if (s->hca.cm_fd < 0)
+		return;
+	close(s->hca.cm_fd);
+	open_cm(&s->hca);
+	if (s->hca.cm_fd < 0)
+		dev->features &= ~(1ull << BYPASS_RDMA_F_CM);
 }
 
 void bypass_rdma_stats(struct bypass_virtio_device *dev, struct bypass_rdma_stats *stats)

@@ -162,20 +162,20 @@ static int filter_calls(void)
 	return 0;
 }
 
-int sandbox_enter(const char *user)
+int sandbox_become(const char *user)
 {
 	/* The slice's quota limits what a guest may pin. RLIMIT_MEMLOCK would limit a user as well. */
 	const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
-	int ret = 0;
 
-	if (!geteuid()) {
-		if (setrlimit(RLIMIT_MEMLOCK, &unlimited))
-			return bypass_fail(errno, "cannot raise the memlock limit: %s",
-					   strerror(errno));
-		ret = become(user);
-	}
-	if (ret < 0)
-		return ret;
+	if (geteuid())
+		return 0;
+	if (setrlimit(RLIMIT_MEMLOCK, &unlimited))
+		return bypass_fail(errno, "cannot raise the memlock limit: %s", strerror(errno));
+	return become(user);
+}
+
+int sandbox_enter(void)
+{
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) || prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return bypass_fail(errno, "cannot give up privileges: %s", strerror(errno));
 	return filter_calls();

@@ -6,10 +6,12 @@
 #define BYPASS_TOOL_SANDBOX_H
 
 /*
- * Give up root and most system calls for good. Root becomes @user; for other users @user is unused.
- * Everything that needs a privilege must be open before. Returns 0, or a negative errno with
- * bypass_error().
+ * Give up root: root becomes @user; for other users @user is unused. Everything that needs a privilege
+ * must be open before. Returns 0, or a negative errno with bypass_error().
  */
-int sandbox_enter(const char *user);
+int sandbox_become(const char *user);
+
+/* Then give up most system calls for good. Returns likewise. */
+int sandbox_enter(void);
 
 #endif

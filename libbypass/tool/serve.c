@@ -250,6 +250,18 @@ static void close_slice(struct service *service)
 		bypass_virtio_close(service->dev);
 }
 
+/* The new user opens what the kernel takes from nobody but the user who opened it. */
+static int give_up_privileges(struct service *service)
+{
+	int ret = sandbox_become(service->user);
+
+	if (ret < 0)
+		return ret;
+	if (service->dev)
+		bypass_rdma_user_changed(service->dev);
+	return sandbox_enter();
+}
+
 static enum exit_code serve(struct service *service)
 {
 	struct bypass_rdma_options options;
@@ -260,7 +272,7 @@ static enum exit_code serve(struct service *service)
 		return EXIT_USAGE;
 	}
 	if (open_slice(service, &options) || open_socket(service) || watch_signals(service) ||
-	    sandbox_enter(service->user))
+	    give_up_privileges(service))
 		failed();
 	else
 		code = serve_vmms(service);

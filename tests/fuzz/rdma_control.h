@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Control requests of a hostile guest, on an HCA that is not there but insists that it is
- * given only handles that it gave out. After each input the slice is reset, and nothing may
- * be left.
+ * given only handles that it gave out, and an rdma_cm likewise. After each input the slice is
+ * reset, and nothing may be left.
  *
  * The input is a row of steps: a command, options, and bytes for the body. Most steps are
  * well-formed messages with arbitrary content, so that the handlers are reached; some are
@@ -13,7 +13,7 @@
 #ifndef TESTS_FUZZ_RDMA_CONTROL_H
 #define TESTS_FUZZ_RDMA_CONTROL_H
 
-#include "../mock_uverbs.h"
+#include "../mock_ucma.h"
 #include "../rdma_guest.h"
 #include "input.h"
 
@@ -34,7 +34,15 @@ static const uint16_t bodies[] = {
 	[BYPASS_RDMA_MODIFY_QP] = 120,	    [BYPASS_RDMA_QUERY_QP] = 8,
 	[BYPASS_RDMA_DESTROY_QP] = 8,	    [BYPASS_RDMA_CREATE_AH] = 40,
 	[BYPASS_RDMA_DESTROY_AH] = 8,	    [BYPASS_RDMA_ATTACH_MCAST] = 24,
-	[BYPASS_RDMA_DETACH_MCAST] = 24,
+	[BYPASS_RDMA_DETACH_MCAST] = 24,    [BYPASS_RDMA_CM_CREATE_ID] = 8,
+	[BYPASS_RDMA_CM_DESTROY_ID] = 8,    [BYPASS_RDMA_CM_BIND] = 32,
+	[BYPASS_RDMA_CM_RESOLVE_ADDR] = 56, [BYPASS_RDMA_CM_RESOLVE_ROUTE] = 8,
+	[BYPASS_RDMA_CM_QUERY_ROUTE] = 8,   [BYPASS_RDMA_CM_LISTEN] = 8,
+	[BYPASS_RDMA_CM_CONNECT] = 288,	    [BYPASS_RDMA_CM_ACCEPT] = 288,
+	[BYPASS_RDMA_CM_REJECT] = 264,	    [BYPASS_RDMA_CM_DISCONNECT] = 8,
+	[BYPASS_RDMA_CM_INIT_QP_ATTR] = 8,  [BYPASS_RDMA_CM_NOTIFY] = 8,
+	[BYPASS_RDMA_CM_SET_OPTION] = 16,   [BYPASS_RDMA_CM_JOIN] = 32,
+	[BYPASS_RDMA_CM_LEAVE] = 8,
 };
 
 /* Second page of RAM: the list of one run, from the third page on. */
@@ -85,6 +93,16 @@ static bool has_queue(uint32_t command)
 	       command == BYPASS_RDMA_CREATE_SRQ || command == BYPASS_RDMA_CREATE_QP;
 }
 
+/* An event of an id or a group, of whatever kind. */
+static void report(uint8_t choice, uint8_t type)
+{
+	uint32_t id = choice % MOCK_IDS;
+
+	if (!mock_cm.ids[id].live || mock_cm.count == MOCK_EVENTS)
+		return;
+	mock_cm_event(mock_cm.ids[id].group ? 12 + type % 2 : type % 16, id, type);
+}
+
 static void step(struct rdma_slice *s, struct guest *guest, struct input *in)
 {
 	static uint8_t response[BYPASS_RDMA_RESPONSE_MAX];
@@ -114,9 +132,12 @@ static void step(struct rdma_slice *s, struct guest *guest, struct input *in)
 		   size > sizeof(request) ? size - sizeof(request) : 0);
 	if (s->dialect->user_queues && has_queue(command) && options & 32 && options != 255)
 		size = describe(s, guest, command, size);
+	if (command == BYPASS_RDMA_CM_GET_EVENT)
+		report(options, in->left);
+	mock_cm.fail = command >= BYPASS_RDMA_CM_CREATE_ID && (options & 24) == 24 ? EINVAL : 0;
 	mock.fail = options & 8 && options & 16 ? ENOMEM : 0;
 	n = rdma_control_execute(s, s->command, size, response, room);
-	mock.fail = 0;
+	mock.fail = mock_cm.fail = 0;
 	if (n > room || (n && n < sizeof(header)))
 		abort();
 	memcpy(&header, response, sizeof(header));
@@ -137,6 +158,7 @@ static inline int fuzz_control(const char *text, const uint8_t *data, size_t siz
 
 	if (!dev) {
 		guest_init(&guest, RAM);
+		mock_cm_open();
 		dev = mock_open(text);
 		if (!dev || dev->ops->set_memory(dev, guest.mem) ||
 		    dev->ops->accept(dev, dev->features))
@@ -150,7 +172,8 @@ static inline int fuzz_control(const char *text, const uint8_t *data, size_t siz
 
 	dev->ops->reset(dev);
 	bypass_rdma_stats(dev, &stats);
-	if (mock_objects() || stats.objects || stats.pinned_bytes || stats.shm_bytes || s->mcasts)
+	if (mock_objects() || mock_cm_ids() || stats.objects || stats.pinned_bytes ||
+	    stats.shm_bytes || s->mcasts)
 		abort();
 	mock.next_offset = MOCK_QUEUE;
 	return 0;

@@ -84,6 +84,8 @@ int bypass_rdma_link(const char *hca, unsigned int port, struct bypass_rdma_link
  * @qps: queue pairs
  * @ahs: address handles
  * @mcasts: attachments to multicast groups, over all QPs
+ * @ids: ids of rdma_cm: connections, listeners, and requests for connections
+ * @backlog: requests that wait at one listener
  * @depth: entries of one queue (work requests, completions)
  * @pinned_bytes: guest memory under registrations; what is registered twice counts twice
  * @shm_bytes: size of the shared memory region, a power of two: all that the guest may have mapped
@@ -100,6 +102,8 @@ struct bypass_rdma_quota {
 	uint32_t qps;
 	uint32_t ahs;
 	uint32_t mcasts;
+	uint32_t ids;
+	uint32_t backlog;
 	uint32_t depth;
 	uint64_t pinned_bytes;
 	uint64_t shm_bytes;
@@ -120,8 +124,13 @@ struct bypass_rdma_quota {
  * @vectors: completion vectors, 1 to 64; 0 for the default
  * @n_gids: entries of @gids; 0: the link-local GID of each port, and its first other address
  * @gids: the GIDs that the guest has, by their indices in the port's table, in the guest's order
+ * @n_addrs: entries of @addrs; not together with @gids
+ * @addrs: the addresses that the guest has, as IPv6 has them (::ffff:a.b.c.d): its table has the GIDs of
+ *	these, with both RoCE versions, and a guest binds these by rdma_cm
  * @n_pkeys: entries of @pkeys; 0: the first one
  * @pkeys: the P_Keys that the guest has, likewise
+ * @port_first: the lowest port that the guest may bind an id of rdma_cm to; 0: 1024 to 65535
+ * @port_last: the highest one
  * @quota: limits
  */
 struct bypass_rdma_options {
@@ -132,8 +141,12 @@ struct bypass_rdma_options {
 	unsigned int vectors;
 	unsigned int n_gids;
 	uint8_t gids[BYPASS_RDMA_GIDS];
+	unsigned int n_addrs;
+	uint8_t addrs[BYPASS_RDMA_GIDS][16];
 	unsigned int n_pkeys;
 	uint8_t pkeys[BYPASS_RDMA_GIDS];
+	uint16_t port_first;
+	uint16_t port_last;
 	struct bypass_rdma_quota quota;
 };
 
@@ -141,8 +154,9 @@ struct bypass_rdma_options {
  * bypass_rdma_parse() - read options as users write them
  * @text: "rxe0,trust-guest,qps=64,pinned=1G": the HCA, then flags (trust-guest,
  *	all-ram) and numbers (id, vectors, and the quotas: ucontexts, pds, mrs, mws, cqs,
- *	srqs, qps, ahs, mcasts, depth, pinned, shm). Numbers may end in K, M, G or T. Lists
- *	(gids, pkeys) have indices below 128, joined by +: "gids=0+3"
+ *	srqs, qps, ahs, mcasts, ids, backlog, depth, pinned, shm). Numbers may end in K, M, G or T. Lists
+ *	(gids, pkeys) have indices below 128, joined by +: "gids=0+3"; addr has IPv4 and IPv6
+ *	addresses, ports a range: "addr=10.7.0.5+fd00::5,ports=80-99"
  * @options: filled; what the text does not name is 0
  *
  * Return: 0, -EINVAL with a text that points at the word and lists the known ones, or
@@ -169,6 +183,16 @@ int bypass_rdma_parse(const char *text, struct bypass_rdma_options *options);
  * or what the kernel said.
  */
 int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_virtio_device **dev);
+
+/**
+ * bypass_rdma_user_changed() - this process has changed its user since bypass_rdma_open()
+ * @dev: a device that no VMM has yet
+ *
+ * The kernel takes commands of rdma_cm only from the credentials that opened its device, and so the slice
+ * opens the device anew. Where the new user may not, guests make no connections by rdma_cm, which the log
+ * says.
+ */
+void bypass_rdma_user_changed(struct bypass_virtio_device *dev);
 
 /**
  * bypass_rdma_slice_open() - a slice for a VMM that has no virtio of its own

@@ -33,7 +33,7 @@
 
 #define PATIENCE  30 /* seconds for an answer */
 #define DEEP	  15 /* rounds a minute, or it takes longer: each command is to be met */
-#define STATUSES  16
+#define STATUSES  (BYPASS_RDMA_E_NO_CONNECTION + 1)
 #define DOORBELLS BYPASS_RDMA_QUEUE_DOORBELL
 
 struct attack {
