@@ -108,6 +108,9 @@ static void dispatch(struct bypass_dev *dev, u32 type, u32 handle)
 	case BYPASS_RDMA_EVENT_GID_CHANGE:
 		port_event(dev, &event, handle);
 		break;
+	case BYPASS_RDMA_EVENT_CM:
+		bypass_cm_event(dev);
+		break;
 	default:
 		ibdev_dbg(&dev->ibdev, "event %u is not known\n", type);
 	}

@@ -100,6 +100,9 @@ struct bypass_table {
  * @port_lock: guards the tables in @ports
  * @ports: by port number less one
  * @releases: sends RELEASE_MMAP, which becomes due where nobody may wait
+ * @cm_lock: guards @cm_notify and @cm_context
+ * @cm_notify: the module of connections hears that events wait; NULL: there is none
+ * @cm_context: for @cm_notify
  */
 struct bypass_dev {
 	struct ib_device ibdev;
@@ -140,6 +143,10 @@ struct bypass_dev {
 	struct mutex port_lock; /* tables in @ports */
 	struct bypass_port *ports;
 	struct workqueue_struct *releases;
+
+	struct mutex cm_lock; /* @cm_notify, @cm_context */
+	void (*cm_notify)(void *context);
+	void *cm_context;
 };
 
 /**
@@ -455,6 +462,9 @@ void bypass_queue_replace(struct bypass_dev *dev, struct bypass_queue *queue,
 
 /* mlx5.c */
 int bypass_mlx5_find(const struct bypass_command *command, struct bypass_user_queue *queue);
+
+/* cm.c */
+void bypass_cm_event(struct bypass_dev *dev);
 
 /* context.c */
 int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata);

@@ -122,6 +122,7 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	spin_lock_init(&dev->parked_lock);
 	INIT_LIST_HEAD(&dev->parked);
 	mutex_init(&dev->port_lock);
+	mutex_init(&dev->cm_lock);
 	INIT_DELAYED_WORK(&dev->watch, bypass_watch);
 	INIT_WORK(&dev->event_work, bypass_read_events);
 	init_table(&dev->cqs, le32_to_cpu(config->max_cq));
@@ -269,7 +270,11 @@ static int freeze(struct virtio_device *vdev)
 }
 #endif
 
-static const unsigned int features[] = {BYPASS_RDMA_F_DOORBELL, BYPASS_RDMA_F_QUEUE_MEMORY};
+static const unsigned int features[] = {
+	BYPASS_RDMA_F_DOORBELL,
+	BYPASS_RDMA_F_QUEUE_MEMORY,
+	BYPASS_RDMA_F_CM,
+};
 
 static const struct virtio_device_id aliases[] = {
 	{BYPASS_RDMA_VIRTIO_ID, VIRTIO_DEV_ANY_ID},

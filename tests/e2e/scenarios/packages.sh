@@ -45,10 +45,12 @@ check "carve a VF" in_system "bypass carve $adapter --vfs 1"
 vf=$(in_system "bypass status --json" | jq -r '.carvings[].slices[].address')
 options=rxe0
 programs='ibv_rc_pingpong -c -g 1 -n 100'
-make_guest guest --with $packages/bypass_rdma.ko <<'END'
+make_guest guest --with $packages/bypass_rdma.ko --with $packages/bypass_rdma_cm.ko <<'END'
 set -e
 rmmod bypass_rdma
 insmod "$(command -v bypass_rdma.ko)"
+insmod "$(command -v bypass_rdma_cm.ko)"
+test -c /dev/infiniband/rdma_cm
 ls -d /sys/bus/pci/drivers/igbvf/0*
 ibv_rc_pingpong -e -c -g 1 -n 100 >/tmp/server 2>&1 &
 retry ibv_rc_pingpong -e -c -g 1 -n 100 127.0.0.1
