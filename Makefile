@@ -356,7 +356,7 @@ bench:
 
 demo:
 	@tests/setup build
-	@tests/testbed/run --cpus 2 examples/demo/demo.sh
+	@tests/testbed/run --cpus 2 --timeout 1200 examples/demo/demo.sh
 
 PARALLEL = $(if $(findstring j,$(firstword -$(MAKEFLAGS))),,-j$(shell nproc))
 # Without the optimizer, which takes most of the time to compile what is then run once. Nor does it drop a

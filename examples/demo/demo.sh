@@ -9,7 +9,7 @@ set -euo pipefail
 here=/usr/local/src/bypass/examples/demo
 work=$(mktemp -d)
 trace=/sys/kernel/tracing/instances/bypass-demo
-vm_limit=60	# seconds for one guest
+vm_limit=240	# seconds for one guest
 
 progress() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
 
