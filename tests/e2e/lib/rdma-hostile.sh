@@ -89,13 +89,13 @@ another_attacker() {
 	[ -n "${pids[attacker.serve]:-}" ] && ! kill -0 "${pids[attacker]}" 2>/dev/null || return 1
 	echo "QEMU ended under the attack; another one"
 	qemu_guest attacker
-	wait_mark attacker 300 warm && send_line attacker go
+	wait_mark attacker 600 warm && send_line attacker go
 }
 
 # attack PID: the attack of the attacker, from its `warm` to its `over`; PID has its slice.
 attack() {
 	local pid=$1 before after first
-	check "the attacker has had its first go" wait_mark attacker 300 warm
+	check "the attacker has had its first go" wait_mark attacker 600 warm
 	check "of which nothing is left" wait_for 60 both_idle
 	mapfile -t before < <(footprint "$pid")
 	first=$(runs)
@@ -124,5 +124,5 @@ deep() {
 
 end_bystander() {
 	send_line bystander stop
-	check "the bystander noticed nothing" ended bystander 60
+	check "the bystander noticed nothing" ended bystander 120
 }

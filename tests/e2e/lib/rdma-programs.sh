@@ -37,7 +37,7 @@ make_client() { # ITS-ADDRESS SERVER
 
 serve_client() {
 	run_programs || fail "the host's side of the programs"
-	check "the guest's side" ended guest 60
+	check "the guest's side" ended guest 120
 	cat guest.console
 	leaves_nothing guest
 }

@@ -52,5 +52,5 @@ reset_guest() {
 	done
 	check "resets with queues open, the first by panic, the second by reboot: $resets" wait_for 400 times up $((resets + 1))
 	send_line guest live
-	check "$((2 * pairs)) queue pairs in one guest" wait_mark guest 400 pairs
+	check "$((2 * pairs)) queue pairs in one guest" wait_mark guest 800 pairs
 }

@@ -13,7 +13,7 @@ loop_guest() {
 	END
 	start_service loop --vfio-user --loop
 	memory=256M "$1" loop
-	check "the loop slice in a guest: 300 requests, each byte checked" ended loop 240
+	check "the loop slice in a guest: 300 requests, each byte checked" ended loop 480
 	check "exactly as many interrupts, in the guest" printed loop "loop: 300 requests, 300 interrupts"
 	check "and at the service" wait_for 10 \
 		grep -q 'VMM gone after 300 requests, 300 interrupts' loop.serve

@@ -77,7 +77,7 @@ kernel=/guest
 start_guest one --cpus 1 --mem $memory --slice "vfio-user:$PWD/one.sock" --slice "${vfs[0]}"
 hca_qemu three
 for name in one two three four; do
-	check "$name is up" wait_mark $name 240 up
+	check "$name is up" wait_mark $name 480 up
 done
 
 between() { # SERVER CLIENT ADDRESS
@@ -97,7 +97,7 @@ for name in one two three four; do
 	ask $name "rdma-operations mlx5_0 $operations poll"
 done
 for name in one two three four; do
-	check "$name has queues" wait_mark $name 240 poll-ready
+	check "$name has queues" wait_mark $name 480 poll-ready
 done
 # What others take of the machine counts as the model's time, so that the least of several is nearest to the truth.
 for try in {1..8}; do
@@ -121,7 +121,7 @@ for name in one two three four; do
 	send_line $name go
 	answered $name 120
 	send_line $name over
-	check "$name ends" ended $name 200
+	check "$name ends" ended $name 400
 done
 kill $model
 wait $model || fail "the model ends with status $?"

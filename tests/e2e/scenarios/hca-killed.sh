@@ -62,12 +62,12 @@ for kernel in /guest /guest-6.1; do
 	start_guest "$name" --cpus 1 --mem 384M --slice "vfio-user:$PWD/$name.sock"
 done
 for name in guest guest-6.1; do
-	check "$name has traffic" wait_mark $name 240 busy
+	check "$name has traffic" wait_mark $name 480 busy
 done
 kill -KILL $model
 for word in lost refused ended removed; do
 	for name in guest guest-6.1; do
-		check "$name: $word" wait_mark $name 240 $word
+		check "$name: $word" wait_mark $name 480 $word
 	done
 done
 for name in guest guest-6.1; do

@@ -29,7 +29,7 @@ verbs: path-mtu: path MTU 255: Invalid argument'
 
 for options in rxe0 rxe0,trust-guest; do
 	vmm_guest guest
-	check "a guest of $options" ended guest 240
+	check "a guest of $options" ended guest 480
 	diff <(tr -d '\r' <guest.console | grep '^verbs: ') - <<<"$expected" || fail "other answers"
 	check "nothing is left on the host" nothing_left
 done

@@ -5,7 +5,7 @@
 # ways, then between two guests. Each guest has an address of its own. What processes leave behind that
 # were killed goes away.
 #
-# timeout: 600
+# timeout: 1200
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
@@ -31,7 +31,9 @@ in_turn() {
 	echo "$3" | sed "s/SERVER/$2/" | while read -r program; do
 		echo "== $1: $program"
 		tries=0
-		until attempt timeout 60 $program >/tmp/out 2>&1 </dev/null; do
+		limit=60
+		[ "$1" = client ] || limit=500 # the other side boots meanwhile
+		until attempt timeout $limit $program >/tmp/out 2>&1 </dev/null; do
 			# Its server is not there yet, or it was and the program says why it failed.
 			[ $((tries += 1)) != 9 ] || tail -n 5 /tmp/out
 			[ "$1" = client ] && partner_lives && [ $tries -lt 300 ] && sleep 0.3 && continue
@@ -104,9 +106,9 @@ options=rxe0,trust-guest,addr=10.7.0.5
 vmm_guest first
 partner=first
 in_turn server $host "$servers" || fail "the host serves"
-check "the guest serves" wait_mark first 120 serves
+check "the guest serves" wait_mark first 240 serves
 in_turn client 10.7.0.5 "$(to_guest "$clients")" || fail "the host connects"
-check "processes of the guest are killed" wait_mark first 120 killed
+check "processes of the guest are killed" wait_mark first 240 killed
 no_ids() { [ "$(ids)" = 0 ] || { rdma resource show cm_id && return 1; }; }
 check "nothing is left of them" wait_for 60 no_ids
 
@@ -115,7 +117,7 @@ vmm_guest second
 send_line first go
 either_ended() { ! kill -0 "${pids[first]}" || ! kill -0 "${pids[second]}"; }
 wait_for 240 either_ended 2>/dev/null || true
-check "the second guest, to the first" ended second 30
-check "the first guest" ended first 120
+check "the second guest, to the first" ended second 60
+check "the first guest" ended first 240
 check "nothing is left on the host" nothing_left
 grep -a '^== ' first.console second.console

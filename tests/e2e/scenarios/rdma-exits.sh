@@ -39,25 +39,25 @@ exits() {
 typed=$([ "$way" = qemu ] || echo 1)
 interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 
-check "the guest" wait_mark guest 180 up
+check "the guest" wait_mark guest 360 up
 send_line guest go
-check "a queue pair" wait_mark guest 180 poll-ready
+check "a queue pair" wait_mark guest 360 poll-ready
 traced_exits >exits.before
 before=$(exits | paste -sd " ")
 woken=$(wake_ups guest)
 send_line guest go
-check "$operations sends and receives" wait_mark guest 300 poll-finished
+check "$operations sends and receives" wait_mark guest 600 poll-finished
 woken=$(($(wake_ups guest) - woken - typed))
 after=$(exits | paste -sd " ")
 traced_exits >exits.after
 send_line guest go
-check "once more, asleep" wait_mark guest 180 sleep-ready
+check "once more, asleep" wait_mark guest 360 sleep-ready
 send_line guest go
-check "$events events" wait_mark guest 180 sleep-finished
+check "$events events" wait_mark guest 360 sleep-finished
 send_line guest go
-check "the guest goes on" wait_mark guest 180 over
+check "the guest goes on" wait_mark guest 360 over
 send_line guest go
-check "the guest ends" ended guest 60
+check "the guest ends" ended guest 120
 awake=$(($(interrupts poll-finished) - $(interrupts poll-ready)))
 asleep=$(($(interrupts sleep-finished) - $(interrupts sleep-ready)))
 

@@ -54,24 +54,24 @@ unbind=${unbind-yes}
 } | make_guest two
 
 rdma_guest one
-check "guest one" wait_mark one 180 up
+check "guest one" wait_mark one 360 up
 idle=$(resources)
 is_idle() { [ "$(resources)" = "$idle" ] || { resources && return 1; }; }
 send_line one go
-check "processes killed with traffic in flight" wait_mark one 180 killed
+check "processes killed with traffic in flight" wait_mark one 360 killed
 check "the host holds what it held before" wait_for 30 is_idle
 send_line one go
-check "the module is unloaded under two processes" wait_mark one 180 unloaded
+check "the module is unloaded under two processes" wait_mark one 360 unloaded
 check "the host holds what it held before" wait_for 30 is_idle
 send_line one go
-check "${unbind:+the device is taken away under two processes, and }the module works again" wait_mark one 180 idle
+check "${unbind:+the device is taken away under two processes, and }the module works again" wait_mark one 360 idle
 # Before guest one has traffic again, which takes the one CPU of the emulated host.
 rdma_guest two
-check "guest two" wait_mark two 180 up
+check "guest two" wait_mark two 360 up
 send_line one go
-check "traffic again" wait_mark one 180 talking
+check "traffic again" wait_mark one 360 talking
 send_line two go
-check "traffic in guest two" wait_mark two 180 talking
+check "traffic in guest two" wait_mark two 360 talking
 before=$(resources) # with the queues of its two processes
 kill -KILL "${pids[two]}"
 one_alone() { [ "$(resources)" != "$before" ] && kill -0 "${pids[one]}"; }
@@ -79,6 +79,6 @@ check "its VMM killed, guest one goes on" wait_for 30 one_alone
 
 send_line one go
 remove_hca
-check "verbs of guest one fail and do not hang" ended one 240
+check "verbs of guest one fail and do not hang" ended one 480
 grep bypass_rdma one.console
 restore_hca

@@ -38,8 +38,8 @@ if [ -n "$with_host" ]; then
 	programs=$with_host
 	run_programs || fail "guest to host: the host's side"
 fi
-check "guest to guest: programs, 64 queue pairs, isolation" ended one 400
-check "the other side of it" ended two 60
+check "guest to guest: programs, 64 queue pairs, isolation" ended one 800
+check "the other side of it" ended two 120
 grep -E '^(victim|pairs)' one.console
 grep -E '^(attacker|pairs|==)' two.console
 check "nothing is left on the host" nothing_left

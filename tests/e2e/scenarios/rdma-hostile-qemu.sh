@@ -15,18 +15,18 @@
 make_bystander
 make_attacker --spare-vmm
 vmm_guest bystander --cpus 1
-check "the bystander" wait_mark bystander 120 run
+check "the bystander" wait_mark bystander 240 run
 qemu_guest attacker
 attack "${pids[attacker.serve]}"
 send_line attacker go
-check "the device works as before" ended attacker 300
+check "the device works as before" ended attacker 600
 
 gone() { ! kill -0 "${pids[attacker]}" 2>/dev/null; }
 mapfile -t before < <(footprint "${pids[attacker.serve]}")
 seconds=$(repetitions 8 600) # QEMU's end or not, the service is asked the same afterwards
 make_attacker
 qemu_guest attacker
-wait_mark attacker 200 warm && send_line attacker go && wait_mark attacker $((seconds + 470)) over || true
+wait_mark attacker 400 warm && send_line attacker go && wait_mark attacker $((seconds + 470)) over || true
 gone && echo "QEMU did not survive it" || kill -KILL "${pids[attacker]}"
 check "the VMM is gone" wait_for 10 gone
 check "of its guest nothing is left" wait_for 60 both_idle
@@ -35,6 +35,6 @@ no_growth
 
 make_peaceful attacker
 qemu_guest attacker
-check "the device works for the next guest" ended attacker 300
+check "the device works for the next guest" ended attacker 600
 end_bystander
 leaves_nothing attacker

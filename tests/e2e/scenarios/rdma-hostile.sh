@@ -14,10 +14,10 @@
 make_bystander
 make_attacker
 vmm_guest bystander --cpus 1
-check "the bystander" wait_mark bystander 120 run
+check "the bystander" wait_mark bystander 240 run
 vmm_guest attacker
 attack "${pids[attacker]}"
 send_line attacker go
-check "the device works as before" ended attacker 300
+check "the device works as before" ended attacker 600
 end_bystander
 check "nothing is left on the host" nothing_left

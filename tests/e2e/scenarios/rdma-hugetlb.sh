@@ -41,7 +41,7 @@ make_guest guest --with ib_write_bw --with ibv_rc_pingpong <<-END
 END
 vmm_guest guest --slice "${vfs[0]}" --hugepages
 run_programs || fail "the host's side of the programs"
-check "the guest's side" ended guest 60
+check "the guest's side" ended guest 120
 check "the VMM has said what the guest cannot register" \
 	grep -q 'guest RAM is made of huge pages of 2048 KiB.*EINVAL' guest.stderr
 leaves_nothing guest

@@ -33,6 +33,6 @@ programs=$pingpongs
 	END
 } | make_guest guest --with rdma-memory
 vmm_guest guest
-check "a guest with Linux 6.1" ended guest 250
+check "a guest with Linux 6.1" ended guest 500
 grep -E '^(==|many|scatter)' guest.console
 check "nothing is left on the host" nothing_left

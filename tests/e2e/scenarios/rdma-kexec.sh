@@ -40,14 +40,14 @@ cp second.cpio more/second/initrd
 
 memory=1G
 vmm_guest guest
-check "a guest" wait_mark guest 120 up
+check "a guest" wait_mark guest 240 up
 idle=$(resources)
 send_line guest go
-check "traffic in it" wait_mark guest 120 talking
+check "traffic in it" wait_mark guest 240 talking
 [ "$(resources)" != "$idle" ] || fail "its two processes hold nothing"
 send_line guest go
-check "another kernel runs in it" wait_mark guest 120 second
+check "another kernel runs in it" wait_mark guest 240 second
 check "what the first one had is gone" test "$(resources)" = "$idle"
 send_line guest go
-check "the guest ends" ended guest 60
+check "the guest ends" ended guest 120
 check "nothing is left on the host" nothing_left

@@ -37,10 +37,10 @@ holds() {
 	wc -l <"/proc/$pid/maps"
 	find "/proc/$pid/fd" -mindepth 1 | wc -l
 }
-check "the guest registers" wait_mark guest 120 first
+check "the guest registers" wait_mark guest 240 first
 mapfile -t before < <(holds)
 send_line guest go
-check "$rounds registrations" wait_mark guest 400 second
+check "$rounds registrations" wait_mark guest 800 second
 mapfile -t after < <(holds)
 send_line guest go
 echo "before: ${before[*]}, after: ${after[*]} (KiB, mappings, files)"
@@ -53,11 +53,11 @@ check "no growth of files" test "${after[2]}" = "${before[2]}"
 interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 count_verb() { # VERB COMMANDS, which the verb and its undoing take
 	local total=$((counted * $2)) kicks exits irqs woken
-	check "$1 counted" wait_mark guest 300 "$1-ready"
+	check "$1 counted" wait_mark guest 600 "$1-ready"
 	echo >$tracing/trace
 	woken=$(wake_ups guest)
 	send_line guest go
-	check "$counted times $1" wait_mark guest 300 "$1-finished"
+	check "$counted times $1" wait_mark guest 600 "$1-finished"
 	woken=$(($(wake_ups guest) - woken - 1)) # the line that was typed
 	kicks=$(grep -c 'kvm_mmio: mmio write len 2 ' $tracing/trace || true)
 	exits=$(traced_exits | wc -l)
@@ -76,7 +76,7 @@ if [ "$way" = vmm ] && [ "$hca" != rxe0 ]; then
 	echo "                   commands  of which each: exits  kicks interrupts wake-ups"
 	cat counts
 fi
-check "large, scattered and many" ended guest 300
+check "large, scattered and many" ended guest 600
 grep -E '^(many|scatter|cost):' guest.console
 
 # What exceeds twice the host's cost has its cause in the next column: a control command goes to

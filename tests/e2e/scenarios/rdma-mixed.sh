@@ -32,7 +32,7 @@ END
 PORTS=18515 qemu_guest two -smp 1
 vmm_guest one --slice "${vfs[0]}"
 check "from bypass-vmm to QEMU" ended one 800
-check "the other side of it" ended two 60
+check "the other side of it" ended two 120
 grep -E '^(==|pairs|victim)' one.console
 grep -E '^(pairs|attacker)' two.console
 leaves_nothing two

@@ -116,7 +116,7 @@ for i in $(seq 0 "$n"); do
 		<(tr -d '\r' <guest.console | sed -n "s/^mark: turn-$((i + 1)) //p")
 	send_line guest go
 done
-check "the guest ends" ended guest 300
+check "the guest ends" ended guest 600
 tr -d '\r' <guest.console | grep '^perf: ' >guest.perf
 turn() { :; }
 [ -z "$timed" ] || perftests "$timed" >host.perf || fail "the host's side: $(cat host.perf)"

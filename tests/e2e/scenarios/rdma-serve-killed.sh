@@ -25,11 +25,11 @@
 } | make_guest guest
 
 qemu_guest guest
-check "the guest" wait_mark guest 180 up
+check "the guest" wait_mark guest 360 up
 send_line guest go
-check "traffic" wait_mark guest 180 talking
+check "traffic" wait_mark guest 360 talking
 kill -KILL "${pids[guest.serve]}"
 send_line guest go
-check "bypass serve killed: verbs fail and do not hang" ended guest 120
+check "bypass serve killed: verbs fail and do not hang" ended guest 240
 grep bypass_rdma guest.console
 check "nothing is left on the host" nothing_left

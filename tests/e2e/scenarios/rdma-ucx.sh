@@ -35,7 +35,7 @@ mpirun -n 2 --oversubscribe --mca pml ucx \$perftest -t tag_lat </dev/null >/tmp
 final "Open MPI"
 END
 vmm_guest guest
-check "UCX and Open MPI over the slice" ended guest 500
+check "UCX and Open MPI over the slice" ended guest 1000
 grep -A1 '^==' guest.console | sed 's/^\(Final: *[0-9]*\).*/\1 messages/' # times mean nothing here
 sends=$(jq '.slices[0].rdma.post_sends' guest.json)
 check "the messages went through it ($sends doorbells)" test "$sends" -ge $((2 * messages))

@@ -21,9 +21,9 @@ steps() {
 
 # The host's port goes, and comes back, when NAME is ready for it.
 move_port() {
-	check "$1: steps up to the port" wait_mark "$1" 200 listens
+	check "$1: steps up to the port" wait_mark "$1" 400 listens
 	ip link set "$netdev" down
-	check "$1: the port is down" wait_mark "$1" 60 down
+	check "$1: the port is down" wait_mark "$1" 120 down
 	ip link set "$netdev" up
 	check "$1: the link is up" wait_for 20 grep -qx 1 "/sys/class/net/$netdev/carrier"
 }
@@ -48,7 +48,7 @@ cat host.said
 
 vmm_guest guest
 move_port guest
-check "a trusted guest" ended guest 60
+check "a trusted guest" ended guest 120
 # The guest's kernel takes RoCE for InfiniBand, whose GIDs are not what such headers have.
 no_handle='< datagrams: address handle from a completion: ok
 > datagrams: address handle from a completion: Invalid argument'
@@ -58,7 +58,7 @@ check "nothing is left on the host" nothing_left
 options=rxe0
 vmm_guest guest
 move_port guest
-check "a guest that is not trusted" ended guest 60
+check "a guest that is not trusted" ended guest 120
 differs_by guest "$(grep '^windows' host.said | sed 's/^/< /')
 > windows-2: allocate: Operation not supported
 > windows-1: allocate: Operation not supported

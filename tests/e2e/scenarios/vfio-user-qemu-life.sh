@@ -17,5 +17,5 @@ resets=$(repetitions 1 10) pairs=$(repetitions 50 300)
 make_living_guest short_run
 vfio_guest guest
 reset_guest
-check "the guest ends" ended guest 200
+check "the guest ends" ended guest 400
 leaves_nothing guest

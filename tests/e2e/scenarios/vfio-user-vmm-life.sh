@@ -23,10 +23,10 @@ mark "lost within $(($(seconds) - since)) s"
 socket_guest guest --append "quiet panic=-1"
 reset_guest
 
-check "traffic" wait_mark guest 300 kill
+check "traffic" wait_mark guest 600 kill
 kill -KILL "${pids[guest.serve]}"
 send_line guest go
-check "the service is killed: verbs fail, do not hang, and the VMM goes on" ended guest 120
+check "the service is killed: verbs fail, do not hang, and the VMM goes on" ended guest 240
 lost=$(tr -d '\r' <guest.console | sed -n 's/^mark: lost within \([0-9]*\) s/\1/p')
 check "within 5 seconds ($lost)" test "$lost" -le 5
 check "nothing of the service is left on the host" wait_for 10 nothing_left
