@@ -64,7 +64,6 @@ if [ -n "${LONG:-}" ]; then
 	pair ib_send_bw -F -n 50 -c UC -b
 	pair ib_write_bw -F -n 50 -b
 	pair ib_read_bw -F -n 50 -b
-	pair ib_write_bw -F -n 50 -e
 	pair ib_send_bw -F -n 50 -I 64 -s 64
 	pair ib_atomic_bw -F -n 50 -b
 	pair ib_atomic_lat -F -n 50 -A CMP_AND_SWAP
