@@ -93,9 +93,9 @@ send_line() { # NAME TEXT, to the guest's console
 
 # printed NAME TEXT: the guest has printed this line. With a third argument: it begins with TEXT.
 printed() {
-	local lines text IFS=$'\n'
-	mapfile -t lines <"$1.console"
-	text=$'\n'"${lines[*]//$'\r'/}"$'\n'
+	local told text IFS=$'\n'
+	mapfile -t told <"$1.console"
+	text=$'\n'"${told[*]//$'\r'/}"$'\n'
 	if [ -n "${3:-}" ]; then
 		[[ $text == *$'\n'"$2"* ]]
 	else
