@@ -11,6 +11,7 @@
 . "${0%/*}/../lib/rdma.sh"
 
 modprobe rdma_ucm
+at_exit "wait_for 20 rmmod rdma_ucm || true" # other scenarios find the host without
 for address in 10.7.0.5 10.7.0.6; do
 	ip addr add $address/24 dev "$netdev"
 done
