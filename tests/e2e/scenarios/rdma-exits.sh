@@ -17,6 +17,7 @@ operations=${operations:-20000}
 events=500
 make_guest guest --with rdma-operations <<END
 set -e
+${at_first:-}
 rmmod bypass_rdma
 modprobe bypass_rdma timeout=86400 # nor does it ask now and then whether the host is there
 mark_bars $hca
@@ -39,7 +40,7 @@ exits() {
 typed=$([ "$way" = qemu ] || echo 1)
 interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 
-check "the guest" wait_mark guest 360 up
+check "the guest" wait_mark guest 600 up
 send_line guest go
 check "a queue pair" wait_mark guest 360 poll-ready
 traced_exits >exits.before
