@@ -63,7 +63,8 @@ udaddy
 ib_send_lat"
 
 # udaddy answers to the address in a datagram's header, whose GID a guest does not find: see docs/rdma.md.
-to_guest() { grep -v udaddy <<<"$1"; }
+# ib_send_lat with its server in a guest hung in one run of two: docs/rdma-cm.md has the limit.
+to_guest() { grep -v -e udaddy -e ib_send_lat <<<"$1"; }
 
 in_guest="attempt() { \"\$@\"; }
 partner_lives() { true; }
