@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # make            libraries, tools and examples, under build/; V=1 shows the commands
-# make demo       a guest with its own VFs, in an emulated host, with figures
+# make demo       guests with VFs and an HCA of their own, in an emulated host, with figures
 # make check-fast the tests that need no root and no emulated host: a minute or so
 # make check      every test; TAP out
 # make check-long the scenarios that repeat their subject, with all repetitions

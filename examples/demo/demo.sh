@@ -4,12 +4,14 @@
 # The demo, inside the emulated host (`make demo` boots the host). A stock Linux guest gets an igb VF and
 # an NVMe VF and does I/O on both. The demo counts the exits to user space that this took. Beside it
 # stands the same guest under QEMU with vfio-pci and with virtio.
+# Then two guests exchange messages over an HCA that is software, with the kernel's own driver of a ConnectX.
 
 set -euo pipefail
 here=/usr/local/src/bypass/examples/demo
 work=$(mktemp -d)
 trace=/sys/kernel/tracing/instances/bypass-demo
-vm_limit=240	# seconds for one guest
+vm_limit=240	# seconds for one guest: an idle machine takes a tenth
+model=''	# the process that is the HCA
 
 progress() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
 
@@ -21,6 +23,7 @@ die() {
 cleanup() {
 	set +e
 	rmdir "$trace" 2>/dev/null
+	[ -z "$model" ] || kill "$model"
 	[ "$(bypass status)" = "Nothing is carved." ] || bypass release --all
 	rm -rf "$work"
 }
@@ -46,6 +49,50 @@ start_trace() {
 	echo 1 >"$trace/events/sched/sched_wakeup/enable"
 	echo 1 >"$trace/events/kvm/kvm_userspace_exit/enable"
 	echo 1 >"$trace/events/kvm/kvm_pio/enable"
+}
+
+# hca_guest SIDE KERNEL: in the background, its console in hca-SIDE.console
+hca_guest() {
+	mkguest --kernel "$2" --hca --with ibv_rc_pingpong --with ib_write_lat "$here/hca.sh" "$work/hca-$1.initrd"
+	timeout --kill-after=5 $vm_limit bypass-vmm --kernel "$2/vmlinuz" --initrd "$work/hca-$1.initrd" \
+		--append "quiet side=$1" --cpus 1 --mem 384M --slice "vfio-user:$work/hca-$1.sock" \
+		--slice "$(readlink -f "/sys/bus/pci/devices/$igb/virtfn$(($1 - 1))" | sed 's|.*/||')" \
+		</dev/null >"$work/hca-$1.console" 2>&1 &
+}
+
+# Two guests with an HCA each. Both serve as proof: programs ring doorbells, and no doorbell is an exit.
+run_hca_guests() {
+	local side guests=() bars=() operations=0 doorbells others
+	progress "two guests on an HCA in software"
+	bypass carve "$igb" --vfs 2 >"$work/carved" 2>&1 || { cat "$work/carved" && die "bypass carve $igb"; }
+	bypass-hca --socket "$work/hca-1.sock" --socket "$work/hca-2.sock" 2>"$work/hca.log" &
+	model=$!
+	start_trace
+	echo 1 >"$trace/events/kvm/kvm_mmio/enable"
+	hca_guest 1 /guest
+	guests+=($!)
+	hca_guest 2 /guest-6.1
+	guests+=($!)
+	for side in 1 2; do
+		if ! wait "${guests[side - 1]}" || ! grep -q '^guest: exit 0' "$work/hca-$side.console"; then
+			tail -n 20 "$work/hca-$side.console" "$work/hca.log"
+			die "guest $side with the HCA"
+		fi
+		tr -d '\r' <"$work/hca-$side.console" >"$work/said"
+		sed -n 's/^demo: /        /p' "$work/said"
+		bars+=("$(sed -n 's/^bar 0x//p' "$work/said")")
+		operations=$((operations + $(sed -n 's/^result //p' "$work/said")))
+	done
+	[ "${bars[0]}" = "${bars[1]}" ] || die "the HCA's BAR is at ${bars[0]} and ${bars[1]}: the count needs one place"
+	read -r doorbells others < <(awk -v bar="${bars[0]}" -f "$here/doorbells.awk" "$trace/trace")
+	rmdir "$trace"
+	kill "$model"
+	wait "$model" || die "the HCA ends with status $?"
+	model=''
+	bypass release --all >"$work/released" || die "bypass release"
+	hca_result="$operations messages and writes of both guests: $doorbells exits to user space by doorbells;
+        $others by commands, by events, and by whatever else the drivers do from boot to power-off"
+	[ "$doorbells" = 0 ] || die "$hca_result"
 }
 
 # run_guest NAME COMMAND...: boots the guest and adds what it took to the table.
@@ -132,10 +179,14 @@ run_guest QEMU-virtio "${qemu[@]}" -netdev user,id=net -device virtio-net-pci,ne
 	-drive if=none,id=disk,file="$(ls -d /dev/nvme?n2)",format=raw,cache=none,aio=native \
 	-device virtio-blk-pci,drive=disk
 
+run_hca_guests
+
 echo
 echo "The slices under bypass-vmm, from plug to power-off:"
 cat "$work/stats"
 print_table
 awk '$3 == "bypass-vmm" { n += $6 + $7 + $8; rows++ } END { exit n != 0 || rows != 2 }' "$work/rows" ||
 	die "the slices caused exits to user space during I/O"
+echo "An HCA in software, and mlx5_ib of two kernels:"
+echo "        $hca_result"
 echo "demo: ok"
