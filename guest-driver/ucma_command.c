@@ -14,20 +14,15 @@
 
 #include "ucma.h"
 
-/* A command on its way. */
-struct call {
-	struct file *filp;
-	struct ucma_file *file;
-	u16 out; /* room for the answer */
-};
-
-static int answer(const struct call *call, u64 to, const void *from, size_t size)
+/* Return: 0, or -EFAULT when the process gives no good place for its answer. */
+int ucma_answer(const struct ucma_call *call, u64 to, const void *from, size_t size)
 {
 	return copy_to_user(u64_to_user_ptr(to), from, min_t(size_t, size, call->out)) ? -EFAULT
 										       : 0;
 }
 
-static int pack_addr(struct bypass_rdma_cm_addr *to, const void *from, size_t size)
+/* Return: 0, or -EINVAL for what is no address. No family: there is no address, which is no error. */
+int ucma_pack_addr(struct bypass_rdma_cm_addr *to, const void *from, size_t size)
 {
 	const struct sockaddr *any = from;
 	const struct sockaddr_in6 *in6 = from;
@@ -66,7 +61,7 @@ static void unpack_addr(struct sockaddr_in6 *to, const struct bypass_rdma_cm_add
 }
 
 /* A command of an id, from where the id is known to where it is not needed any more. */
-static int on_id(const struct call *call, u32 number, u32 command, void *request, size_t size,
+static int on_id(const struct ucma_call *call, u32 number, u32 command, void *request, size_t size,
 		 void *response, size_t response_size)
 {
 	struct ucma_id *id = ucma_id_get(call->file, number);
@@ -82,7 +77,8 @@ static int on_id(const struct call *call, u32 number, u32 command, void *request
 }
 
 /* Likewise one that names an address. */
-static int on_address(const struct call *call, u32 number, u32 command, void *request, size_t size)
+static int on_address(const struct ucma_call *call, u32 number, u32 command, void *request,
+		      size_t size)
 {
 	struct ucma_id *id = ucma_id_get(call->file, number);
 	int err;
@@ -96,7 +92,7 @@ static int on_address(const struct call *call, u32 number, u32 command, void *re
 	return err;
 }
 
-static int create_id(const struct call *call, const void *in)
+static int create_id(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_create_id *cmd = in;
 	struct rdma_ucm_create_id_resp resp;
@@ -114,7 +110,7 @@ static int create_id(const struct call *call, const void *in)
 	mutex_unlock(&ucma_lock);
 	if (err)
 		goto put;
-	err = answer(call, cmd->response, &resp, sizeof(resp));
+	err = ucma_answer(call, cmd->response, &resp, sizeof(resp));
 	if (!err)
 		return 0;
 	/* Another thread may have guessed the number, and destroyed the id. */
@@ -127,7 +123,7 @@ put:
 	return err;
 }
 
-static int destroy_id(const struct call *call, const void *in)
+static int destroy_id(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_destroy_id *cmd = in;
 	struct rdma_ucm_destroy_id_resp resp;
@@ -136,27 +132,27 @@ static int destroy_id(const struct call *call, const void *in)
 	if (IS_ERR(id))
 		return PTR_ERR(id);
 	resp.events_reported = ucma_id_destroy(id);
-	return answer(call, cmd->response, &resp, sizeof(resp));
+	return ucma_answer(call, cmd->response, &resp, sizeof(resp));
 }
 
-static int bind_to(const struct call *call, u32 id, const void *addr, size_t size)
+static int bind_to(const struct ucma_call *call, u32 id, const void *addr, size_t size)
 {
 	struct bypass_rdma_cm_bind request = {};
-	int err = pack_addr(&request.addr, addr, size);
+	int err = ucma_pack_addr(&request.addr, addr, size);
 
 	if (err || !request.addr.family)
 		return -EINVAL;
 	return on_address(call, id, BYPASS_RDMA_CM_BIND, &request, sizeof(request));
 }
 
-static int bind_ip(const struct call *call, const void *in)
+static int bind_ip(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_bind_ip *cmd = in;
 
 	return bind_to(call, cmd->id, &cmd->addr, sizeof(cmd->addr));
 }
 
-static int bind(const struct call *call, const void *in)
+static int bind(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_bind *cmd = in;
 
@@ -165,20 +161,20 @@ static int bind(const struct call *call, const void *in)
 	return bind_to(call, cmd->id, &cmd->addr, cmd->addr_size);
 }
 
-static int resolve(const struct call *call, u32 id, u32 timeout_ms, const void *src,
+static int resolve(const struct ucma_call *call, u32 id, u32 timeout_ms, const void *src,
 		   size_t src_size, const void *dst, size_t dst_size)
 {
 	struct bypass_rdma_cm_resolve_addr request = {.timeout_ms = cpu_to_le32(timeout_ms)};
-	int err = src_size ? pack_addr(&request.src, src, src_size) : 0;
+	int err = src_size ? ucma_pack_addr(&request.src, src, src_size) : 0;
 
 	if (!err)
-		err = pack_addr(&request.dst, dst, dst_size);
+		err = ucma_pack_addr(&request.dst, dst, dst_size);
 	if (err)
 		return err;
 	return on_address(call, id, BYPASS_RDMA_CM_RESOLVE_ADDR, &request, sizeof(request));
 }
 
-static int resolve_ip(const struct call *call, const void *in)
+static int resolve_ip(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_resolve_ip *cmd = in;
 
@@ -186,7 +182,7 @@ static int resolve_ip(const struct call *call, const void *in)
 		       &cmd->dst_addr, sizeof(cmd->dst_addr));
 }
 
-static int resolve_addr(const struct call *call, const void *in)
+static int resolve_addr(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_resolve_addr *cmd = in;
 
@@ -197,7 +193,7 @@ static int resolve_addr(const struct call *call, const void *in)
 		       &cmd->dst_addr, cmd->dst_size);
 }
 
-static int resolve_route(const struct call *call, const void *in)
+static int resolve_route(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_resolve_route *cmd = in;
 	struct bypass_rdma_cm_resolve_route request = {.timeout_ms = cpu_to_le32(cmd->timeout_ms)};
@@ -230,7 +226,7 @@ static void unpack_path(struct ib_user_path_rec *to, const struct bypass_rdma_cm
 }
 
 /* What the process sees of an id: its device is the guest's, by the guest's number. */
-static int ask_route(const struct call *call, u32 number, struct bypass_rdma_cm_route *route,
+static int ask_route(const struct ucma_call *call, u32 number, struct bypass_rdma_cm_route *route,
 		     struct rdma_ucm_query_route_resp *resp)
 {
 	struct ucma_id *id = ucma_id_get(call->file, number);
@@ -254,7 +250,7 @@ static int ask_route(const struct call *call, u32 number, struct bypass_rdma_cm_
 	return err;
 }
 
-static int query_route(const struct call *call, const void *in)
+static int query_route(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_query *cmd = in;
 	struct rdma_ucm_query_route_resp resp;
@@ -269,11 +265,11 @@ static int query_route(const struct call *call, const void *in)
 	unpack_addr(&resp.dst_addr, &route.dst);
 	for (u32 i = 0; i < BYPASS_RDMA_CM_PATHS_MAX; i++)
 		unpack_path(&resp.ib_route[i], &route.paths[i]);
-	return answer(call, cmd->response, &resp, sizeof(resp));
+	return ucma_answer(call, cmd->response, &resp, sizeof(resp));
 }
 
 /* An id that is not bound listens on the slice's first address, on a port that the host chooses. */
-static int listen(const struct call *call, const void *in)
+static int listen(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_listen *cmd = in;
 	struct bypass_rdma_cm_listen request = {.backlog = cpu_to_le32(cmd->backlog)};
@@ -312,7 +308,7 @@ static void pack_conn(struct bypass_rdma_cm_conn *to, const struct rdma_ucm_conn
 	memcpy(to->private_data, from->private_data, sizeof(to->private_data));
 }
 
-static int connect(const struct call *call, const void *in)
+static int connect(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_connect *cmd = in;
 	struct bypass_rdma_cm_connect request = {.valid = cpu_to_le32(1)};
@@ -324,7 +320,7 @@ static int connect(const struct call *call, const void *in)
 }
 
 /* From here on the process hears of the id's events. */
-static int accept(const struct call *call, const void *in)
+static int accept(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_accept *cmd = in;
 	struct bypass_rdma_cm_connect request = {};
@@ -355,7 +351,7 @@ static int accept(const struct call *call, const void *in)
 	return err;
 }
 
-static int reject(const struct call *call, const void *in)
+static int reject(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_reject *cmd = in;
 	struct bypass_rdma_cm_reject request = {
@@ -367,7 +363,7 @@ static int reject(const struct call *call, const void *in)
 	return on_id(call, cmd->id, BYPASS_RDMA_CM_REJECT, &request, sizeof(request), NULL, 0);
 }
 
-static int disconnect(const struct call *call, const void *in)
+static int disconnect(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_disconnect *cmd = in;
 	struct bypass_rdma_handle request = {};
@@ -375,7 +371,7 @@ static int disconnect(const struct call *call, const void *in)
 	return on_id(call, cmd->id, BYPASS_RDMA_CM_DISCONNECT, &request, sizeof(request), NULL, 0);
 }
 
-static int init_qp_attr(const struct call *call, const void *in)
+static int init_qp_attr(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_init_qp_attr *cmd = in;
 	struct bypass_rdma_cm_init_qp request = {.qp_state = cpu_to_le32(cmd->qp_state)};
@@ -409,7 +405,7 @@ static int init_qp_attr(const struct call *call, const void *in)
 	resp.timeout = from->timeout;
 	resp.retry_cnt = from->retry_cnt;
 	resp.rnr_retry = from->rnr_retry;
-	return answer(call, cmd->response, &resp, sizeof(resp));
+	return ucma_answer(call, cmd->response, &resp, sizeof(resp));
 }
 
 /* The next event of a file, which counts as one that the process has got; or an error. */
@@ -437,7 +433,7 @@ static struct ucma_event *take_event(struct ucma_file *file)
 }
 
 /* The answer to a process that gives no good place for it is lost, and with it a request's id. */
-static int get_event(const struct call *call, const void *in)
+static int get_event(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_get_event *cmd = in;
 	struct ucma_event *event;
@@ -451,12 +447,12 @@ static int get_event(const struct call *call, const void *in)
 	}
 	if (IS_ERR(event))
 		return PTR_ERR(event);
-	err = answer(call, cmd->response, &event->resp, sizeof(event->resp));
+	err = ucma_answer(call, cmd->response, &event->resp, sizeof(event->resp));
 	kfree(event);
 	return err;
 }
 
-static int set_option(const struct call *call, const void *in)
+static int set_option(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_set_option *cmd = in;
 	static const u32 sizes[UCMA_OPTIONS] = {
@@ -500,7 +496,7 @@ static int set_option(const struct call *call, const void *in)
 	return err;
 }
 
-static int notify(const struct call *call, const void *in)
+static int notify(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_notify *cmd = in;
 	struct bypass_rdma_cm_notify request = {.event = cpu_to_le32(cmd->event)};
@@ -508,139 +504,8 @@ static int notify(const struct call *call, const void *in)
 	return on_id(call, cmd->id, BYPASS_RDMA_CM_NOTIFY, &request, sizeof(request), NULL, 0);
 }
 
-/* With the id's lock held: the host has joined the group. */
-static int publish_group(struct ucma_id *id, struct ucma_group *group, u32 handle)
-{
-	struct ucma_slice *slice = id->slice;
-	int err;
-
-	group->id = id;
-	group->handle = handle;
-	mutex_lock(&slice->fetching);
-	mutex_lock(&ucma_lock);
-	err = xa_alloc(&ucma_group_numbers, &group->number, group, xa_limit_31b, GFP_KERNEL);
-	if (!err) {
-		err = xa_err(xa_store(&slice->groups, handle, group, GFP_KERNEL));
-		if (err)
-			xa_erase(&ucma_group_numbers, group->number);
-		else
-			list_add_tail(&group->list, &id->groups);
-	}
-	mutex_unlock(&ucma_lock);
-	mutex_unlock(&slice->fetching);
-	return err;
-}
-
-static void leave_on_host(struct ucma_id *id, u32 group)
-{
-	const struct bypass_rdma_handle request = {.handle = cpu_to_le32(group)};
-
-	if (id->slice)
-		bypass_cm_execute(id->slice->ibdev, BYPASS_RDMA_CM_LEAVE, &request, sizeof(request),
-				  NULL, 0);
-}
-
-/* The event can come before the answer: the answer has the number that the event has. */
-static int join(const struct call *call, u32 number, u64 uid, u64 response, u32 flags,
-		const void *addr, size_t size)
-{
-	struct bypass_rdma_cm_join request = {.flags = cpu_to_le32(flags)};
-	struct ucma_group *group = kzalloc(sizeof(*group), GFP_KERNEL);
-	struct rdma_ucm_create_id_resp resp;
-	struct bypass_rdma_handle joined;
-	struct ucma_id *id;
-	int err = pack_addr(&request.addr, addr, size);
-
-	if (!group)
-		return -ENOMEM;
-	id = ucma_id_get(call->file, number);
-	if (err || IS_ERR(id)) {
-		kfree(group);
-		if (!IS_ERR(id))
-			ucma_id_put(id);
-		return err ? err : PTR_ERR(id);
-	}
-	group->uid = uid;
-	mutex_lock(&id->lock);
-	err = ucma_id_execute(id, BYPASS_RDMA_CM_JOIN, &request, sizeof(request), &joined,
-			      sizeof(joined));
-	if (!err) {
-		err = publish_group(id, group, le32_to_cpu(joined.handle));
-		if (err)
-			leave_on_host(id, le32_to_cpu(joined.handle));
-	}
-	resp.id = group->number;
-	if (err)
-		kfree(group);
-	mutex_unlock(&id->lock);
-	ucma_id_put(id);
-	return err ? err : answer(call, response, &resp, sizeof(resp));
-}
-
-static int join_ip(const struct call *call, const void *in)
-{
-	const struct rdma_ucm_join_ip_mcast *cmd = in;
-
-	return join(call, cmd->id, cmd->uid, cmd->response, RDMA_MC_JOIN_FLAG_FULLMEMBER,
-		    &cmd->addr, sizeof(cmd->addr));
-}
-
-static int join_mcast(const struct call *call, const void *in)
-{
-	const struct rdma_ucm_join_mcast *cmd = in;
-
-	if (cmd->addr_size > sizeof(cmd->addr))
-		return -EINVAL;
-	return join(call, cmd->id, cmd->uid, cmd->response, cmd->join_flags, &cmd->addr,
-		    cmd->addr_size);
-}
-
-/* Finds the id of a group, with a reference more. */
-static struct ucma_id *id_of_group(struct ucma_file *file, u32 number)
-{
-	struct ucma_group *group;
-	struct ucma_id *id = ERR_PTR(-ENOENT);
-
-	mutex_lock(&ucma_lock);
-	group = xa_load(&ucma_group_numbers, number);
-	if (group)
-		id = group->id->file == file ? group->id : ERR_PTR(-EINVAL);
-	if (!IS_ERR(id))
-		kref_get(&id->refs);
-	mutex_unlock(&ucma_lock);
-	return id;
-}
-
-static int leave(const struct call *call, const void *in)
-{
-	const struct rdma_ucm_destroy_id *cmd = in;
-	struct rdma_ucm_destroy_id_resp resp = {};
-	struct ucma_id *id = id_of_group(call->file, cmd->id);
-	struct ucma_group *group;
-	u32 handle = BYPASS_RDMA_NONE;
-
-	if (IS_ERR(id))
-		return PTR_ERR(id);
-	mutex_lock(&id->lock);
-	mutex_lock(&ucma_lock);
-	group = xa_load(&ucma_group_numbers, cmd->id);
-	if (group && group->id == id && id->file == call->file) {
-		handle = group->handle;
-		resp.events_reported = group->reported;
-		ucma_group_forget(group);
-	}
-	mutex_unlock(&ucma_lock);
-	if (handle != BYPASS_RDMA_NONE)
-		leave_on_host(id, handle);
-	mutex_unlock(&id->lock);
-	ucma_id_put(id);
-	if (handle == BYPASS_RDMA_NONE)
-		return -ENOENT;
-	return answer(call, cmd->response, &resp, sizeof(resp));
-}
-
 /* Brings an id, and those of its events that wait, from another file of the process to this one. */
-static int migrate_id(const struct call *call, const void *in)
+static int migrate_id(const struct ucma_call *call, const void *in)
 {
 	const struct rdma_ucm_migrate_id *cmd = in;
 	struct rdma_ucm_migrate_resp resp;
@@ -679,7 +544,7 @@ static int migrate_id(const struct call *call, const void *in)
 	mutex_unlock(&ucma_lock);
 	ucma_id_put(id);
 	if (!err)
-		err = answer(call, cmd->response, &resp, sizeof(resp));
+		err = ucma_answer(call, cmd->response, &resp, sizeof(resp));
 put_file:
 	fput(from);
 	return err;
@@ -689,7 +554,7 @@ put_file:
 
 /* Older programs know shorter structs: they leave out what came later. */
 static const struct {
-	int (*execute)(const struct call *call, const void *in);
+	int (*execute)(const struct ucma_call *call, const void *in);
 	u16 in;
 	u16 in_least;
 	u16 out_least;
@@ -715,12 +580,13 @@ static const struct {
 		offsetof(struct rdma_ucm_event_resp, reserved)),
 	COMMAND(SET_OPTION, set_option, set_option, WHOLE(set_option), 0),
 	COMMAND(NOTIFY, notify, notify, WHOLE(notify), 0),
-	COMMAND(JOIN_IP_MCAST, join_ip, join_ip_mcast, WHOLE(join_ip_mcast), WHOLE(create_id_resp)),
-	COMMAND(LEAVE_MCAST, leave, destroy_id, WHOLE(destroy_id), WHOLE(destroy_id_resp)),
+	COMMAND(JOIN_IP_MCAST, ucma_join_ip, join_ip_mcast, WHOLE(join_ip_mcast),
+		WHOLE(create_id_resp)),
+	COMMAND(LEAVE_MCAST, ucma_leave, destroy_id, WHOLE(destroy_id), WHOLE(destroy_id_resp)),
 	COMMAND(MIGRATE_ID, migrate_id, migrate_id, WHOLE(migrate_id), WHOLE(migrate_resp)),
 	COMMAND(BIND, bind, bind, WHOLE(bind), 0),
 	COMMAND(RESOLVE_ADDR, resolve_addr, resolve_addr, WHOLE(resolve_addr), 0),
-	COMMAND(JOIN_MCAST, join_mcast, join_mcast, WHOLE(join_mcast), WHOLE(create_id_resp)),
+	COMMAND(JOIN_MCAST, ucma_join, join_mcast, WHOLE(join_mcast), WHOLE(create_id_resp)),
 #undef COMMAND
 #undef WHOLE
 };
@@ -735,7 +601,7 @@ static const struct {
  */
 int ucma_command(struct file *filp, const struct rdma_ucm_cmd_hdr *header, const char __user *in)
 {
-	const struct call call = {
+	const struct ucma_call call = {
 		.filp = filp,
 		.file = filp->private_data,
 		.out = header->out,
