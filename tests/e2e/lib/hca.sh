@@ -25,8 +25,8 @@ between() {
 # pair PROGRAM ARG...: a pingpong, or a program of perftest
 pair() { between "-d mlx5_0" "-d mlx5_1" "$@"; }
 
-# in_background PROGRAM ARG...: the same, not waited for; %1 is the server, %2 the client
-in_background() {
+# begin_pair PROGRAM ARG...: the same, not waited for; %1 is the server, %2 the client
+begin_pair() {
 	"$1" -d mlx5_0 "${@:2}" >server.log 2>&1 &
 	wait_for 120 listening || { cat server.log; fail "$*: the server does not listen"; }
 	"$1" -d mlx5_1 "${@:2}" localhost >client.log 2>&1 &
@@ -35,10 +35,21 @@ in_background() {
 }
 
 # They have had their error, or end now.
-end_background() {
+end_pair() {
 	kill -KILL %1 2>/dev/null || true
 	kill -KILL %2 2>/dev/null || true
 	wait || true
+}
+
+# A driver that goes away takes its programs' queues with it. They end, and the driver comes back.
+rebind_under_traffic() {
+	local function driver=/sys/bus/pci/drivers/mlx5_core
+	function=$(basename "$(readlink -f /sys/class/infiniband/mlx5_1/device)")
+	begin_pair ib_write_bw -F -D 60
+	check "a driver is unbound under traffic" timeout 240 sh -c "echo $function >$driver/unbind"
+	end_pair
+	check "and bound again" timeout 240 sh -c "echo $function >$driver/bind"
+	check "mlx5_1 is there again" wait_for 120 active mlx5_1
 }
 
 state_of() { cat "/sys/class/infiniband/$1/ports/1/state" 2>/dev/null || true; }

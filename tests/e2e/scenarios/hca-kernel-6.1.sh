@@ -17,12 +17,7 @@ rdma-pairs mlx5_0 64 10 >server.log 2>&1 &
 check "64 queue pairs, every byte checked" timeout 300 rdma-pairs mlx5_1 64 10 localhost
 wait $! || { cat server.log; fail "64 queue pairs"; }
 
-function=$(basename "$(readlink -f /sys/class/infiniband/mlx5_1/device)")
-in_background ib_write_bw -F -D 60
-check "a driver is unbound under traffic" timeout 240 sh -c "echo $function >/sys/bus/pci/drivers/mlx5_core/unbind"
-end_background
-check "and bound again" timeout 240 sh -c "echo $function >/sys/bus/pci/drivers/mlx5_core/bind"
-check "mlx5_1 is there again" wait_for 120 active mlx5_1
+rebind_under_traffic
 
 use_release_12
 short_list

@@ -43,9 +43,9 @@ pair ib_send_bw -F -n 50 --use-srq -q 4
 pair ib_send_bw -F -n 50 -b
 pair ib_write_lat -F -n 50 -I 64 -s 64
 
-in_background ib_write_bw -F -D 60
+begin_pair ib_write_bw -F -D 60
 kill -KILL %2
-end_background
+end_pair
 pair ibv_rc_pingpong -c -n 100
 
 # A port that goes down: the driver says so to programs, connections end with an error.
@@ -61,13 +61,7 @@ kill $watcher
 wait $watcher || true
 pair ibv_rc_pingpong -c -n 100
 
-# A driver that goes away takes its programs' queues with it. They end, and the driver comes back.
-function=$(basename "$(readlink -f /sys/class/infiniband/mlx5_1/device)")
-in_background ib_write_bw -F -D 60
-check "a driver is unbound under traffic" timeout 240 sh -c "echo $function >/sys/bus/pci/drivers/mlx5_core/unbind"
-end_background
-check "and bound again" timeout 240 sh -c "echo $function >/sys/bus/pci/drivers/mlx5_core/bind"
-check "mlx5_1 is there again" wait_for 120 active mlx5_1
+rebind_under_traffic
 pair ibv_rc_pingpong -c -n 100
 
 check "mlx5_ib is unloaded" timeout 240 modprobe -r mlx5_ib
