@@ -13,10 +13,12 @@
 #ifndef BYPASS_UCMA_H
 #define BYPASS_UCMA_H
 
+#include <linux/in6.h>
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
+#include <linux/uaccess.h>
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
@@ -128,21 +130,33 @@ struct ucma_event {
 };
 
 /**
- * struct ucma_call - a command on its way
+ * struct ucma_caller - who gave a command
  * @filp: the file that the process wrote the command to
  * @file: its event channel
  * @out: bytes of room for the answer
  */
-struct ucma_call {
+struct ucma_caller {
 	struct file *filp;
 	struct ucma_file *file;
 	u16 out;
 };
 
+/* Return: 0, or -EFAULT when the process gives no good place for its answer. */
+static inline int ucma_answer(const struct ucma_caller *call, u64 to, const void *from, size_t size)
+{
+	return copy_to_user(u64_to_user_ptr(to), from, min_t(size_t, size, call->out)) ? -EFAULT
+										       : 0;
+}
+
+/* ucma_address.c: addresses */
+int ucma_pack_addr(struct bypass_rdma_cm_addr *to, const void *from, size_t size);
+void ucma_unpack_addr(struct sockaddr_in6 *to, const struct bypass_rdma_cm_addr *from);
+
 /* ucma_id.c: ids and their slices */
 extern struct mutex ucma_lock;
 extern struct list_head ucma_slices;
 extern struct rw_semaphore ucma_slices_lock;
+extern struct xarray ucma_group_numbers;
 struct ucma_id *ucma_id_make(u32 ps, u64 uid);
 int ucma_id_publish(struct ucma_id *id, struct ucma_file *file);
 struct ucma_id *ucma_id_get(struct ucma_file *file, u32 number);
@@ -153,6 +167,7 @@ int ucma_id_execute(struct ucma_id *id, u32 command, void *request, size_t size,
 		    size_t response_size);
 int ucma_id_choose(struct ucma_id *id, u32 command, void *request, size_t size);
 u32 ucma_id_destroy(struct ucma_id *id);
+void ucma_group_forget(struct ucma_group *group);
 
 /* ucma_event.c: events on their way from the host to a process */
 void ucma_fetch(struct work_struct *work);
@@ -160,14 +175,11 @@ void ucma_slice_lost(struct ucma_slice *slice);
 void ucma_unpack_ah(struct ib_uverbs_ah_attr *to, const struct bypass_rdma_ah_attr *from);
 
 /* ucma_group.c: multicast groups. What executes a command gets its struct of the ucma ABI. */
-void ucma_group_forget(struct ucma_group *group);
-int ucma_join_ip(const struct ucma_call *call, const void *in);
-int ucma_join(const struct ucma_call *call, const void *in);
-int ucma_leave(const struct ucma_call *call, const void *in);
+int ucma_join_ip(const struct ucma_caller *call, const void *in);
+int ucma_join(const struct ucma_caller *call, const void *in);
+int ucma_leave(const struct ucma_caller *call, const void *in);
 
 /* ucma_command.c: what a process writes */
-int ucma_answer(const struct ucma_call *call, u64 to, const void *from, size_t size);
-int ucma_pack_addr(struct bypass_rdma_cm_addr *to, const void *from, size_t size);
 int ucma_command(struct file *filp, const struct rdma_ucm_cmd_hdr *header, const char __user *in);
 
 #endif

@@ -5,64 +5,15 @@
  * here: librdmacm then uses the commands for IP addresses.
  */
 #include <linux/in.h>
-#include <linux/in6.h>
 #include <linux/file.h>
 #include <linux/slab.h>
-#include <linux/uaccess.h>
-#include <net/ipv6.h>
 #include <rdma/ib_user_verbs.h>
 
 #include "ucma.h"
 
-/* Return: 0, or -EFAULT when the process gives no good place for its answer. */
-int ucma_answer(const struct ucma_call *call, u64 to, const void *from, size_t size)
-{
-	return copy_to_user(u64_to_user_ptr(to), from, min_t(size_t, size, call->out)) ? -EFAULT
-										       : 0;
-}
-
-/* Return: 0, or -EINVAL for what is no address. No family: there is no address, which is no error. */
-int ucma_pack_addr(struct bypass_rdma_cm_addr *to, const void *from, size_t size)
-{
-	const struct sockaddr *any = from;
-	const struct sockaddr_in6 *in6 = from;
-	const struct sockaddr_in *in = from;
-	struct in6_addr ip = {};
-
-	memset(to, 0, sizeof(*to));
-	if (any->sa_family == AF_INET && size >= sizeof(*in)) {
-		ipv6_addr_set_v4mapped(in->sin_addr.s_addr, &ip);
-		to->port = in->sin_port;
-	} else if (any->sa_family == AF_INET6 && size >= sizeof(*in6)) {
-		ip = in6->sin6_addr;
-		to->port = in6->sin6_port;
-	} else {
-		return any->sa_family || !size ? -EINVAL : 0;
-	}
-	to->family = cpu_to_le16(any->sa_family);
-	memcpy(to->ip, &ip, sizeof(to->ip));
-	return 0;
-}
-
-static void unpack_addr(struct sockaddr_in6 *to, const struct bypass_rdma_cm_addr *from)
-{
-	struct sockaddr_in *in = (struct sockaddr_in *)to;
-
-	memset(to, 0, sizeof(*to));
-	if (le16_to_cpu(from->family) == AF_INET) {
-		in->sin_family = AF_INET;
-		in->sin_port = from->port;
-		memcpy(&in->sin_addr, from->ip + 12, sizeof(in->sin_addr));
-	} else if (le16_to_cpu(from->family) == AF_INET6) {
-		to->sin6_family = AF_INET6;
-		to->sin6_port = from->port;
-		memcpy(&to->sin6_addr, from->ip, sizeof(to->sin6_addr));
-	}
-}
-
 /* A command of an id, from where the id is known to where it is not needed any more. */
-static int on_id(const struct ucma_call *call, u32 number, u32 command, void *request, size_t size,
-		 void *response, size_t response_size)
+static int on_id(const struct ucma_caller *call, u32 number, u32 command, void *request,
+		 size_t size, void *response, size_t response_size)
 {
 	struct ucma_id *id = ucma_id_get(call->file, number);
 	int err;
@@ -77,7 +28,7 @@ static int on_id(const struct ucma_call *call, u32 number, u32 command, void *re
 }
 
 /* Likewise one that names an address. */
-static int on_address(const struct ucma_call *call, u32 number, u32 command, void *request,
+static int on_address(const struct ucma_caller *call, u32 number, u32 command, void *request,
 		      size_t size)
 {
 	struct ucma_id *id = ucma_id_get(call->file, number);
@@ -92,7 +43,7 @@ static int on_address(const struct ucma_call *call, u32 number, u32 command, voi
 	return err;
 }
 
-static int create_id(const struct ucma_call *call, const void *in)
+static int create_id(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_create_id *cmd = in;
 	struct rdma_ucm_create_id_resp resp;
@@ -123,7 +74,7 @@ put:
 	return err;
 }
 
-static int destroy_id(const struct ucma_call *call, const void *in)
+static int destroy_id(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_destroy_id *cmd = in;
 	struct rdma_ucm_destroy_id_resp resp;
@@ -135,7 +86,7 @@ static int destroy_id(const struct ucma_call *call, const void *in)
 	return ucma_answer(call, cmd->response, &resp, sizeof(resp));
 }
 
-static int bind_to(const struct ucma_call *call, u32 id, const void *addr, size_t size)
+static int bind_to(const struct ucma_caller *call, u32 id, const void *addr, size_t size)
 {
 	struct bypass_rdma_cm_bind request = {};
 	int err = ucma_pack_addr(&request.addr, addr, size);
@@ -145,14 +96,14 @@ static int bind_to(const struct ucma_call *call, u32 id, const void *addr, size_
 	return on_address(call, id, BYPASS_RDMA_CM_BIND, &request, sizeof(request));
 }
 
-static int bind_ip(const struct ucma_call *call, const void *in)
+static int bind_ip(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_bind_ip *cmd = in;
 
 	return bind_to(call, cmd->id, &cmd->addr, sizeof(cmd->addr));
 }
 
-static int bind(const struct ucma_call *call, const void *in)
+static int bind(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_bind *cmd = in;
 
@@ -161,7 +112,7 @@ static int bind(const struct ucma_call *call, const void *in)
 	return bind_to(call, cmd->id, &cmd->addr, cmd->addr_size);
 }
 
-static int resolve(const struct ucma_call *call, u32 id, u32 timeout_ms, const void *src,
+static int resolve(const struct ucma_caller *call, u32 id, u32 timeout_ms, const void *src,
 		   size_t src_size, const void *dst, size_t dst_size)
 {
 	struct bypass_rdma_cm_resolve_addr request = {.timeout_ms = cpu_to_le32(timeout_ms)};
@@ -174,7 +125,7 @@ static int resolve(const struct ucma_call *call, u32 id, u32 timeout_ms, const v
 	return on_address(call, id, BYPASS_RDMA_CM_RESOLVE_ADDR, &request, sizeof(request));
 }
 
-static int resolve_ip(const struct ucma_call *call, const void *in)
+static int resolve_ip(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_resolve_ip *cmd = in;
 
@@ -182,7 +133,7 @@ static int resolve_ip(const struct ucma_call *call, const void *in)
 		       &cmd->dst_addr, sizeof(cmd->dst_addr));
 }
 
-static int resolve_addr(const struct ucma_call *call, const void *in)
+static int resolve_addr(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_resolve_addr *cmd = in;
 
@@ -193,7 +144,7 @@ static int resolve_addr(const struct ucma_call *call, const void *in)
 		       &cmd->dst_addr, cmd->dst_size);
 }
 
-static int resolve_route(const struct ucma_call *call, const void *in)
+static int resolve_route(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_resolve_route *cmd = in;
 	struct bypass_rdma_cm_resolve_route request = {.timeout_ms = cpu_to_le32(cmd->timeout_ms)};
@@ -226,7 +177,7 @@ static void unpack_path(struct ib_user_path_rec *to, const struct bypass_rdma_cm
 }
 
 /* What the process sees of an id: its device is the guest's, by the guest's number. */
-static int ask_route(const struct ucma_call *call, u32 number, struct bypass_rdma_cm_route *route,
+static int ask_route(const struct ucma_caller *call, u32 number, struct bypass_rdma_cm_route *route,
 		     struct rdma_ucm_query_route_resp *resp)
 {
 	struct ucma_id *id = ucma_id_get(call->file, number);
@@ -250,7 +201,7 @@ static int ask_route(const struct ucma_call *call, u32 number, struct bypass_rdm
 	return err;
 }
 
-static int query_route(const struct ucma_call *call, const void *in)
+static int query_route(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_query *cmd = in;
 	struct rdma_ucm_query_route_resp resp;
@@ -261,15 +212,15 @@ static int query_route(const struct ucma_call *call, const void *in)
 		return err;
 	resp.num_paths = min_t(u32, le32_to_cpu(route.n_paths), BYPASS_RDMA_CM_PATHS_MAX);
 	resp.port_num = le32_to_cpu(route.port);
-	unpack_addr(&resp.src_addr, &route.src);
-	unpack_addr(&resp.dst_addr, &route.dst);
+	ucma_unpack_addr(&resp.src_addr, &route.src);
+	ucma_unpack_addr(&resp.dst_addr, &route.dst);
 	for (u32 i = 0; i < BYPASS_RDMA_CM_PATHS_MAX; i++)
 		unpack_path(&resp.ib_route[i], &route.paths[i]);
 	return ucma_answer(call, cmd->response, &resp, sizeof(resp));
 }
 
 /* An id that is not bound listens on the slice's first address, on a port that the host chooses. */
-static int listen(const struct ucma_call *call, const void *in)
+static int listen(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_listen *cmd = in;
 	struct bypass_rdma_cm_listen request = {.backlog = cpu_to_le32(cmd->backlog)};
@@ -308,7 +259,7 @@ static void pack_conn(struct bypass_rdma_cm_conn *to, const struct rdma_ucm_conn
 	memcpy(to->private_data, from->private_data, sizeof(to->private_data));
 }
 
-static int connect(const struct ucma_call *call, const void *in)
+static int connect(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_connect *cmd = in;
 	struct bypass_rdma_cm_connect request = {.valid = cpu_to_le32(1)};
@@ -320,7 +271,7 @@ static int connect(const struct ucma_call *call, const void *in)
 }
 
 /* From here on the process hears of the id's events. */
-static int accept(const struct ucma_call *call, const void *in)
+static int accept(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_accept *cmd = in;
 	struct bypass_rdma_cm_connect request = {};
@@ -351,7 +302,7 @@ static int accept(const struct ucma_call *call, const void *in)
 	return err;
 }
 
-static int reject(const struct ucma_call *call, const void *in)
+static int reject(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_reject *cmd = in;
 	struct bypass_rdma_cm_reject request = {
@@ -363,7 +314,7 @@ static int reject(const struct ucma_call *call, const void *in)
 	return on_id(call, cmd->id, BYPASS_RDMA_CM_REJECT, &request, sizeof(request), NULL, 0);
 }
 
-static int disconnect(const struct ucma_call *call, const void *in)
+static int disconnect(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_disconnect *cmd = in;
 	struct bypass_rdma_handle request = {};
@@ -371,7 +322,7 @@ static int disconnect(const struct ucma_call *call, const void *in)
 	return on_id(call, cmd->id, BYPASS_RDMA_CM_DISCONNECT, &request, sizeof(request), NULL, 0);
 }
 
-static int init_qp_attr(const struct ucma_call *call, const void *in)
+static int init_qp_attr(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_init_qp_attr *cmd = in;
 	struct bypass_rdma_cm_init_qp request = {.qp_state = cpu_to_le32(cmd->qp_state)};
@@ -433,7 +384,7 @@ static struct ucma_event *take_event(struct ucma_file *file)
 }
 
 /* The answer to a process that gives no good place for it is lost, and with it a request's id. */
-static int get_event(const struct ucma_call *call, const void *in)
+static int get_event(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_get_event *cmd = in;
 	struct ucma_event *event;
@@ -452,7 +403,7 @@ static int get_event(const struct ucma_call *call, const void *in)
 	return err;
 }
 
-static int set_option(const struct ucma_call *call, const void *in)
+static int set_option(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_set_option *cmd = in;
 	static const u32 sizes[UCMA_OPTIONS] = {
@@ -496,7 +447,7 @@ static int set_option(const struct ucma_call *call, const void *in)
 	return err;
 }
 
-static int notify(const struct ucma_call *call, const void *in)
+static int notify(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_notify *cmd = in;
 	struct bypass_rdma_cm_notify request = {.event = cpu_to_le32(cmd->event)};
@@ -505,7 +456,7 @@ static int notify(const struct ucma_call *call, const void *in)
 }
 
 /* Brings an id, and those of its events that wait, from another file of the process to this one. */
-static int migrate_id(const struct ucma_call *call, const void *in)
+static int migrate_id(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_migrate_id *cmd = in;
 	struct rdma_ucm_migrate_resp resp;
@@ -554,7 +505,7 @@ put_file:
 
 /* Older programs know shorter structs: they leave out what came later. */
 static const struct {
-	int (*execute)(const struct ucma_call *call, const void *in);
+	int (*execute)(const struct ucma_caller *call, const void *in);
 	u16 in;
 	u16 in_least;
 	u16 out_least;
@@ -601,7 +552,7 @@ static const struct {
  */
 int ucma_command(struct file *filp, const struct rdma_ucm_cmd_hdr *header, const char __user *in)
 {
-	const struct ucma_call call = {
+	const struct ucma_caller call = {
 		.filp = filp,
 		.file = filp->private_data,
 		.out = header->out,

@@ -6,28 +6,6 @@
 
 #include "ucma.h"
 
-static DEFINE_XARRAY_ALLOC(numbers); /* groups, by the process's number */
-
-/* The host has forgotten the group, or is about to. With the id's lock and ucma_lock held. */
-void ucma_group_forget(struct ucma_group *group)
-{
-	struct ucma_slice *slice = group->id->slice;
-	struct ucma_event *event, *next;
-
-	list_for_each_entry_safe(event, next, &group->id->file->events, list)
-	{
-		if (event->group != group)
-			continue;
-		list_del(&event->list);
-		kfree(event);
-	}
-	if (slice)
-		xa_cmpxchg(&slice->groups, group->handle, group, NULL, GFP_KERNEL);
-	xa_erase(&numbers, group->number);
-	list_del(&group->list);
-	kfree(group);
-}
-
 /* With the id's lock held: the host has joined the group. */
 static int publish_group(struct ucma_id *id, struct ucma_group *group, u32 handle)
 {
@@ -38,11 +16,11 @@ static int publish_group(struct ucma_id *id, struct ucma_group *group, u32 handl
 	group->handle = handle;
 	mutex_lock(&slice->fetching);
 	mutex_lock(&ucma_lock);
-	err = xa_alloc(&numbers, &group->number, group, xa_limit_31b, GFP_KERNEL);
+	err = xa_alloc(&ucma_group_numbers, &group->number, group, xa_limit_31b, GFP_KERNEL);
 	if (!err) {
 		err = xa_err(xa_store(&slice->groups, handle, group, GFP_KERNEL));
 		if (err)
-			xa_erase(&numbers, group->number);
+			xa_erase(&ucma_group_numbers, group->number);
 		else
 			list_add_tail(&group->list, &id->groups);
 	}
@@ -61,7 +39,7 @@ static void leave_on_host(struct ucma_id *id, u32 group)
 }
 
 /* The event can come before the answer: the answer has the number that the event has. */
-static int join(const struct ucma_call *call, u32 number, u64 uid, u64 response, u32 flags,
+static int join(const struct ucma_caller *call, u32 number, u64 uid, u64 response, u32 flags,
 		const void *addr, size_t size)
 {
 	struct bypass_rdma_cm_join request = {.flags = cpu_to_le32(flags)};
@@ -97,7 +75,7 @@ static int join(const struct ucma_call *call, u32 number, u64 uid, u64 response,
 	return err ? err : ucma_answer(call, response, &resp, sizeof(resp));
 }
 
-int ucma_join_ip(const struct ucma_call *call, const void *in)
+int ucma_join_ip(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_join_ip_mcast *cmd = in;
 
@@ -105,7 +83,7 @@ int ucma_join_ip(const struct ucma_call *call, const void *in)
 		    &cmd->addr, sizeof(cmd->addr));
 }
 
-int ucma_join(const struct ucma_call *call, const void *in)
+int ucma_join(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_join_mcast *cmd = in;
 
@@ -122,7 +100,7 @@ static struct ucma_id *id_of_group(struct ucma_file *file, u32 number)
 	struct ucma_id *id = ERR_PTR(-ENOENT);
 
 	mutex_lock(&ucma_lock);
-	group = xa_load(&numbers, number);
+	group = xa_load(&ucma_group_numbers, number);
 	if (group)
 		id = group->id->file == file ? group->id : ERR_PTR(-EINVAL);
 	if (!IS_ERR(id))
@@ -131,7 +109,7 @@ static struct ucma_id *id_of_group(struct ucma_file *file, u32 number)
 	return id;
 }
 
-int ucma_leave(const struct ucma_call *call, const void *in)
+int ucma_leave(const struct ucma_caller *call, const void *in)
 {
 	const struct rdma_ucm_destroy_id *cmd = in;
 	struct rdma_ucm_destroy_id_resp resp = {};
@@ -143,7 +121,7 @@ int ucma_leave(const struct ucma_call *call, const void *in)
 		return PTR_ERR(id);
 	mutex_lock(&id->lock);
 	mutex_lock(&ucma_lock);
-	group = xa_load(&numbers, cmd->id);
+	group = xa_load(&ucma_group_numbers, cmd->id);
 	if (group && group->id == id && id->file == call->file) {
 		handle = group->handle;
 		resp.events_reported = group->reported;

@@ -10,7 +10,8 @@
 DEFINE_MUTEX(ucma_lock);
 LIST_HEAD(ucma_slices);
 DECLARE_RWSEM(ucma_slices_lock);
-static DEFINE_XARRAY_ALLOC(ids); /* by the process's number */
+DEFINE_XARRAY_ALLOC(ucma_group_numbers); /* by the process's number */
+static DEFINE_XARRAY_ALLOC(ids);	 /* likewise */
 
 /* Return: an id that no process can name yet, or NULL. */
 struct ucma_id *ucma_id_make(u32 ps, u64 uid)
@@ -229,6 +230,26 @@ int ucma_id_choose(struct ucma_id *id, u32 command, void *request, size_t size)
 	}
 	up_read(&ucma_slices_lock);
 	return err;
+}
+
+/* The host has forgotten the group, or is about to. With the id's lock and ucma_lock held. */
+void ucma_group_forget(struct ucma_group *group)
+{
+	struct ucma_slice *slice = group->id->slice;
+	struct ucma_event *event, *next;
+
+	list_for_each_entry_safe(event, next, &group->id->file->events, list)
+	{
+		if (event->group != group)
+			continue;
+		list_del(&event->list);
+		kfree(event);
+	}
+	if (slice)
+		xa_cmpxchg(&slice->groups, group->handle, group, NULL, GFP_KERNEL);
+	xa_erase(&ucma_group_numbers, group->number);
+	list_del(&group->list);
+	kfree(group);
 }
 
 /* Takes the events of an id away from its process. With ucma_lock held. */
