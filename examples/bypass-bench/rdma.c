@@ -3,6 +3,7 @@
  * Sets up two functions of the ConnectX model as their driver would, by the model's own commands.
  */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -173,6 +174,19 @@ int bench_link_open(struct bench_link *link, const struct bench_ram *ram)
 	return ret;
 }
 
+/* As its driver would leave it: after a reset, with memory in reach */
+static int power_on(struct bypass_slice *slice, const struct bypass_memory *memory)
+{
+	const uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
+	int ret = slice->ops->reset(slice);
+
+	if (!ret)
+		ret = slice->ops->set_memory(slice, memory);
+	if (!ret)
+		ret = slice->ops->config_write(slice, PCI_COMMAND, &command, sizeof(command));
+	return ret;
+}
+
 int bench_link_connect(struct bench_link *link, const struct bench_ram *ram)
 {
 	struct bench_rdma *rdma = (struct bench_rdma *)(ram->hva + BENCH_RDMA);
@@ -181,10 +195,8 @@ int bench_link_connect(struct bench_link *link, const struct bench_ram *ram)
 	const struct bypass_window *window = link->slices[0]->bars[0].windows;
 
 	for (unsigned int i = 0; i < 2; i++) {
-		int ret = link->slices[i]->ops->reset(link->slices[i]);
+		int ret = power_on(link->slices[i], link->memory[i]);
 
-		if (!ret)
-			ret = link->slices[i]->ops->set_memory(link->slices[i], link->memory[i]);
 		if (ret)
 			return ret;
 	}

@@ -241,6 +241,7 @@ struct hca {
 	unsigned int lid;
 	struct log_limit log;
 	uint8_t config[256];
+	bool bus_master; /* as the command register says */
 	int fds[HCA_VECTORS];
 	const struct bypass_memory *mem;
 	uint64_t interrupts;
@@ -294,7 +295,10 @@ int limits_set(struct limits *limits, const char *text); /* NAME=N */
 /* memory.c */
 bool dma_read(const struct hca *hca, uint64_t address, void *data, uint64_t size);
 bool dma_write(const struct hca *hca, uint64_t address, const void *data, uint64_t size);
-/* The memory at @address, and how many bytes of it, up to @size, lie side by side. NULL: none. */
+/*
+ * The memory at @address, and how many bytes of it, up to @size, lie side by side. NULL: none, or the
+ * function may not reach memory.
+ */
 uint8_t *dma_span(const struct hca *hca, uint64_t address, uint64_t *size);
 
 /* ring.c */

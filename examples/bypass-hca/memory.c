@@ -11,7 +11,7 @@ uint8_t *dma_span(const struct hca *hca, uint64_t address, uint64_t *size)
 	const struct bypass_memory_range *range;
 	uint64_t left;
 
-	if (!hca->mem)
+	if (!hca->mem || !hca->bus_master)
 		return NULL;
 	range = bypass_memory_find(hca->mem, address, 1);
 	if (!range)

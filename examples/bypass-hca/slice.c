@@ -82,7 +82,21 @@ static void power_on(struct hca *hca)
 	hca_objects_clear(hca);
 	hca->commands = 0;
 	hca->failed = false;
+	hca->bus_master = false;
 	config_power_on(hca->config);
+}
+
+/*
+ * A function that loses bus mastering forgets its objects and says that it has failed. What the driver made must
+ * not be used when bus mastering returns: by then another kernel may own the memory (kexec).
+ */
+static void command_changed(struct hca *hca)
+{
+	bool before = hca->bus_master;
+
+	hca->bus_master = hca->config[PCI_COMMAND] & PCI_COMMAND_MASTER;
+	if (before && !hca->bus_master)
+		hca_fail(hca);
 }
 
 static int hca_config_read(struct bypass_slice *slice, uint32_t offset, void *data, uint32_t size)
@@ -112,6 +126,7 @@ static int hca_config_write(struct bypass_slice *slice, uint32_t offset, const v
 			hca->config[i] = byte &
 					 (PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8;
 	}
+	command_changed(hca);
 	return 0;
 }
 

@@ -5,6 +5,8 @@
  */
 #include <stdlib.h>
 
+#include <linux/pci_regs.h>
+
 #include <bypass/memory.h>
 
 #include "../../examples/bypass-hca/hca.h"
@@ -91,6 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		slice->ops->set_memory(slice, mem);
 	}
 	memset(ram, 0, RAM);
+	slice->ops->config_write(slice, PCI_COMMAND, &(uint16_t){PCI_COMMAND_MASTER}, 2);
 	bar_write(slice, 0x14, COMMANDS, 4);
 	while (in.left)
 		step(&subnet, slice, ram, &in);

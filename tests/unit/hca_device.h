@@ -7,6 +7,7 @@
 #define HCA_DEVICE_H
 
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -223,11 +224,18 @@ static inline uint32_t make_key(struct guest *g, uint64_t start, uint64_t size,
 static const uint32_t all_rights[] = {MKC_LOCAL_READ,	MKC_LOCAL_WRITE, MKC_REMOTE_READ,
 				      MKC_REMOTE_WRITE, MKC_ATOMIC,	 0};
 
+/* @command: what the driver writes to the command register, in @size bytes */
+static inline void command_register(struct guest *g, uint16_t command, uint32_t size)
+{
+	REQUIRE(g->slice->ops->config_write(g->slice, PCI_COMMAND, &command, size) == 0);
+}
+
 /* As a driver does that finds the function after power-on, or after a reset */
 static inline void guest_start(struct guest *g)
 {
 	int fds[HCA_VECTORS];
 
+	command_register(g, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 	memset(g->ram, 0, RAM_SIZE);
 	g->heap = HEAP;
 	g->eq_consumer = 0;
