@@ -3,6 +3,7 @@
  * Sets up both sides on the same devices, and does jobs.
  */
 #include <errno.h>
+#include <linux/pci_regs.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -60,6 +61,7 @@ static int open_slices(struct bench_lab *lab)
 static int open_native(struct bench_lab *lab)
 {
 	struct bench_native *native = &lab->native;
+	const uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 	struct bench_side *side = &native->side;
 	static const uint8_t of_path[BENCH_PATHS] = {
 		[BENCH_BYPASS] = RING,		[BENCH_HALT] = NATIVE_RING,
@@ -83,6 +85,8 @@ static int open_native(struct bench_lab *lab)
 					lab->slices[of_path[path]]->bars[0].windows[0].hva);
 	bench_lines_init(side, &side->ring[BENCH_BYPASS]);
 	bench_virtqueue_init(side, lab->ram.hva);
+	if (native->ring->ops->config_write(native->ring, PCI_COMMAND, &command, sizeof(command)))
+		return -EIO;
 	return native->ring->ops->vectors(native->ring, BYPASS_IRQ_MSIX, 0, 1, &native->vector);
 }
 

@@ -38,12 +38,13 @@
  *	one that nobody listens to
  * @mute_fd: that one
  * @connected: vector 0 has an eventfd
+ * @bus_master: the command register allows DMA, which interrupts are too
  * @dead: nobody serves the device any more, which the VMM has not been told yet
  * @interrupts: vectors raised
  * @start: number of the first request since the last reset
  * @seen: the @start that the serving side has taken up
  * @next: number of the next request to serve
- * @memory_lock: held while guest RAM is touched or @ranges change
+ * @memory_lock: held while guest RAM is touched, and while @ranges or @bus_master change
  * @ranges: guest RAM within reach
  * @n_ranges: their number
  */
@@ -63,6 +64,7 @@ struct loop {
 	int raise_fd;
 	int mute_fd;
 	atomic_bool connected;
+	atomic_bool bus_master;
 	atomic_bool dead;
 	_Atomic uint64_t interrupts;
 	_Atomic uint32_t start;
@@ -76,7 +78,7 @@ struct loop {
 /* Serves at most @budget requests, whoever calls. */
 int loop_serve(struct loop *loop, unsigned int budget);
 
-/* Raises vector 0, if it is connected. */
+/* Raises vector 0, if it is connected and the function is a bus master. */
 void loop_raise(struct loop *loop);
 
 #endif

@@ -16,7 +16,8 @@ void loop_raise(struct loop *loop)
 {
 	uint64_t one = 1;
 
-	if (!atomic_load_explicit(&loop->connected, memory_order_acquire))
+	if (!atomic_load_explicit(&loop->connected, memory_order_acquire) ||
+	    !atomic_load_explicit(&loop->bus_master, memory_order_acquire))
 		return;
 	/* Counted first: who has seen the interrupt must find it counted. */
 	atomic_fetch_add_explicit(&loop->interrupts, 1, memory_order_relaxed);
@@ -39,7 +40,7 @@ static int64_t serve_in_data(struct loop *loop, const struct bypass_loop_entry *
 /* NULL unless all of it is guest RAM within reach. */
 static void *guest_memory(struct loop *loop, uint64_t gpa, uint64_t size)
 {
-	for (unsigned int i = 0; i < loop->n_ranges; i++) {
+	for (unsigned int i = 0; i < loop->n_ranges && loop->bus_master; i++) {
 		const struct bypass_memory_range *range = &loop->ranges[i];
 
 		if (gpa >= range->gpa && size <= range->size &&

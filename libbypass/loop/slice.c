@@ -59,7 +59,32 @@ static int loop_config_read(struct bypass_slice *slice, uint32_t offset, void *d
 	return 0;
 }
 
-/* The command register and MSI-X control keep what is written. Neither has an effect. */
+/* Requests that were posted so far are never served. A driver that starts reads where to begin. */
+static void forget_requests(struct loop *loop)
+{
+	uint32_t start = atomic_load(&loop->start) + START_STEP;
+
+	atomic_store_explicit(&loop->start, start, memory_order_release);
+	__atomic_store_n(&loop->header->start, start, __ATOMIC_RELEASE);
+}
+
+/*
+ * A function that is no bus master touches no guest memory. What was posted before is forgotten: when bus
+ * mastering returns, another kernel may own the memory (kexec).
+ */
+static void command_changed(struct loop *loop)
+{
+	bool on = loop->config_space[PCI_COMMAND] & PCI_COMMAND_MASTER;
+	bool before;
+
+	pthread_mutex_lock(&loop->memory_lock);
+	before = atomic_exchange(&loop->bus_master, on);
+	pthread_mutex_unlock(&loop->memory_lock);
+	if (before && !on)
+		forget_requests(loop);
+}
+
+/* The command register and MSI-X control keep what is written. */
 static int loop_config_write(struct bypass_slice *slice, uint32_t offset, const void *data,
 			     uint32_t size)
 {
@@ -72,6 +97,7 @@ static int loop_config_write(struct bypass_slice *slice, uint32_t offset, const 
 			config[i] = *(const uint8_t *)data &
 				    ((PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL) >> 8);
 	}
+	command_changed(to_loop(slice));
 	return 0;
 }
 
@@ -183,12 +209,11 @@ static int loop_set_memory(struct bypass_slice *slice, const struct bypass_memor
 static int loop_reset(struct bypass_slice *slice)
 {
 	struct loop *loop = to_loop(slice);
-	uint32_t start = atomic_load(&loop->start) + START_STEP;
 
 	connect_vector(loop, -1);
 	config_power_on(loop->config_space);
-	atomic_store_explicit(&loop->start, start, memory_order_release);
-	__atomic_store_n(&loop->header->start, start, __ATOMIC_RELEASE);
+	command_changed(loop);
+	forget_requests(loop);
 	return 0;
 }
 

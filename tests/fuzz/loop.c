@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <linux/pci_regs.h>
+
 #include <bypass/loop.h>
 #include <bypass/memory.h>
 
@@ -84,6 +86,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	if (bypass_loop_open(&config, &slice))
 		abort();
+	slice->ops->config_write(slice, PCI_COMMAND, &(uint16_t){PCI_COMMAND_MASTER}, 2);
 	if (size && data[0] & 0x80)
 		slice->ops->set_memory(slice, mem);
 	while (size > 1) {

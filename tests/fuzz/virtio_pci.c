@@ -184,9 +184,13 @@ static void step(struct input *s, struct bypass_vm *vm, uint64_t bar0, uint64_t 
 		value = take(s, size);
 		bypass_vm_mmio(vm, bar1 + at, &value, size, write);
 		break;
-	case 3: /* capabilities; BARs and decoding stay as they are */
+	case 3: /* bus mastering and capabilities; BARs and decoding stay as they are */
 		at = 0x40 + take(s, 1) % 0xc0;
 		value = take(s, 4);
+		if (what & 16) {
+			at = 4;
+			value = (value & 4) | 2;
+		}
 		bypass_vm_pci(vm, DEVFN, at, &value, size > 4 ? 4 : size, write);
 		break;
 	}
@@ -203,7 +207,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.mmio64 = {0x1000000000, 0x100000},
 	};
 	struct input s = {data, size};
-	uint32_t bar0 = 0, bar1 = 0, decode = 2;
+	uint32_t bar0 = 0, bar1 = 0, command = 6;
 	struct bypass_slice *slice;
 	struct bypass_vm *vm;
 
@@ -213,7 +217,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	must(!bypass_vm_plug(vm, slice, DEVFN, -1));
 	bypass_vm_pci(vm, DEVFN, 0x10, &bar0, 4, false);
 	bypass_vm_pci(vm, DEVFN, 0x14, &bar1, 4, false);
-	bypass_vm_pci(vm, DEVFN, 0x04, &decode, 2, true);
+	bypass_vm_pci(vm, DEVFN, 0x04, &command, 2, true);
 	while (s.left)
 		step(&s, vm, bar0, bar1);
 	bypass_vm_detach(vm);

@@ -58,6 +58,11 @@ static int64_t serve(void *opaque, const void *request, uint32_t length, void *r
 	return length;
 }
 
+static void command_register(struct fixture *f, uint16_t command, uint32_t size)
+{
+	assert_int_equal(f->slice->ops->config_write(f->slice, PCI_COMMAND, &command, size), 0);
+}
+
 static void open_slice(struct fixture *f, bool trap, bool pin)
 {
 	const struct bypass_loop_config config = {.name = "test",
@@ -76,6 +81,7 @@ static void open_slice(struct fixture *f, bool trap, bool pin)
 	f->requests = (void *)((uint8_t *)f->header + f->header->requests);
 	f->completions = (void *)((uint8_t *)f->header + f->header->completions);
 	f->data = (uint8_t *)f->header + f->header->data;
+	command_register(f, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 2);
 }
 
 static void open_polled(struct fixture *f)
@@ -423,6 +429,55 @@ static void test_guest_memory(void **state)
 	bypass_memory_free(mem);
 }
 
+/* What a write of the command register that clears the bit must do, however wide the write is */
+static void lose_bus_mastering(uint32_t size)
+{
+	struct bypass_loop_entry request = {.flags = BYPASS_LOOP_IN_MEMORY | BYPASS_LOOP_INTERRUPT,
+					    .length = PAGE};
+	struct bypass_memory *mem = bypass_memory_new();
+	int fd = eventfd(0, EFD_NONBLOCK);
+	struct fixture f;
+	uint8_t *ram;
+
+	open_polled(&f);
+	assert_int_equal(bypass_memory_alloc(mem, RAM, false), 0);
+	ram = bypass_memory_hva(mem, 0, RAM);
+	assert_int_equal(f.slice->ops->set_memory(f.slice, mem), 0);
+	f.slice->ops->vectors(f.slice, BYPASS_IRQ_MSIX, 0, 1, &fd);
+	request.place = (struct bypass_loop_place){.response = PAGE, .room = PAGE};
+	post(&f, &request);
+	command_register(&f, PCI_COMMAND_MEMORY, size);
+	/* Neither now nor later: the memory may be another kernel's. */
+	assert_int_equal(bypass_loop_poll(f.slice, 8), 0);
+	command_register(&f, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, size);
+	assert_int_equal(bypass_loop_poll(f.slice, 8), 0);
+	command_register(&f, PCI_COMMAND_MEMORY, size);
+	f.next = f.header->start;
+	expect_status(&f, &request, EFAULT);
+	assert_int_equal(ram[PAGE], 0);
+	assert_int_equal(taken(fd), 0);
+	assert_int_equal(f.slice->ops->interrupts(f.slice), 0);
+	command_register(&f, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, size);
+	post(&f, &request);
+	assert_int_equal(bypass_loop_poll(f.slice, 8), 1);
+	assert_int_equal(completion(&f)->status, 0);
+	assert_int_equal(ram[PAGE], 1);
+	assert_int_equal(taken(fd), 1);
+	assert_int_equal(f.slice->ops->reset(f.slice), 0);
+	f.next = f.header->start;
+	expect_status(&f, &request, EFAULT);
+	bypass_slice_close(f.slice);
+	bypass_memory_free(mem);
+	close(fd);
+}
+
+static void test_bus_master(void **state)
+{
+	(void)state;
+	lose_bus_mastering(1);
+	lose_bus_mastering(2);
+}
+
 /* In a child without privileges, for limits cannot be lowered and raised again at will. */
 static void pin_too_much(void)
 {
@@ -558,6 +613,7 @@ int main(void)
 		cmocka_unit_test(test_dead),
 		cmocka_unit_test(test_window_file),
 		cmocka_unit_test(test_reset),
+		cmocka_unit_test(test_bus_master),
 		cmocka_unit_test(test_trap),
 		cmocka_unit_test(test_guest_memory),
 		cmocka_unit_test(test_memlock),

@@ -527,6 +527,47 @@ static void test_bus_master(void **state)
 	assert_int_equal(t->d->resets, resets);
 }
 
+/* A write of one byte counts as well, and what was not started before is not started without the bit. */
+static void test_bus_master_first(void **state)
+{
+	struct test *t = *state;
+	unsigned int resets;
+
+	go(t);
+	resets = t->d->resets;
+	t->slice->ops->config_write(t->slice, PCI_COMMAND, "\0", 1);
+	assert_int_equal(t->d->resets, resets + 1);
+	assert_false(t->d->started[0]);
+	go(t);
+	assert_false(t->d->started[0]);
+	assert_int_equal(common_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0x4b);
+	t->slice->ops->config_write(t->slice, PCI_COMMAND, "\6", 1);
+	go(t);
+	assert_true(t->d->started[0]);
+	/* Power-on is without bus mastering. */
+	assert_int_equal(t->slice->ops->reset(t->slice), 0);
+	go(t);
+	assert_false(t->d->started[0]);
+}
+
+/* An interrupt is a write to memory. */
+static void test_bus_master_interrupt(void **state)
+{
+	struct test *t = *state;
+
+	cfg_write(t, t->msix + PCI_MSIX_FLAGS, 2, PCI_MSIX_FLAGS_ENABLE);
+	vector_open(t, 0);
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	common_write(t, VIRTIO_PCI_COMMON_MSIX, 2, 0);
+	t->d->carrier->config_changed(t->d->transport);
+	fake_deliver();
+	assert_int_equal(fake_kvm.injected[24], 0);
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
+	t->d->carrier->config_changed(t->d->transport);
+	fake_deliver();
+	assert_int_equal(fake_kvm.injected[24], 1);
+}
+
 static void count_line(void *opaque, enum bypass_log_level level, const char *text)
 {
 	(void)level;
@@ -656,7 +697,7 @@ static void test_random_registers(void **state)
 	}
 	assert_int_equal(bypass_vm_reset(t->vm), 0);
 	assert_int_equal(cfg_read(t, PCI_COMMAND, 2), 0);
-	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY);
+	cfg_write(t, PCI_COMMAND, 2, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER);
 	go(t);
 	assert_int_equal(common_read(t, VIRTIO_PCI_COMMON_STATUS, 1), 0x0f);
 }
@@ -716,6 +757,8 @@ int main(void)
 		rule(test_config_change),
 		rule(test_event),
 		rule(test_bus_master),
+		rule(test_bus_master_first),
+		rule(test_bus_master_interrupt),
 		rule(test_log_is_bounded),
 		rule(test_queue_refused),
 		rule(test_shm),

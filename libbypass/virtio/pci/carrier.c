@@ -14,7 +14,7 @@ static void config_notify(struct virtio_pci *v)
 {
 	v->isr |= VIRTIO_PCI_ISR_CONFIG;
 	v->generation++;
-	if (v->config_vector != NO_VECTOR && v->fds[v->config_vector] >= 0)
+	if (v->bus_master && v->config_vector != NO_VECTOR && v->fds[v->config_vector] >= 0)
 		eventfd_write(v->fds[v->config_vector], 1);
 }
 

@@ -218,6 +218,22 @@ void common_stop(struct virtio_pci *v)
 	pthread_mutex_unlock(&v->lock);
 }
 
+/* A device that is no bus master can use no queue. */
+static bool can_run(struct virtio_pci *v)
+{
+	bool can;
+
+	pthread_mutex_lock(&v->lock);
+	can = v->bus_master;
+	pthread_mutex_unlock(&v->lock);
+	if (can)
+		return true;
+	carrier_needs_reset(v);
+	log_limited(&v->remarks, "%s: the driver starts the device without bus mastering",
+		    v->slice.name);
+	return false;
+}
+
 /* Status bits are set in their order. Only a reset clears them, all at once. */
 static void status_set(struct virtio_pci *v, uint8_t value)
 {
@@ -231,6 +247,8 @@ static void status_set(struct virtio_pci *v, uint8_t value)
 	if (set & VIRTIO_CONFIG_S_FEATURES_OK && !features_accepted(v))
 		set &= ~VIRTIO_CONFIG_S_FEATURES_OK;
 	if (!((old | set) & VIRTIO_CONFIG_S_FEATURES_OK))
+		set &= ~VIRTIO_CONFIG_S_DRIVER_OK;
+	if (set & VIRTIO_CONFIG_S_DRIVER_OK && !can_run(v))
 		set &= ~VIRTIO_CONFIG_S_DRIVER_OK;
 	pthread_mutex_lock(&v->lock);
 	v->status |= set;

@@ -120,14 +120,29 @@ int virtio_config_read(struct bypass_slice *slice, uint32_t offset, void *data, 
  * A device without bus mastering does no DMA, so the device is stopped. The device does not go on
  * when bus mastering returns: by then another kernel may own the memory (kexec).
  */
-static void command_write(struct virtio_pci *v, uint16_t command)
+void virtio_command_set(struct virtio_pci *v, uint16_t command)
 {
-	uint16_t before;
+	bool before;
 
-	memcpy(&before, v->config + PCI_COMMAND, 2);
 	put(v, PCI_COMMAND, 2, command & (PCI_COMMAND_MASTER | PCI_COMMAND_MEMORY));
-	if (before & ~command & PCI_COMMAND_MASTER)
+	pthread_mutex_lock(&v->lock);
+	before = v->bus_master;
+	v->bus_master = command & PCI_COMMAND_MASTER;
+	pthread_mutex_unlock(&v->lock);
+	if (before && !(command & PCI_COMMAND_MASTER))
 		common_stop(v);
+}
+
+/* A write of any width that touches the command register */
+static void command_write(struct virtio_pci *v, uint32_t offset, const uint8_t *data, uint32_t size)
+{
+	uint8_t command[2];
+
+	memcpy(command, v->config + PCI_COMMAND, sizeof(command));
+	for (uint32_t i = 0; i < sizeof(command); i++)
+		if (PCI_COMMAND + i >= offset && PCI_COMMAND + i < offset + size)
+			command[i] = data[PCI_COMMAND + i - offset];
+	virtio_command_set(v, command[1] << 8 | command[0]);
 }
 
 int virtio_config_write(struct bypass_slice *slice, uint32_t offset, const void *data,
@@ -136,11 +151,8 @@ int virtio_config_write(struct bypass_slice *slice, uint32_t offset, const void 
 	struct virtio_pci *v = (struct virtio_pci *)slice;
 	uint32_t bar = v->access + VIRTIO_PCI_CAP_BAR, at, n;
 
-	if (offset == PCI_COMMAND && size >= 2) {
-		uint16_t command;
-
-		memcpy(&command, data, 2);
-		command_write(v, command);
+	if (offset / 4 == PCI_COMMAND / 4) {
+		command_write(v, offset, data, size);
 		return 0;
 	}
 	/* Beside that register the driver may write only the place and the data of the access. */

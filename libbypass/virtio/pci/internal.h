@@ -73,6 +73,7 @@ struct queue {
  * @remarks: warnings of queues that failed
  * @lock: protects what follows, which the device's own threads touch too; never held
  *	while the device is called
+ * @bus_master: the command register allows DMA, which interrupts are too
  * @status: device status
  * @generation: of the device's configuration
  * @isr: ISR status
@@ -96,6 +97,7 @@ struct virtio_pci {
 	uint64_t ram;
 	struct log_limit remarks;
 	pthread_mutex_t lock;
+	bool bus_master;
 	uint8_t status;
 	uint8_t generation;
 	uint8_t isr;
@@ -108,6 +110,8 @@ void virtio_config_init(struct virtio_pci *v);
 int virtio_config_read(struct bypass_slice *slice, uint32_t offset, void *data, uint32_t size);
 int virtio_config_write(struct bypass_slice *slice, uint32_t offset, const void *data,
 			uint32_t size);
+
+void virtio_command_set(struct virtio_pci *v, uint16_t command);
 
 /* common.c */
 void common_read(struct virtio_pci *v, uint32_t offset, void *data, uint32_t size);

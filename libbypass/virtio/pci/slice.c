@@ -93,6 +93,7 @@ static int virtio_set_memory(struct bypass_slice *slice, const struct bypass_mem
 static int virtio_reset(struct bypass_slice *slice)
 {
 	common_reset(virtio_of(slice));
+	virtio_command_set(virtio_of(slice), 0);
 	return 0;
 }
 

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <linux/pci_regs.h>
+
 #include <bypass/loop.h>
 #include <bypass/memory.h>
 #include <bypass/vfio-user.h>
@@ -35,6 +37,8 @@ static void start(struct client *c, const char *path)
 	c->memory = bypass_memory_new();
 	expect(c->memory && !bypass_memory_alloc(c->memory, RAM, false));
 	expect(!c->slice->ops->set_memory(c->slice, c->memory));
+	expect(!c->slice->ops->config_write(c->slice, PCI_COMMAND, &(uint16_t){PCI_COMMAND_MASTER},
+					    2));
 	c->interrupt = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	expect(!c->slice->ops->vectors(c->slice, BYPASS_IRQ_MSIX, 0, 1, &c->interrupt));
 	expect(c->slice->bars[BYPASS_LOOP_WINDOW_BAR].n_windows == 1);
