@@ -207,7 +207,7 @@ NAMED := $(if $(NAME),$(NAME:%=$(O)/tests/unit/%),$(UNIT))
 # Their code runs in several threads: ThreadSanitizer judges these too. Those of vhost-user talk over
 # a socket, which ThreadSanitizer does not take for an order.
 THREADED := $(filter $(patsubst %,$(O)/tests/unit/%,rdma_guard rdma_guard_cq rdma_guard_queues \
-	rdma_shm rdma_slice loop virtqueue),$(NAMED))
+	rdma_shm rdma_slice loop virtqueue hca_threads),$(NAMED))
 
 unit: $(NAMED)
 threaded: $(THREADED)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The model of a ConnectX: functions (PCI virtual functions) on one subnet, and what each has. One
- * thread runs all functions of a subnet.
+ * thread runs all functions of a subnet. Others only help to copy long messages.
  *
  * A guest can write every byte of commands, tables, queue entries and doorbell records. Each byte is
  * copied first, then checked and used on the copy.
@@ -229,9 +229,10 @@ struct subnet {
 	struct hca *functions[HCA_FUNCTIONS]; /* by LID - 1 */
 	struct qp_list ready;
 	struct qp_list waiting;
-	bool worked;  /* the last run of subnet_run() had something to do */
-	bool listens; /* doorbells may ring in shared memory */
-	bool traps;   /* no UAR page is shared memory */
+	bool worked;		 /* the last run of subnet_run() had something to do */
+	bool listens;		 /* doorbells may ring in shared memory */
+	bool traps;		 /* no UAR page is shared memory */
+	struct copiers *copiers; /* threads that help to copy; NULL: none */
 };
 
 /* One function */

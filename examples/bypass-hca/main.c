@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass-hca: serves functions over vfio-user, one a socket, all on one subnet, in one thread. It sleeps
+ * bypass-hca: serves functions over vfio-user, one a socket, all on one subnet, in one thread. The thread sleeps
  * until a VMM has something to say, a socket has a new client, or a timer of a QP ends; and, while a guest
  * has queues whose doorbells ring in shared memory, only for short times.
  */
@@ -20,6 +20,7 @@
 #include <bypass/socket.h>
 #include <bypass/vfio-user.h>
 
+#include "copiers.h"
 #include "hca.h"
 
 #define SOCKETS_WAIT 10000 /* ns */
@@ -35,6 +36,7 @@ static struct port ports[HCA_FUNCTIONS];
 static unsigned int n_ports;
 static const char *group, *control_path;
 static struct control control;
+static unsigned int threads = 1;
 
 static void usage(FILE *to)
 {
@@ -49,6 +51,7 @@ static void usage(FILE *to)
 	      "  --control PATH  a socket that takes lines such as 'port 0 down'\n"
 	      "  --limit NAME=N  at most N objects a function: qp, cq, srq, mr, pd;\n"
 	      "                  or N MiB for tables of memory regions: tables\n"
+	      "  --threads N    copy long messages in N threads (1)\n"
 	      "  --trap         each doorbell traps; else doorbells ring in shared memory\n"
 	      "  --version      print the version\n"
 	      "  --help         print this\n",
@@ -68,14 +71,32 @@ static int fail(void)
 	return 1;
 }
 
+/* 0: @text is wrong */
+static unsigned int parse_threads(const char *text)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text >= '0' && *text <= '9' && !*end && n && n <= COPIERS_MAX + 1)
+		return n;
+	fprintf(stderr, "bypass-hca: --threads wants a number from 1 to %u, not '%s'\n",
+		COPIERS_MAX + 1, text);
+	return 0;
+}
+
 /* -1: go on; else the status to exit with */
 static int parse(int argc, char **argv, struct subnet *subnet)
 {
 	static const struct option options[] = {
-		{"socket", required_argument, NULL, 's'},  {"group", required_argument, NULL, 'g'},
-		{"control", required_argument, NULL, 'c'}, {"limit", required_argument, NULL, 'l'},
-		{"trap", no_argument, NULL, 't'},	   {"version", no_argument, NULL, 'v'},
-		{"help", no_argument, NULL, 'h'},	   {NULL, 0, NULL, 0},
+		{"socket", required_argument, NULL, 's'},
+		{"group", required_argument, NULL, 'g'},
+		{"control", required_argument, NULL, 'c'},
+		{"limit", required_argument, NULL, 'l'},
+		{"trap", no_argument, NULL, 't'},
+		{"threads", required_argument, NULL, 'n'},
+		{"version", no_argument, NULL, 'v'},
+		{"help", no_argument, NULL, 'h'},
+		{NULL, 0, NULL, 0},
 	};
 	int option;
 
@@ -100,6 +121,11 @@ static int parse(int argc, char **argv, struct subnet *subnet)
 				fail();
 				return 2;
 			}
+			break;
+		case 'n':
+			threads = parse_threads(optarg);
+			if (!threads)
+				return 2;
 			break;
 		case 't':
 			subnet->traps = true;
@@ -248,11 +274,13 @@ int main(int argc, char **argv)
 	sigprocmask(SIG_BLOCK, &signals, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	stop_fd = signalfd(-1, &signals, SFD_CLOEXEC);
-	status = stop_fd < 0 || control_open(&control, control_path, group) ||
+	status = stop_fd < 0 || (threads > 1 && copiers_open(threads - 1, &subnet.copiers)) ||
+				 control_open(&control, control_path, group) ||
 				 open_ports(&subnet) || serve(&subnet, stop_fd)
 			 ? fail()
 			 : 0;
 	close_ports();
 	control_close(&control);
+	copiers_close(subnet.copiers);
 	return status;
 }
