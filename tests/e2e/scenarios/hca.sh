@@ -64,8 +64,10 @@ pair ibv_rc_pingpong -c -n 100
 rebind_under_traffic
 pair ibv_rc_pingpong -c -n 100
 
-check "mlx5_ib is unloaded" timeout 240 modprobe -r mlx5_ib
+begin_pair ib_write_bw -F -D 60
+check "mlx5_ib is unloaded under traffic" timeout 240 modprobe -r mlx5_ib
 check "mlx5_core is unloaded" timeout 240 modprobe -r mlx5_core
+end_pair
 check "both are loaded again" timeout 240 modprobe -a mlx5_core mlx5_ib
 check "mlx5_0 is there again" wait_for 120 active mlx5_0
 check "mlx5_1 is there again" wait_for 120 active mlx5_1
