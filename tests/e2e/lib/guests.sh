@@ -8,6 +8,8 @@
 # shellcheck disable=SC2154 # edu
 
 modprobe -a vfio-pci kvm-amd
+# A vCPU that waits leaves the one CPU to others at once. KVM would look for its wake-up for a while.
+echo 0 >/sys/module/kvm/parameters/halt_poll_ns
 # Memory for devices is pinned and mapped: quick when the kernel may use large pages for it.
 echo advise >/sys/kernel/mm/transparent_hugepage/shmem_enabled
 
