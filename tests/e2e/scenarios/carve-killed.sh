@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # SIGKILL at points of carving and releasing: afterwards the host can be put back. The long form tries each
-# point in turn, the short form each third point, from one of the first three.
+# point in turn, the short form each fourth point, from one of the first four.
 #
 # timeout: 1500
 # long: 3600
@@ -20,7 +20,7 @@ for where in all default; do
 done
 remember_host
 
-stride=$(repetitions 3 1)
+stride=$(repetitions 4 1)
 
 # Runs COMMAND with one fault point after the other until it gets through. Before each, PREPARE.
 kill_at_points() { # WHAT PREPARE COMMAND...
