@@ -4,6 +4,7 @@
 # make demo       guests with VFs and an HCA of their own, in an emulated host, with figures
 # make check-fast the tests that need no root and no emulated host: a minute or so
 # make check      every test; TAP out
+# make check-debug the scenarios of RDMA on a kernel that finds mistakes, host and guests: hours
 # make check-long the scenarios that repeat their subject, with all repetitions
 # make check-unit the unit tests alone, NAME= some; make check-e2e: the scenarios, SCENARIOS= some
 # make bench      what each way of doing I/O costs on this machine; build/bench/ has it all
@@ -386,6 +387,13 @@ check-e2e: setup
 check-long: setup
 	@tests/e2e/run --long $(SCENARIOS)
 
+# Hostile guests, faults and verbs, on a kernel with KASAN, UBSAN, lockdep and kmemleak.
+DEBUGGED := rdma-hostile rdma-hostile-qemu rdma-attributes rdma-faults rdma-faults-qemu rdma-memory rdma-verbs \
+	rdma-faults-mlx5
+
+check-debug: setup
+	@tests/e2e/run --debug $(or $(SCENARIOS),$(DEBUGGED))
+
 lint:
 	@tests/lint || [ $$? = 77 ]
 
@@ -411,6 +419,6 @@ clean:
 	rm -rf $(O)
 
 .PHONY: all man unit threaded fuzz fuzzers e2e install dist deb setup demo bench lint clean FORCE \
-	check check-build check-fast check-unit check-e2e check-long
+	check check-build check-fast check-unit check-e2e check-long check-debug
 .SECONDARY:
 -include $(shell find $(O)/obj $(O)/guest $(O)/fault -name '*.d' 2>/dev/null)

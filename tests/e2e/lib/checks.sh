@@ -48,9 +48,12 @@ skip() {
 pause() { read -rt 0.2 <>/run/pause || true; }
 [ -p /run/pause ] || mkfifo /run/pause # in which nobody writes
 
+# How many times longer than usual all takes: more than once on the debug kernel.
+slow=${SLOW:-1}
+
 # wait_for SECONDS COMMAND...: until COMMAND succeeds.
 wait_for() {
-	local end=$((SECONDS + $1))
+	local end=$((SECONDS + slow * $1))
 	shift
 	until "$@"; do
 		[ $SECONDS -lt $end ] || return 1
@@ -75,6 +78,10 @@ at_exit() {
 # What a kernel says that is not well, as an extended regular expression. A lock-up that is soft is
 # the emulation's, and a general protection fault that goes on with its address a program's.
 kernel_trouble='BUG: ([^s]|s[^o])|Oops|general protection fault[,:]'
+
+# What the debug kernel says besides: UBSAN, lockdep, kmemleak, and whatever else warns.
+debug_trouble="$kernel_trouble|UBSAN: |WARNING: |INFO: (possible|inconsistent|trying to register|task .* blocked)"
+debug_trouble+="|kmemleak: [0-9]+ new"
 
 # host_state: what a user of devices can change on a host, one line a fact; to compare.
 host_state() {

@@ -222,7 +222,7 @@ marked() { printed "$1" "mark: $2" begins; }
 
 # wait_mark NAME SECONDS WORD: until the guest says so; fails when it ends before that.
 wait_mark() {
-	local end=$((SECONDS + $2))
+	local end=$((SECONDS + slow * $2))
 	until marked "$1" "$3"; do
 		kill -0 "${pids[$1]}" 2>/dev/null || return 1
 		[ $SECONDS -lt $end ] || { stuck "$1"; return 1; }
@@ -240,7 +240,7 @@ how_ended() {
 
 # ended NAME SECONDS: it powered off, and its script had succeeded.
 ended() {
-	local end=$((SECONDS + $2))
+	local end=$((SECONDS + slow * $2))
 	while kill -0 "${pids[$1]}" 2>/dev/null && [ $SECONDS -lt $end ]; do
 		pause
 	done
