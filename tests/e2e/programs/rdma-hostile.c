@@ -643,7 +643,7 @@ static bool goes_on(const struct attack *a, time_t end, unsigned long seconds)
 
 	if (now < end || a->deep < seconds * DEEP / 60)
 		return true;
-	return seconds >= 60 && !met_all(a) && now < end + (time_t)(4 * seconds);
+	return seconds >= 20 && !met_all(a) && now < end + (time_t)(4 * seconds);
 }
 
 int main(int argc, char **argv)
