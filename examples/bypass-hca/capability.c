@@ -43,6 +43,7 @@ static const struct {
 	{FIELD(542, 1), 1},		     /* atomic */
 	{FIELD(544, 1), 1},		     /* cq_oi */
 	{FIELD(545, 1), 1},		     /* cq_resize */
+	{FIELD(551, 1), 1},		     /* pg: dma-bufs; no transport takes page faults */
 	{FIELD(561, 1), 1},		     /* imaicl: memory windows */
 	{FIELD(572, 1), 1},		     /* xrc: mlx5_ib does not load without */
 	{FIELD(573, 1), 1},		     /* ud */
