@@ -12,6 +12,7 @@ static int query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 			struct ib_udata *udata)
 {
 	struct bypass_dev *dev = to_dev(ibdev);
+	bool queues = virtio_has_feature(dev->vdev, BYPASS_RDMA_F_QUEUE_MEMORY);
 	struct bypass_rdma_device response;
 	struct bypass_command command = {
 		.number = BYPASS_RDMA_QUERY_DEVICE,
@@ -26,8 +27,9 @@ static int query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 	if (le32_to_cpu(response.ram_page) > BYPASS_RDMA_PAGE_SIZE)
 		dev_warn_once(
 			&dev->vdev->dev,
-			"the host has RAM in huge pages of %u KiB: a buffer scattered over parts of them cannot be registered (error %d)\n",
-			le32_to_cpu(response.ram_page) >> 10, EINVAL);
+			"the host has RAM in huge pages of %u KiB: a %s scattered over parts of them cannot be %s (error %d)\n",
+			le32_to_cpu(response.ram_page) >> 10, queues ? "queue" : "buffer",
+			queues ? "created" : "registered", EINVAL);
 	memset(attr, 0, sizeof(*attr));
 	memcpy(&attr->sys_image_guid, dev->config.sys_image_guid, sizeof(attr->sys_image_guid));
 	attr->fw_ver = le64_to_cpu(response.fw_ver);

@@ -6,6 +6,10 @@
 #ifndef TESTS_MOCK_MLX5_H
 #define TESTS_MOCK_MLX5_H
 
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/mman.h>
+
 #include <rdma/mlx5-abi.h>
 #include <rdma/mlx5_user_ioctl_cmds.h>
 #include <rdma/mlx5_user_ioctl_verbs.h>
@@ -22,7 +26,48 @@ static struct {
 	uint32_t page_id, flags;
 	bool no_bf; /* there is no write combining */
 	int fail;   /* errno of the next doorbell page */
+	/* Of the last dma-buf, and of the region that it became: */
+	uint32_t runs;
+	uint64_t gathered; /* sum of its bytes */
+	uint64_t offset, length, iova;
+	uint32_t access;
+	int gather_fails; /* errno of the next one */
 } mock_mlx5;
+
+/* /dev/udmabuf is there. */
+int open(const char *path, int flags, ...)
+{
+	va_list ap;
+	mode_t mode;
+
+	va_start(ap, flags);
+	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
+	va_end(ap);
+	return syscall(SYS_openat, AT_FDCWD, strcmp(path, "/dev/udmabuf") ? path : "/dev/null",
+		       flags, mode);
+}
+
+static inline int mock_mlx5_gather(const struct udmabuf_create_list *list)
+{
+	int err = mock_mlx5.gather_fails;
+	uint8_t page[4096];
+
+	mock_mlx5.gather_fails = 0;
+	if (err)
+		return -err;
+	mock_mlx5.runs = list->count;
+	mock_mlx5.gathered = 0;
+	for (uint32_t i = 0; i < list->count; i++) {
+		for (uint64_t at = 0; at < list->list[i].size; at += sizeof(page)) {
+			if (pread(list->list[i].memfd, page, sizeof(page),
+				  list->list[i].offset + at) != sizeof(page))
+				mock_die("a run that is not in its file");
+			for (size_t b = 0; b < sizeof(page); b++)
+				mock_mlx5.gathered = mock_mlx5.gathered * 31 + page[b];
+		}
+	}
+	return memfd_create("dma-buf", MFD_CLOEXEC);
+}
 
 static inline uint64_t mock_mlx5_round(uint64_t n)
 {
@@ -164,6 +209,33 @@ static inline int mock_mlx5_page(struct ib_uverbs_ioctl_hdr *header)
 	return 0;
 }
 
+/* What a message has in itself, which is @size bytes long. */
+static inline uint64_t mock_mlx5_in(struct ib_uverbs_ioctl_hdr *header, uint16_t id, uint16_t size)
+{
+	struct ib_uverbs_attr *attr = mock_mlx5_attr(header, id);
+
+	if (attr->len != size)
+		mock_die("an attribute of another size");
+	return attr->data;
+}
+
+static inline int mock_mlx5_region(struct ib_uverbs_ioctl_hdr *header)
+{
+	const uint32_t key = 0x200;
+
+	mock_need(mock_mlx5_in(header, UVERBS_ATTR_REG_DMABUF_MR_PD_HANDLE, 0), MOCK_PD);
+	if (fcntl(mock_mlx5_in(header, UVERBS_ATTR_REG_DMABUF_MR_FD, 4), F_GETFD) < 0)
+		mock_die("a dma-buf that is not open");
+	mock_mlx5.offset = mock_mlx5_in(header, UVERBS_ATTR_REG_DMABUF_MR_OFFSET, 8);
+	mock_mlx5.length = mock_mlx5_in(header, UVERBS_ATTR_REG_DMABUF_MR_LENGTH, 8);
+	mock_mlx5.iova = mock_mlx5_in(header, UVERBS_ATTR_REG_DMABUF_MR_IOVA, 8);
+	mock_mlx5.access = mock_mlx5_in(header, UVERBS_ATTR_REG_DMABUF_MR_ACCESS_FLAGS, 4);
+	mock_mlx5_attr(header, UVERBS_ATTR_REG_DMABUF_MR_HANDLE)->data = mock_new(MOCK_MR, 0);
+	mock_mlx5_out(header, UVERBS_ATTR_REG_DMABUF_MR_RESP_LKEY, &key, sizeof(key));
+	mock_mlx5_out(header, UVERBS_ATTR_REG_DMABUF_MR_RESP_RKEY, &key, sizeof(key));
+	return 0;
+}
+
 static inline int mock_mlx5_ioctl(struct ib_uverbs_ioctl_hdr *header)
 {
 	/* As the driver describes a context whose process asked for no static pages. */
@@ -195,6 +267,9 @@ static inline int mock_mlx5_ioctl(struct ib_uverbs_ioctl_hdr *header)
 			      sizeof(context));
 		return 0;
 	}
+	if (header->object_id == UVERBS_OBJECT_MR &&
+	    header->method_id == UVERBS_METHOD_REG_DMABUF_MR)
+		return mock_mlx5_region(header);
 	if (header->object_id != MLX5_IB_OBJECT_UAR)
 		mock_die("an object that no slice may have");
 	if (header->method_id == MLX5_IB_METHOD_UAR_OBJ_ALLOC)
@@ -207,6 +282,7 @@ static const struct mock_driver mock_mlx5_driver = {
 	.dialect = &rdma_dialect_mlx5,
 	.queue = mock_mlx5_queue,
 	.ioctl = mock_mlx5_ioctl,
+	.gather = mock_mlx5_gather,
 };
 
 #endif

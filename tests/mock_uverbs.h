@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include <infiniband/verbs.h>
+#include <linux/udmabuf.h>
 #include <rdma/ib_user_ioctl_cmds.h>
 #include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
@@ -57,6 +58,8 @@ struct mock_driver {
 	int (*queue)(uint32_t command, const struct mock_call *c);
 	/* Objects of its own. */
 	int (*ioctl)(struct ib_uverbs_ioctl_hdr *header);
+	/* A dma-buf: a descriptor, or a negative errno. */
+	int (*gather)(const struct udmabuf_create_list *list);
 };
 
 static struct {
@@ -587,6 +590,12 @@ int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
+	if (request == UDMABUF_CREATE_LIST) {
+		fd = mock.driver->gather(arg);
+		if (fd < 0)
+			errno = -fd;
+		return fd < 0 ? -1 : fd;
+	}
 	if (fd != mock.cmd_fd || request != RDMA_VERBS_IOCTL)
 		return syscall(SYS_ioctl, fd, request, arg);
 	err = mock_invoke(arg);

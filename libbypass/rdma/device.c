@@ -295,6 +295,19 @@ static int check_files(struct rdma_slice *s, const struct bypass_memory *mem)
 	return 0;
 }
 
+static void warn_of_huge_pages(const struct rdma_slice *s, uint64_t page)
+{
+	const char *what = s->udmabuf.fd < 0 ? "register buffers" : "have queues";
+
+	bypass_log(BYPASS_LOG_WARN,
+		   "%s: guest RAM is made of huge pages of %llu KiB (hugetlb): the guest cannot %s "
+		   "that "
+		   "are scattered over parts of them (EINVAL); let programs in the guest use huge "
+		   "pages, "
+		   "or back RAM by ordinary memory",
+		   s->dev.name, (unsigned long long)page >> 10, what);
+}
+
 static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass_memory *mem)
 {
 	struct rdma_slice *s = rdma_slice(dev);
@@ -320,13 +333,7 @@ static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass
 	eventfd_write(s->doorbell_wake_fd, 1); /* the doorbell area may lie elsewhere */
 	bypass_memory_free(old);
 	if (page > RDMA_PAGE && page != old_page)
-		bypass_log(BYPASS_LOG_WARN,
-			   "%s: guest RAM is made of huge pages of %llu KiB (hugetlb): the guest "
-			   "cannot register buffers that are scattered over parts of them "
-			   "(EINVAL); "
-			   "let programs in the guest use huge pages, or back RAM by ordinary "
-			   "memory",
-			   s->dev.name, (unsigned long long)page >> 10);
+		warn_of_huge_pages(s, page);
 	return 0;
 }
 

@@ -9,10 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <bypass/doctor.h>
 #include <bypass/error.h>
 #include <bypass/rdma.h>
+
+#include "dialect/dialect.h"
 
 static void __attribute__((format(printf, 2, 3)))
 set_text(struct bypass_finding *finding, const char *fmt, ...)
@@ -79,6 +82,14 @@ static unsigned long long count_huge_pages(void)
 	return sum;
 }
 
+/* The driver registers dma-bufs, and the host makes them of guest memory. */
+static bool gathers(const struct bypass_rdma_hca *hca)
+{
+	const struct rdma_dialect *dialect = rdma_dialect_named(hca->driver);
+
+	return dialect && dialect->dmabuf && !access("/dev/udmabuf", R_OK | W_OK);
+}
+
 /* Where the host has huge pages set aside, guests are likely to have their RAM there. */
 static struct bypass_finding examine_memory(const struct bypass_rdma_hca *hca)
 {
@@ -93,11 +104,10 @@ static struct bypass_finding examine_memory(const struct bypass_rdma_hca *hca)
 	set_text(&finding,
 		 "the host has %llu huge pages set aside: a guest whose RAM is made of them "
 		 "(hugetlb) "
-		 "can "
-		 "register with %s only buffers that are not scattered over parts of huge pages, "
+		 "can %s with %s only where these are not scattered over parts of huge pages, "
 		 "others "
 		 "fail with EINVAL",
-		 pages, hca->name);
+		 pages, gathers(hca) ? "create queues" : "register buffers", hca->name);
 	strcpy(finding.fix, "back the guests' RAM by ordinary memory (memfd, with "
 			    "transparent huge pages)");
 	return finding;

@@ -116,6 +116,7 @@ struct rdma_object {
 	uint8_t port;	  /* QP, CM id: 0 until one is set */
 	uint32_t entries; /* CQ, SRQ: at least so many; CM id: unheard resolutions; group: its id */
 	uint64_t pinned;  /* bytes of the guest's memory */
+	bool dmabuf;	  /* MR: registered by a udmabuf */
 	uint32_t events;  /* CQ, SRQ, QP: that wait for the guest, a bit a type */
 	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
 };
@@ -270,17 +271,31 @@ rdma_handler rdma_cm_get_event;
 
 /* --------------------------------------------------------------------- pin.c */
 
-/* Pieces of guest memory, and the addresses at which the pieces lie side by side. */
+/* Guest memory that is in one piece for the host too. */
+struct rdma_piece {
+	char *hva; /* NULL: a hole, behind which is scratch */
+	uint64_t size;
+	uint64_t offset; /* in fd */
+	uint64_t page;	 /* of fd: mmap maps whole ones only */
+	int fd;
+};
+
+/*
+ * Pieces of guest memory, and the addresses at which the pieces lie side by side. What no mapping can
+ * lay side by side may be gathered in a dma-buf instead.
+ */
 struct rdma_span {
 	struct rdma_piece *pieces;
 	uint32_t n;
 	uint32_t room;
-	uint32_t most;	  /* pieces; 0: not known yet */
+	uint32_t most;	  /* pieces that can be mapped; 0: not known yet */
+	uint32_t gather;  /* pieces that a dma-buf takes */
 	uint64_t size;	  /* of all pieces */
 	void *reserved;	  /* the mapping around the span, or NULL: there is one piece */
 	uint64_t reserve; /* its size */
 	char *hva;	  /* the span's first byte */
 	int scratch_fd;	  /* behind holes in RAM, or -1 */
+	int dmabuf_fd;	  /* -1: the span is mapped */
 };
 
 /* All but init and take_down with pin_lock held. A span is taken down also after a failure. */
@@ -295,6 +310,28 @@ int rdma_span_lay_out(struct rdma_span *span, uint64_t iova);
 void rdma_span_take_down(struct rdma_span *span);
 /* The largest page of the files behind RAM; more than RDMA_PAGE where there is hugetlb. */
 uint64_t rdma_ram_page(const struct bypass_memory *memory);
+
+/* ------------------------------------------------------------------ dmabuf.c */
+
+struct ib_uverbs_reg_mr;
+struct ib_uverbs_reg_mr_resp;
+
+/* /dev/udmabuf, for HCAs whose driver registers dma-bufs. */
+struct rdma_udmabuf {
+	int fd;		/* -1: there is none */
+	uint32_t runs;	/* of one dma-buf … */
+	uint64_t bytes; /* … and what they may be altogether */
+};
+
+void rdma_udmabuf_open(struct rdma_udmabuf *u, const struct rdma_dialect *dialect);
+/*
+ * Make a dma-buf of the span's pieces, where they cannot be laid out: -E2BIG when the pieces are too
+ * many or too large.
+ */
+int rdma_span_gather(const struct rdma_udmabuf *u, struct rdma_span *span);
+/* Register a span that was gathered. @in->start is not read. 0 or a negative errno, without a text. */
+int rdma_dmabuf_reg(const struct rdma_hca *hca, const struct rdma_span *span,
+		    const struct ib_uverbs_reg_mr *in, struct ib_uverbs_reg_mr_resp *out);
 
 /* ------------------------------------------------------------------- quota.c */
 
@@ -573,8 +610,9 @@ struct rdma_slice {
 	int doorbell_wake_fd; /* wakes the doorbell thread, to stop or to look around */
 	int doorbell_kick_fd; /* the transport's; valid while the thread runs */
 	int removal_fd;	      /* inotify: the HCA's device node goes away */
-	int lost_fd;	      /* signalled when the HCA was given up */
-	bool lost_event;      /* the VMM is yet to be told that it was */
+	struct rdma_udmabuf udmabuf;
+	int lost_fd;	 /* signalled when the HCA was given up */
+	bool lost_event; /* the VMM is yet to be told that it was */
 
 	struct log_limit remarks; /* warnings that the guest has caused */
 

@@ -2,9 +2,9 @@
 /*
  * Registrations of guest memory.
  *
- * The guest names runs of its pages. The slice maps the runs side by side (pin.c), registers that
- * span, and unmaps the span again. From then on the HCA's driver pins the pages, and the HCA finds
- * the pages under the guest's own virtual addresses (iova).
+ * The guest names runs of its pages. The slice maps the runs side by side (pin.c), or gathers the runs
+ * in a dma-buf (dmabuf.c), registers that span, and takes the span down again. From then on the HCA's
+ * driver pins the pages, and the HCA finds the pages under the guest's own virtual addresses (iova).
  */
 #include <errno.h>
 #include <string.h>
@@ -29,6 +29,16 @@
 
 #define REREG (BYPASS_RDMA_REREG_TRANS | BYPASS_RDMA_REREG_PD | BYPASS_RDMA_REREG_ACCESS)
 
+/* What the process cannot map side by side, a dma-buf may take. */
+static int lay_out(struct rdma_slice *s, struct rdma_span *span, uint64_t iova)
+{
+	int err = rdma_span_lay_out(span, iova);
+
+	if ((err == -EINVAL || err == -E2BIG) && s->udmabuf.fd >= 0)
+		err = rdma_span_gather(&s->udmabuf, span);
+	return err;
+}
+
 /*
  * Prepare what @reg describes. @now: bytes that the new registration replaces. Returns with pin_lock
  * held, also on failure: the guest's pages must stay until the driver has pinned the pages.
@@ -42,6 +52,7 @@ static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 	int err;
 
 	rdma_span_init(span);
+	span->gather = s->udmabuf.runs;
 	*iova = le64toh(reg->iova);
 	*length = le64toh(reg->length);
 	pthread_mutex_lock(&s->pin_lock);
@@ -71,7 +82,7 @@ static int prepare(struct rdma_slice *s, const struct rdma_command *c,
 			err = rdma_span_read_runs(s, span, c, le32toh(reg->run_pages),
 						  le32toh(reg->last_runs), want);
 	}
-	return err ? err : rdma_span_lay_out(span, *iova);
+	return err ? err : lay_out(s, span, *iova);
 }
 
 static int explain(struct rdma_slice *s, int err, uint64_t size)
@@ -103,6 +114,16 @@ static int check_access(uint32_t access)
 	return 0;
 }
 
+static int register_span(struct rdma_slice *s, const struct rdma_span *span, struct rdma_blob *blob,
+			 struct ib_uverbs_reg_mr *in, struct ib_uverbs_reg_mr_resp *out)
+{
+	if (span->dmabuf_fd >= 0)
+		return rdma_dmabuf_reg(&s->hca, span, in, out);
+	in->start = (uintptr_t)span->hva + in->hca_va % RDMA_PAGE;
+	return rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_REG_MR, in, sizeof(*in), out, sizeof(*out),
+			   &blob->udata);
+}
+
 int rdma_reg_mr(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_reg_mr *reg = c->body;
@@ -114,6 +135,7 @@ int rdma_reg_mr(struct rdma_slice *s, struct rdma_command *c)
 	struct rdma_span span;
 	uint64_t iova, length;
 	uint32_t handle;
+	bool gathered;
 	int err;
 
 	if (!pd)
@@ -128,22 +150,22 @@ int rdma_reg_mr(struct rdma_slice *s, struct rdma_command *c)
 
 	err = prepare(s, c, reg, 0, &span, &iova, &length);
 	if (!err) {
-		in.start = (uintptr_t)span.hva + iova % RDMA_PAGE;
 		in.length = length;
 		in.hca_va = iova;
 		in.pd_handle = pd->host;
-		err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_REG_MR, &in, sizeof(in), &out,
-				  sizeof(out), &blob.udata);
+		err = register_span(s, &span, &blob, &in, &out);
 		if (err)
 			err = explain(s, err, span.size);
 	}
 	pthread_mutex_unlock(&s->pin_lock);
+	gathered = span.dmabuf_fd >= 0;
 	rdma_span_take_down(&span);
 	if (err) {
 		rdma_table_put(&s->tables[RDMA_MR], handle);
 		return err;
 	}
 	s->tables[RDMA_MR].objects[handle].host = out.mr_handle;
+	s->tables[RDMA_MR].objects[handle].dmabuf = gathered;
 	rdma_quota_set(s, &s->tables[RDMA_MR].objects[handle], span.size);
 	rdma_count(&s->stats.objects, 1);
 	*reply = (struct bypass_rdma_mr){
@@ -154,6 +176,14 @@ int rdma_reg_mr(struct rdma_slice *s, struct rdma_command *c)
 	return 0;
 }
 
+/* The kernel re-registers mappings only. */
+static int fail_gathered(void)
+{
+	return bypass_fail(EOPNOTSUPP, "a region that a dma-buf holds cannot be changed: register "
+				       "the "
+				       "buffer anew");
+}
+
 int rdma_rereg_mr(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_rereg_mr *body = c->body;
@@ -162,7 +192,7 @@ int rdma_rereg_mr(struct rdma_slice *s, struct rdma_command *c)
 	struct ib_uverbs_rereg_mr in = {.flags = flags};
 	struct ib_uverbs_rereg_mr_resp out;
 	struct bypass_rdma_mr *reply = (void *)c->reply;
-	struct rdma_span span = {.scratch_fd = -1};
+	struct rdma_span span;
 	struct rdma_object *pd;
 	struct rdma_blob blob;
 	uint64_t iova = 0, length = 0;
@@ -170,8 +200,11 @@ int rdma_rereg_mr(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!mr)
 		return -EBADF;
+	rdma_span_init(&span);
 	if (!flags || flags & ~REREG)
 		return bypass_fail(EOPNOTSUPP, "a region cannot be changed with flags %#x", flags);
+	if (mr->dmabuf)
+		return fail_gathered();
 	if (flags & BYPASS_RDMA_REREG_ACCESS) {
 		err = check_access(le32toh(body->reg.access));
 		if (err)
@@ -191,6 +224,8 @@ int rdma_rereg_mr(struct rdma_slice *s, struct rdma_command *c)
 		in.access_flags = le32toh(body->reg.access);
 	if (flags & BYPASS_RDMA_REREG_TRANS) {
 		err = prepare(s, c, &body->reg, mr->pinned, &span, &iova, &length);
+		if (!err && span.dmabuf_fd >= 0)
+			err = fail_gathered();
 		in.start = (uintptr_t)span.hva + iova % RDMA_PAGE;
 		in.length = length;
 		in.hca_va = iova;

@@ -25,18 +25,9 @@
 /* Mappings that the process needs for everything else. */
 #define OTHER_MAPPINGS 4096u
 
-/* Guest memory that is in one piece for the host too. */
-struct rdma_piece {
-	char *hva; /* NULL: a hole, behind which is scratch */
-	uint64_t size;
-	uint64_t offset; /* in fd */
-	uint64_t page;	 /* of fd: mmap maps whole ones only */
-	int fd;
-};
-
 void rdma_span_init(struct rdma_span *span)
 {
-	*span = (struct rdma_span){.scratch_fd = -1};
+	*span = (struct rdma_span){.scratch_fd = -1, .dmabuf_fd = -1};
 }
 
 /* In what unit mmap maps a file. mmap rounds a length up to it, with MAP_FIXED too. */
@@ -77,7 +68,17 @@ static uint32_t max_mappings(void)
 	return max;
 }
 
-/* Room for one more piece, each of which takes a mapping. */
+/* Each piece takes a mapping. */
+static int fail_scattered(uint32_t n)
+{
+	return bypass_fail(E2BIG,
+			   "the guest's buffer is scattered over more than %u runs of pages; each "
+			   "takes a mapping, of which the process may have %u (vm.max_map_count) "
+			   "less %u for other uses; raise that, or let the guest use huge pages",
+			   n, max_mappings(), OTHER_MAPPINGS);
+}
+
+/* Room for one more piece. */
 static int make_room(struct rdma_span *span)
 {
 	struct rdma_piece *pieces;
@@ -87,13 +88,8 @@ static int make_room(struct rdma_span *span)
 		max = max_mappings();
 		span->most = max > OTHER_MAPPINGS ? max - OTHER_MAPPINGS : 1;
 	}
-	if (span->n && span->n >= span->most)
-		return bypass_fail(E2BIG,
-				   "the guest's buffer is scattered over more than %u runs of "
-				   "pages; each takes a mapping, of which the process may have %u "
-				   "(vm.max_map_count) less %u for other uses; raise that, or let "
-				   "the guest use huge pages",
-				   span->n, max_mappings(), OTHER_MAPPINGS);
+	if (span->n && span->n >= span->most && span->n >= span->gather)
+		return fail_scattered(span->n);
 	if (span->n < span->room)
 		return 0;
 	room = span->room ? span->room * 2 : 64;
@@ -331,6 +327,8 @@ int rdma_span_lay_out(struct rdma_span *span, uint64_t iova)
 		span->hva = span->pieces[0].hva;
 		return 0;
 	}
+	if (span->n > span->most)
+		return fail_scattered(span->most);
 	/* Room to align the beginning, and for the rest of the first page and of the last one. */
 	if (__builtin_add_overflow(span->size, 3 * align, &span->reserve))
 		return bypass_fail(ENOMEM, "a registration of %llu bytes",
@@ -362,5 +360,7 @@ void rdma_span_take_down(struct rdma_span *span)
 			   span->reserved, (unsigned long long)span->reserve);
 	if (span->scratch_fd >= 0)
 		close(span->scratch_fd);
+	if (span->dmabuf_fd >= 0)
+		close(span->dmabuf_fd);
 	free(span->pieces);
 }

@@ -40,7 +40,7 @@ static void make_locks(struct rdma_slice *s)
 void rdma_resources_init(struct rdma_slice *s)
 {
 	s->epoll_fd = s->control_stop_fd = s->doorbell_wake_fd = s->removal_fd = -1;
-	s->lost_fd = s->dev.event_fd = -1;
+	s->lost_fd = s->dev.event_fd = s->udmabuf.fd = -1;
 	s->shm.fd = -1;
 	memset(s->channels, -1, sizeof(s->channels));
 	make_locks(s);
@@ -139,13 +139,15 @@ int rdma_resources_make(struct rdma_slice *s)
 		err = make_channels(s);
 	if (!err)
 		err = make_descriptors(s);
+	if (!err)
+		rdma_udmabuf_open(&s->udmabuf, s->dialect);
 	return err;
 }
 
 void rdma_resources_free(struct rdma_slice *s)
 {
-	const int fds[] = {s->epoll_fd,	  s->control_stop_fd, s->doorbell_wake_fd,
-			   s->removal_fd, s->lost_fd,	      s->dev.event_fd};
+	const int fds[] = {s->epoll_fd, s->control_stop_fd, s->doorbell_wake_fd, s->removal_fd,
+			   s->lost_fd,	s->dev.event_fd,    s->udmabuf.fd};
 
 	rdma_shm_free(&s->shm);
 	bypass_memory_free(s->memory);

@@ -15,6 +15,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <linux/udmabuf.h>
 #include <rdma/rdma_user_ioctl_cmds.h>
 
 #include <bypass/error.h>
@@ -121,6 +122,11 @@ static int add_narrow_rules(scmp_filter_ctx filter)
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
 				       SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, RDMA_VERBS_IOCTL));
+	/* What no mapping can hold is gathered in a dma-buf: /dev/udmabuf is open before. */
+	if (!ret)
+		ret = seccomp_rule_add(
+			filter, SCMP_ACT_ALLOW, SCMP_SYS(ioctl), 1,
+			SCMP_A1(SCMP_CMP_MASKED_EQ, UINT32_MAX, UDMABUF_CREATE_LIST));
 	/* Limits are read, for the text of an error, and never set. */
 	if (!ret)
 		ret = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prlimit64), 1,

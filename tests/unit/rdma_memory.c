@@ -13,7 +13,7 @@
 
 #include <bypass/log.h>
 
-#include "../mock_uverbs.h"
+#include "../mock_mlx5.h"
 #include "../rdma_guest.h"
 
 #define OPTIONS "mock0,trust-guest,mrs=3,pinned=1M,shm=64K"
@@ -52,6 +52,14 @@ static int set_up(void **state)
 static int set_up_large(void **state)
 {
 	return set_up_with(state, LARGE);
+}
+
+/* An HCA whose driver takes dma-bufs. */
+static int set_up_mlx5(void **state)
+{
+	mock.driver = &mock_mlx5_driver;
+	memset(&mock_mlx5, 0, sizeof(mock_mlx5));
+	return set_up_with(state, "mock0,mrs=3,pinned=16M,shm=64K");
 }
 
 #define HUGE	   (2ull << 20)
@@ -95,6 +103,7 @@ static int tear_down(void **state)
 
 	rdma_guest_stop(&t->g);
 	free(t);
+	mock.driver = NULL;
 	restore_pool();
 	assert_int_equal(mock_objects(), 0);
 	return 0;
@@ -516,6 +525,59 @@ static void test_scattered_huge_pages(void **state)
 	remove_huge_ram(t, ram, 5 * HUGE);
 }
 
+/* The same where the driver takes dma-bufs: the runs become one. */
+static void test_gathered(void **state)
+{
+	struct test *t = *state;
+	char *ram = add_huge_ram(t, 2 * HUGE);
+	const uint64_t pages[] = {HIGH + 5 * GUEST_PAGE, HIGH, HIGH + HUGE};
+	struct bypass_rdma_rereg_mr body = {.flags = BYPASS_RDMA_REREG_ACCESS};
+	const struct rdma_guest_call call = {
+		.command = BYPASS_RDMA_REREG_MR, .body = &body, .body_size = sizeof(body)};
+	struct bypass_rdma_mr mr;
+	uint64_t want = 0;
+
+	for (int i = 0; i < 3; i++)
+		want = sum(want, ram + (pages[i] - HIGH), GUEST_PAGE);
+	assert_int_equal(reg(t, 0x7f0000000800, 2 * GUEST_PAGE, pages, 3, &mr), 0);
+	assert_int_equal(mock_mlx5.runs, 3);
+	assert_int_equal(mock_mlx5.gathered, want);
+	assert_int_equal(mock_mlx5.offset, 0x800);
+	assert_int_equal(mock_mlx5.length, 2 * GUEST_PAGE);
+	assert_int_equal(mock_mlx5.iova, 0x7f0000000800);
+	assert_int_equal(mock_mlx5.access, IB_UVERBS_ACCESS_LOCAL_WRITE);
+	assert_int_equal(mr.rkey, 0x200);
+	assert_int_equal(rdma_guest_stats(&t->g).pinned_bytes, 3 * GUEST_PAGE);
+	body.handle = mr.handle;
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEREG_MR, mr.handle), 0);
+	assert_int_equal(rdma_guest_stats(&t->g).pinned_bytes, 0);
+
+	mock_mlx5.gather_fails = EINVAL;
+	assert_int_equal(reg(t, 0x7f0000000800, 2 * GUEST_PAGE, pages, 3, &mr),
+			 BYPASS_RDMA_E_INVALID);
+	assert_int_equal(huge_mappings(), 1);
+	remove_huge_ram(t, ram, 2 * HUGE);
+}
+
+/* More runs than udmabuf takes. */
+static void test_gathered_too_many(void **state)
+{
+	struct test *t = *state;
+	char *ram = add_huge_ram(t, 5 * HUGE);
+	static uint64_t pages[1025];
+	struct bypass_rdma_mr mr;
+
+	for (unsigned int i = 0; i < 1025; i++)
+		pages[i] = HIGH + i * 2ull * GUEST_PAGE;
+	assert_int_equal(reg(t, 0x7f0000000000, 1025 * GUEST_PAGE, pages, 1025, &mr),
+			 BYPASS_RDMA_E_TOO_BIG);
+	assert_int_equal(reg(t, 0x7f0000000000, 1024 * GUEST_PAGE, pages, 1024, &mr), 0);
+	assert_int_equal(mock_mlx5.runs, 1024);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEREG_MR, mr.handle), 0);
+	remove_huge_ram(t, ram, 5 * HUGE);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -530,6 +592,8 @@ int main(void)
 		TEST(test_all_ram_not_granted),
 		cmocka_unit_test_setup_teardown(test_huge_pages, set_up_large, tear_down),
 		TEST(test_scattered_huge_pages),
+		cmocka_unit_test_setup_teardown(test_gathered, set_up_mlx5, tear_down),
+		cmocka_unit_test_setup_teardown(test_gathered_too_many, set_up_mlx5, tear_down),
 		TEST(test_long_registration),
 		cmocka_unit_test(test_all_ram),
 		cmocka_unit_test(test_all_ram_without_file),

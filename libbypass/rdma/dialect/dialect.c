@@ -3,6 +3,7 @@
  * The dialects that there are.
  */
 #include <stddef.h>
+#include <string.h>
 
 #include "dialect.h"
 
@@ -12,6 +13,15 @@ const struct rdma_dialect *rdma_dialect_find(uint32_t driver_id)
 {
 	for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
 		if (dialects[i]->driver_id == driver_id)
+			return dialects[i];
+	}
+	return NULL;
+}
+
+const struct rdma_dialect *rdma_dialect_named(const char *name)
+{
+	for (size_t i = 0; i < sizeof(dialects) / sizeof(dialects[0]); i++) {
+		if (!strcmp(dialects[i]->name, name))
 			return dialects[i];
 	}
 	return NULL;

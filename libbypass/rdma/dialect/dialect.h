@@ -174,6 +174,7 @@ struct rdma_dialect {
 	 * harm once the queue pair has left INIT, though the specification lets them change.
 	 */
 	uint32_t fixed_in_use;
+	bool dmabuf;	      /* the driver registers dma-bufs */
 	bool host_gids;	      /* the process's own requests name GIDs by the HCA's indices */
 	const char *distrust; /* why its queues are not for untrusted guests; NULL: they are */
 	const struct rdma_blob_rule *rules;
@@ -186,5 +187,7 @@ extern const struct rdma_dialect rdma_dialect_rxe, rdma_dialect_mlx5;
 
 /* The dialect of a driver, or NULL. */
 const struct rdma_dialect *rdma_dialect_find(uint32_t driver_id);
+/* Likewise, by its name. */
+const struct rdma_dialect *rdma_dialect_named(const char *name);
 
 #endif

@@ -13,7 +13,7 @@
 
 #include <rdma/rdma_user_ioctl_cmds.h>
 
-#define RDMA_MESSAGE_ATTRS 5
+#define RDMA_MESSAGE_ATTRS 9
 
 /* A header with room for its attributes. */
 union rdma_message {

@@ -326,6 +326,7 @@ const struct rdma_dialect rdma_dialect_mlx5 = {
 	.name = "mlx5",
 	.stem = "mlx5_",
 	.driver_id = RDMA_DRIVER_MLX5,
+	.dmabuf = true,
 	.host_gids = true,
 	.rules = rules,
 	.n_rules = sizeof(rules) / sizeof(rules[0]),
