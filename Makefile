@@ -240,7 +240,7 @@ $(E2E): $(O)/tests/e2e/programs/%: $(O)/obj/tests/e2e/programs/%.o $(STATIC)
 	@mkdir -p $(@D) && $(say) $@
 	$(link) $(OWN_LIBS)
 
-$(O)/tests/e2e/programs/hca-hostile: OWN_LIBS := -lmlx5
+$(addprefix $(O)/tests/e2e/programs/,hca-hostile rdma-unmap): OWN_LIBS := -lmlx5
 
 e2e: $(E2E)
 

@@ -3,7 +3,7 @@
  * A hostile guest: drives the virtio device of a context slice from user space, with no
  * driver in between, and sends it what no driver would. For root in a guest.
  *
- *	rdma-hostile [--spare-vmm] DEVICE SECONDS [SEED]	DEVICE is its folder in /sys
+ *	rdma-hostile [--spare-vmm] [--only-commands] DEVICE SECONDS [SEED]	DEVICE is its folder in /sys
  *
  * Two kinds of rounds, each begun by a reset in the middle of whatever was going on. In a
  * shallow one nothing needs to be right: queues, chains, indices, registers, config space. A
@@ -13,8 +13,11 @@
  *
  * It spares its own kernel, whose end would be the end of the attack: what the device may
  * write to is the arena, or no memory at all. It also keeps away from queue pairs that are not
- * its own: anybody on a network may send to these.
+ * its own: anybody on a network may send to these. With --only-commands it leaves the shared memory alone:
+ * a slice with `trust-guest` shows the HCA's own queues there, and trusts the guest with these.
  */
+#include <endian.h>
+#include <getopt.h>
 #include <sched.h>
 #include <time.h>
 
@@ -37,10 +40,11 @@
 #define DOORBELLS BYPASS_RDMA_QUEUE_DOORBELL
 
 struct attack {
-	bool spare_vmm;
+	bool spare_vmm, only_commands;
 	struct virtio v;
 	struct model m;
-	uint8_t home[4 * 6]; /* the BARs as they were */
+	uint8_t home[4 * 6];	/* the BARs as they were */
+	uint16_t posted_on[64]; /* mlx5: requests, by the queue pair's number */
 	unsigned long shallow, deep, chains, posted, notified;
 	unsigned long accepted[COMMANDS], refused[COMMANDS], statuses[STATUSES];
 };
@@ -55,25 +59,21 @@ static uint64_t address(struct attack *a)
 	return a->v.gpa + (one_in(3) ? below(LIMIT) : below(LIMIT / PAGE) * PAGE);
 }
 
-static struct attack *prepare(const char *path, bool spare_vmm)
+static void prepare(struct attack *a, const char *path)
 {
-	static struct attack a;
-
-	a.spare_vmm = spare_vmm;
-	virtio_open(&a.v, path);
-	for (unsigned int i = 0; i < sizeof(a.m.config); i++)
-		((uint8_t *)&a.m.config)[i] = a.v.config.at[i];
-	if (a.m.config.magic != BYPASS_RDMA_MAGIC)
+	virtio_open(&a->v, path);
+	for (unsigned int i = 0; i < sizeof(a->m.config); i++)
+		((uint8_t *)&a->m.config)[i] = a->v.config.at[i];
+	if (a->m.config.magic != BYPASS_RDMA_MAGIC)
 		fail("%s is no context slice", path);
-	if (pread(a.v.config_fd, a.home, sizeof(a.home), PCI_BASE_ADDRESS_0) != sizeof(a.home))
+	if (pread(a->v.config_fd, a->home, sizeof(a->home), PCI_BASE_ADDRESS_0) != sizeof(a->home))
 		fail("cannot read config space");
-	a.m.doorbell_gpa = a.v.gpa + DOORBELL_AT;
-	a.m.runs = (void *)(a.v.arena + RUNS_AT);
-	a.m.runs_gpa = a.v.gpa + RUNS_AT;
-	a.m.memory_gpa = a.v.gpa + MEMORY_AT;
-	a.m.memory_pages = (LIMIT - MEMORY_AT) / PAGE;
-	a.m.outside = a.v.ram_end > 1ull << 32 ? a.v.ram_end : 1ull << 32;
-	return &a;
+	a->m.doorbell_gpa = a->v.gpa + DOORBELL_AT;
+	a->m.runs = (void *)(a->v.arena + RUNS_AT);
+	a->m.runs_gpa = a->v.gpa + RUNS_AT;
+	a->m.memory_gpa = a->v.gpa + MEMORY_AT;
+	a->m.memory_pages = (LIMIT - MEMORY_AT) / PAGE;
+	a->m.outside = a->v.ram_end > 1ull << 32 ? a->v.ram_end : 1ull << 32;
 }
 
 /* As a driver does it. */
@@ -88,6 +88,7 @@ static void set_up_well(struct attack *a)
 	memset(v->arena + DOORBELL_AT, 0, EVENTS_AT - DOORBELL_AT);
 	memset(a->m.n, 0, sizeof(a->m.n));
 	memset(a->m.mmaps, 0, sizeof(a->m.mmaps));
+	memset(a->posted_on, 0, sizeof(a->posted_on));
 	v->common->device_status = VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER;
 	virtio_accept(v, virtio_features(v));
 	v->common->device_status = ready;
@@ -398,7 +399,8 @@ static uint32_t ask(struct attack *a, const struct command *c, bool wrong)
 	uint8_t *request = a->v.arena + REQUEST_AT;
 	const struct bypass_rdma_response *response = (void *)(a->v.arena + RESPONSE_AT);
 	uint32_t size = write_request(&a->m, c, request), room, length;
-	uint32_t needed = sizeof(*response) + c->reply + c->udata_out + BYPASS_RDMA_HIDDEN_ROOM +
+	uint32_t needed = sizeof(*response) + c->reply + BYPASS_RDMA_HIDDEN_ROOM +
+			  ((const struct bypass_rdma_request *)request)->udata_out +
 			  BYPASS_RDMA_MMAPS_MAX * sizeof(struct bypass_rdma_mmap);
 
 	room = needed;
@@ -513,6 +515,67 @@ static void write_work(struct attack *a, const struct object *qp, struct rxe_sen
 	}
 }
 
+/* A store to a doorbell page, of any process of the guest. */
+static void ring_page(struct attack *a, uint32_t at, uint32_t first, uint32_t second)
+{
+	uint64_t place = some(&a->m, UCONTEXT)->page + at;
+	const uint32_t words[] = {htobe32(first), htobe32(second)};
+	uint64_t value;
+
+	memcpy(&value, words, sizeof(value));
+	if (place < a->v.shm.length)
+		*(volatile uint64_t *)(a->v.shm.at + place) = value;
+}
+
+/* The request that is next in a send queue: control, remote address, data. */
+static void write_mlx5_work(struct attack *a, const struct object *qp, uint16_t index,
+			    uint32_t *request)
+{
+	static const uint8_t opcodes[] = {0x08, 0x09, 0x0a, 0x0b, 0x10, 0x11, 0x12, 0x00, 0x25};
+	const struct object *mr = some(&a->m, MR), *other = some(&a->m, MR);
+	const uint32_t words[16] = {
+		htobe32((uint32_t)index << 8 | opcodes[below(sizeof(opcodes))]),
+		htobe32(qp->key << 8 | 3),
+		htobe32(8),
+		0,
+		htobe32(mr->iova >> 32),
+		htobe32(mr->iova),
+		htobe32(mr->key),
+		0,
+		htobe32(8),
+		htobe32(other->key),
+		htobe32(other->iova >> 32),
+		htobe32(other->iova),
+	};
+
+	memcpy(request, words, sizeof(words));
+	if (one_in(2))
+		request[below(16)] = number();
+}
+
+/* In the queue of the guest's memory, and its doorbell record; then the doorbell. */
+static void post_mlx5_work(struct attack *a)
+{
+	struct object *qp = some(&a->m, QP);
+	uint64_t at, record = qp->record - a->v.gpa;
+	uint16_t *posted = &a->posted_on[qp->key % (sizeof(a->posted_on) / sizeof(uint16_t))];
+
+	if (qp->queue == BYPASS_RDMA_NONE || !qp->requests)
+		return;
+	at = qp->queue - a->v.gpa + (uint64_t)(*posted % qp->requests) * SEND_REQUEST;
+	if (at > ARENA - SEND_REQUEST || record > ARENA - 8)
+		return;
+	write_mlx5_work(a, qp, *posted, (uint32_t *)(a->v.arena + at));
+	*posted += one_in(30) ? number() : 1;
+	((volatile uint32_t *)(a->v.arena + record))[1] = htobe32(*posted);
+	ring_page(a, 0x800, *(uint32_t *)(a->v.arena + at), qp->key << 8 | 3);
+	if (one_in(8))
+		ring_page(a, 0x20, number(), some(&a->m, CQ)->key); /* a notification */
+	if (one_in(8))
+		ring_page(a, below(PAGE / 8) * 8, number(), number());
+	a->posted++;
+}
+
 /* Into the queue in the shared memory, which belongs to a queue pair that may have gone since. */
 static void post_work(struct attack *a)
 {
@@ -547,6 +610,14 @@ static void scribble_shm(struct attack *a)
 
 	memcpy(shm(a, one_in(2) ? object->queue + below(512) * 4 : below(SHM_SEEN / 4) * 4), &value,
 	       sizeof(value));
+}
+
+static void use_shm(struct attack *a)
+{
+	if (one_in(2))
+		is_mlx5(&a->m) ? post_mlx5_work(a) : post_work(a);
+	if (one_in(8))
+		scribble_shm(a);
 }
 
 /* A buffer for events or completions, and all completion queues armed. */
@@ -593,10 +664,8 @@ static void deep_round(struct attack *a)
 	begin(a);
 	for (unsigned int n = 100 + below(300); n; n--) {
 		random_command(a);
-		if (one_in(2))
-			post_work(a);
-		if (one_in(8))
-			scribble_shm(a);
+		if (!a->only_commands)
+			use_shm(a);
 		if (one_in(8))
 			post_buffer(a);
 	}
@@ -627,11 +696,14 @@ static void report(const struct attack *a)
 	       a->deep, accepted, refused, a->posted, a->notified);
 }
 
-/* Has each command been accepted and refused? There are no memory windows to be had. */
+/* Has each command been accepted and refused? A guarded slice of rxe has no memory windows. */
 static bool met_all(const struct attack *a)
 {
+	bool mws = a->only_commands || is_mlx5(&a->m);
+
 	for (size_t i = 0; i < COMMANDS; i++)
-		if (!a->refused[i] || (!a->accepted[i] && !strstr(commands[i].name, "_MW")))
+		if (!a->refused[i] || (!a->accepted[i] && (mws || !strstr(commands[i].name, "_M"
+											    "W"))))
 			return false;
 	return true;
 }
@@ -648,30 +720,40 @@ static bool goes_on(const struct attack *a, time_t end, unsigned long seconds)
 
 int main(int argc, char **argv)
 {
-	bool spare_vmm = argc > 1 && !strcmp(argv[1], "--spare-vmm");
-	struct attack *a;
+	static const struct option options[] = {
+		{"spare-vmm", no_argument, NULL, 's'},
+		{"only-commands", no_argument, NULL, 'c'},
+		{},
+	};
+	static struct attack a;
 	unsigned long seconds;
 	time_t end;
+	int option;
 
-	argc -= spare_vmm;
-	argv += spare_vmm;
-	if (argc < 3 || argc > 4) {
-		fputs("usage: rdma-hostile [--spare-vmm] DEVICE SECONDS [SEED]\n", stderr);
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		a.spare_vmm |= option == 's';
+		a.only_commands |= option == 'c';
+	}
+	argc -= optind;
+	argv += optind;
+	if (argc < 2 || argc > 3) {
+		fputs("usage: rdma-hostile [--spare-vmm] [--only-commands] DEVICE SECONDS [SEED]\n",
+		      stderr);
 		return 2;
 	}
-	chance = argc > 3 ? strtoull(argv[3], NULL, 0) : (uint64_t)time(NULL) + 1;
+	chance = argc > 2 ? strtoull(argv[2], NULL, 0) : (uint64_t)time(NULL) + 1;
 	printf("hostile: seed %#llx\n", (unsigned long long)chance);
 	fflush(stdout);
-	a = prepare(argv[1], spare_vmm);
-	seconds = strtoul(argv[2], NULL, 0);
-	for (end = time(NULL) + seconds; goes_on(a, end, seconds);) {
+	prepare(&a, argv[0]);
+	seconds = strtoul(argv[1], NULL, 0);
+	for (end = time(NULL) + seconds; goes_on(&a, end, seconds);) {
 		if (one_in(2))
-			shallow_round(a);
+			shallow_round(&a);
 		else
-			deep_round(a);
+			deep_round(&a);
 	}
-	virtio_reset(&a->v);
-	switch_msix(a, 0);
-	report(a);
+	virtio_reset(&a.v);
+	switch_msix(&a, 0);
+	report(&a);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Requests of the guest ABI as a driver of rxe would send them, about objects that earlier
+ * Requests of the guest ABI as a driver of rxe or mlx5 would send them, about objects that earlier
  * ones have made: right when they are written, so that one wrong field goes deep.
  *
  * Everything is x86: little-endian as the ABI is.
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <infiniband/verbs.h>
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/rdma_user_rxe.h>
 
 #include "bypass_rdma_abi.h"
@@ -39,6 +40,10 @@ struct object {
 	uint32_t state;
 	uint64_t iova;	/* MR: where it begins … */
 	uint64_t queue; /* CQ, QP: place of its (send) queue in the shared memory */
+	/* With queues in the guest's memory, also … */
+	uint64_t record;   /* QP: place of its doorbell record … */
+	uint32_t requests; /* … and how many its send queue has; @queue is an address then */
+	uint32_t page;	   /* ucontext: its doorbell page in the shared memory */
 };
 
 /* What requests may be about. */
@@ -57,7 +62,15 @@ struct model {
 	uint32_t memory_pages;	      /* … and how much */
 	uint64_t outside;	      /* from here on nothing is RAM */
 	bool straight;		      /* write nothing but what has to succeed */
+	struct object queue;	      /* of the last request: where its queue is */
 };
+
+static inline bool is_mlx5(const struct model *m)
+{
+	return m->config.driver_id == RDMA_DRIVER_MLX5;
+}
+
+#include "rdma-requests-mlx5.h"
 
 static inline struct object *some(struct model *m, enum kind kind)
 {
@@ -122,7 +135,7 @@ static inline uint32_t write_runs(struct model *m, uint32_t pages)
 /* Returns the bytes of the list of run pages behind it. */
 static inline uint32_t write_reg(struct model *m, struct bypass_rdma_reg_mr *reg, uint64_t *list)
 {
-	uint32_t pages = one_in(4) ? 1 + below(RUNS_MAX) : 1 + below(8), runs, n;
+	uint32_t pages = one_in(4) ? 1 + below(RUNS_MAX) : 1 + below(8);
 
 	*reg = (struct bypass_rdma_reg_mr){
 		.pd = handle_of(m, PD),
@@ -130,13 +143,47 @@ static inline uint32_t write_reg(struct model *m, struct bypass_rdma_reg_mr *reg
 		.iova = (1 + below(1 << 20)) * BYPASS_RDMA_PAGE_SIZE + below(2) * below(4096),
 	};
 	reg->length = (uint64_t)pages * BYPASS_RDMA_PAGE_SIZE - reg->iova % BYPASS_RDMA_PAGE_SIZE;
-	runs = write_runs(m, pages);
-	n = (runs + BYPASS_RDMA_RUNS_PER_PAGE - 1) / BYPASS_RDMA_RUNS_PER_PAGE;
-	reg->run_pages = n;
-	reg->last_runs = runs - (n - 1) * BYPASS_RDMA_RUNS_PER_PAGE;
-	for (uint32_t i = 0; i < n; i++)
-		list[i] = m->runs_gpa + i * BYPASS_RDMA_PAGE_SIZE;
-	return n * sizeof(*list);
+	return list_runs(m, write_runs(m, pages), list, &reg->run_pages, &reg->last_runs);
+}
+
+/* The queue of an mlx5 command: the blob, and behind it where the queue lies. Returns bytes. */
+static inline uint32_t write_queue(struct model *m, uint32_t code, const void *body, void *blob,
+				   struct bypass_rdma_queue_memory *memory)
+{
+	const struct mlx5_ib_create_qp *qp = blob;
+	uint64_t buffer, size = fill_mlx5_queue(m, code, body, blob, &buffer), record;
+	uint64_t pages = (buffer % BYPASS_RDMA_PAGE_SIZE + size + BYPASS_RDMA_PAGE_SIZE - 1) /
+			 BYPASS_RDMA_PAGE_SIZE;
+	uint32_t runs, list;
+
+	if (pages > RUNS_MAX)
+		pages = RUNS_MAX;
+	if (pages && pages < 8 && one_in(2)) { /* one run: then it is known where requests lie */
+		m->runs[0].gpa =
+			m->memory_gpa + below(m->memory_pages - pages) * BYPASS_RDMA_PAGE_SIZE;
+		m->runs[0].size = pages * BYPASS_RDMA_PAGE_SIZE;
+		runs = 1;
+	} else {
+		runs = write_runs(m, pages);
+	}
+	record = m->memory_gpa + below(m->memory_pages) * BYPASS_RDMA_PAGE_SIZE;
+	if (!m->straight && one_in(16))
+		record = one_in(2) ? m->outside : record + below(8) * 512;
+	memset(memory, 0, sizeof(*memory));
+	memory->size = size;
+	list = list_runs(m, runs, (uint64_t *)(memory + 1), &memory->run_pages, &memory->last_runs);
+	m->queue = (struct object){.queue = BYPASS_RDMA_NONE};
+	if (code != BYPASS_RDMA_RESIZE_CQ)
+		memory->record = record;
+	if (code == BYPASS_RDMA_CREATE_QP) {
+		m->queue.record = record + qp->db_addr % BYPASS_RDMA_PAGE_SIZE;
+		if (runs == 1) {
+			m->queue.requests = qp->sq_wqe_count;
+			m->queue.queue = m->runs[0].gpa + buffer % BYPASS_RDMA_PAGE_SIZE +
+					 ((uint64_t)qp->rq_wqe_count << qp->rq_wqe_shift % 64);
+		}
+	}
+	return sizeof(*memory) + list;
 }
 
 static inline void fill_mw(struct model *m, void *body)
@@ -367,20 +414,28 @@ static inline uint32_t write_request(struct model *m, const struct command *c, v
 {
 	struct bypass_rdma_request *request = to;
 	void *body = request + 1;
-	uint32_t size = sizeof(*request) + c->body + c->udata_in;
+	uint16_t in = c->udata_in, out = c->udata_out;
+	bool process = is_mlx5(m) || one_in(3); /* or the guest's kernel itself */
+	uint32_t size;
 
+	if (is_mlx5(m))
+		find_mlx5_blobs(c->code, &in, &out);
+	size = sizeof(*request) + c->body + in;
 	memset(to, 0, size);
 	*request = (struct bypass_rdma_request){
 		.command = c->code,
-		.ucontext = m->n[UCONTEXT] && one_in(3) ? handle_of(m, UCONTEXT) : BYPASS_RDMA_NONE,
-		.udata_in = c->udata_in,
-		.udata_out = c->udata_out,
+		.ucontext = m->n[UCONTEXT] && process ? handle_of(m, UCONTEXT) : BYPASS_RDMA_NONE,
+		.udata_in = in,
+		.udata_out = out,
 	};
 	if (c->fill)
 		c->fill(m, body);
 	else if (c->body == HANDLE)
 		((struct bypass_rdma_handle *)body)->handle = handle_of(m, c->kind);
-	if (c->code == BYPASS_RDMA_REG_MR) {
+	if (is_mlx5(m) && has_queue(c->code)) {
+		size += write_queue(m, c->code, body, (uint8_t *)body + c->body,
+				    (void *)((uint8_t *)to + size));
+	} else if (c->code == BYPASS_RDMA_REG_MR) {
 		size += write_reg(m, body, (uint64_t *)((uint8_t *)to + size));
 	} else if (c->code == BYPASS_RDMA_REREG_MR) {
 		struct bypass_rdma_rereg_mr *rereg = body;
@@ -413,6 +468,7 @@ static inline void forget_object(struct model *m, enum kind kind, uint32_t handl
 static inline void note_made(struct model *m, const struct command *c, const void *sent,
 			     const void *reply, const void *blob)
 {
+	bool mlx5 = is_mlx5(m);
 	uint32_t i = m->n[c->kind] < KNOWN ? m->n[c->kind]++ : 1 + below(KNOWN - 1);
 	struct object *object = &m->objects[c->kind][i];
 
@@ -425,14 +481,20 @@ static inline void note_made(struct model *m, const struct command *c, const voi
 		object->iova = ((const struct bypass_rdma_reg_mr *)sent)->iova;
 	} else if (c->kind == MW) {
 		object->key = ((const struct bypass_rdma_mr *)reply)->rkey;
+	} else if (c->kind == CQ && mlx5) {
+		object->key = ((const struct mlx5_ib_create_cq_resp *)blob)->cqn;
 	} else if (c->kind == CQ) {
 		object->queue = ((const struct rxe_create_cq_resp *)blob)->mi.offset;
-	} else if (c->kind == AH) {
+	} else if (c->kind == AH && !mlx5) {
 		object->key = ((const struct rxe_create_ah_resp *)blob)->ah_num;
 	} else if (c->kind == QP) {
+		if (mlx5)
+			*object = m->queue;
+		else
+			object->queue = ((const struct rxe_create_qp_resp *)blob)->sq_mi.offset;
+		object->handle = ((const struct bypass_rdma_handle *)reply)->handle;
 		object->key = ((const struct bypass_rdma_qp *)reply)->qpn;
 		object->type = ((const struct bypass_rdma_create_qp *)sent)->type;
-		object->queue = ((const struct rxe_create_qp_resp *)blob)->sq_mi.offset;
 	}
 }
 
@@ -452,6 +514,9 @@ static inline void note(struct model *m, const struct command *c, const void *re
 		m->mmaps[m->n_mmaps++ % KNOWN] = mmaps[i];
 	if (c->effect == MAKES)
 		note_made(m, c, sent, header + 1, mmaps + header->mmaps);
+	if (c->code == BYPASS_RDMA_ALLOC_UCONTEXT && header->mmaps)
+		find_object(m, UCONTEXT, ((const struct bypass_rdma_handle *)(header + 1))->handle)
+			->page = mmaps[0].shm_offset;
 	else if (c->effect == ENDS)
 		forget_object(m, c->kind, handle->handle);
 	if (c->code == BYPASS_RDMA_ATTACH_MCAST)

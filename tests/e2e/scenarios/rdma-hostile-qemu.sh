@@ -17,8 +17,8 @@ make_attacker --spare-vmm
 vmm_guest bystander --cpus 1
 check "the bystander" wait_mark bystander 240 run
 qemu_guest attacker
-attack "${pids[attacker.serve]}"
-send_line attacker go
+attack "${pids[attacker.serve]}" guarded
+send_line attacker end
 check "the device works as before" ended attacker 600
 
 gone() { ! kill -0 "${pids[attacker]}" 2>/dev/null; }
@@ -26,7 +26,7 @@ mapfile -t before < <(footprint "${pids[attacker.serve]}")
 seconds=$(repetitions 8 600) # QEMU's end or not, the service is asked the same afterwards
 make_attacker
 qemu_guest attacker
-wait_mark attacker 400 warm && send_line attacker go && wait_mark attacker $((seconds + 470)) over || true
+wait_mark attacker 400 warm && send_line attacker guarded && wait_mark attacker $((seconds + 470)) over || true
 gone && echo "QEMU did not survive it" || kill -KILL "${pids[attacker]}"
 check "the VMM is gone" wait_for 10 gone
 check "of its guest nothing is left" wait_for 60 both_idle
