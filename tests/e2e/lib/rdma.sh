@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154
 #
 # What scenarios with guests on an HCA share: the HCA, networks for the guests' TCP, guests under bypass-vmm and
 # under QEMU. The HCA is rxe on the igb adapter, or the one that the host already has and `hca` names. An empty
@@ -251,6 +251,5 @@ ended() {
 		how_ended "$1"
 		return 1
 	}
-	# shellcheck disable=SC2154 # of checks
 	! tr -d '\r' <"$1.console" | grep -E "WARNING: |$kernel_trouble"
 }
