@@ -96,6 +96,7 @@ static struct {
 	uint64_t probe_at[3]; /* offsets in the next region, and … */
 	uint8_t probe[3];     /* … the bytes that were there; while reg_look */
 	uint64_t reg_start, reg_length, reg_iova;
+	void (*_Atomic on_arm)(void); /* called when a CQ is armed */
 	_Atomic int reg_stays; /* 1: the next registration waits until this is 0; 2: it does */
 	struct ibv_context context;
 } mock = {.lock = PTHREAD_MUTEX_INITIALIZER, .cm_fd = -1};
@@ -493,6 +494,8 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 		mock.last_armed = ((const struct ib_uverbs_req_notify_cq *)c->in)->cq_handle;
 		mock_use(mock.last_armed);
 		__atomic_fetch_add(&mock.arms, 1, __ATOMIC_SEQ_CST);
+		if (mock.on_arm)
+			mock.on_arm();
 		return 0;
 	}
 	return -1;

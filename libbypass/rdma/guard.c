@@ -199,7 +199,8 @@ static bool move_requests(struct rdma_slice *s, enum rdma_map_kind map, bool *an
 	return again;
 }
 
-static bool move_completions(struct rdma_slice *s, bool *any)
+/* @armed: a CQ was armed. What it got just before makes no event: somebody has to look again. */
+static bool move_completions(struct rdma_slice *s, bool *any, bool *armed)
 {
 	bool again = false;
 
@@ -216,8 +217,7 @@ static bool move_completions(struct rdma_slice *s, bool *any)
 			continue;
 		ring->follow = true;
 		rdma_arm(s, ring->handle, false);
-		s->dialect->guard->snapshot(ring);
-		s->dialect->guard->move(ring, &left);
+		*armed = true;
 	}
 	return again;
 }
@@ -225,20 +225,24 @@ static bool move_completions(struct rdma_slice *s, bool *any)
 /*
  * A receive that was posted before a send must be there before it: the snapshot of sends
  * comes first, and sends are moved last. When the guest finds a completion, it must find room in the work
- * queue too: the snapshot of completions comes before all, and they are moved after all.
+ * queue too: the snapshot of completions comes before all, and they are moved after all. That holds for
+ * the second look at a CQ as well, which thus is one at all rings.
  */
 bool rdma_guard_move(struct rdma_slice *s, bool *any)
 {
-	bool again;
+	bool again, armed;
 
 	*any = false;
 	pthread_mutex_lock(&s->ring_lock);
-	snapshot(s, RDMA_MAP_CQ);
-	snapshot(s, RDMA_MAP_SEND);
-	snapshot(s, RDMA_MAP_RECEIVE);
-	again = move_requests(s, RDMA_MAP_RECEIVE, any);
-	again |= move_requests(s, RDMA_MAP_SEND, any);
-	again |= move_completions(s, any);
+	do {
+		armed = false;
+		snapshot(s, RDMA_MAP_CQ);
+		snapshot(s, RDMA_MAP_SEND);
+		snapshot(s, RDMA_MAP_RECEIVE);
+		again = move_requests(s, RDMA_MAP_RECEIVE, any);
+		again |= move_requests(s, RDMA_MAP_SEND, any);
+		again |= move_completions(s, any, &armed);
+	} while (armed); /* once a CQ at the most: a CQ that is followed stays armed */
 	pthread_mutex_unlock(&s->ring_lock);
 	return again;
 }

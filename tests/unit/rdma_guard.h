@@ -136,7 +136,7 @@ static inline struct rxe_send_wqe *post(struct test *t)
 /* The driver has completed a request. */
 static inline void complete(struct test *t, uint64_t wr_id)
 {
-	uint32_t at = t->real_cq->producer_index;
+	uint32_t at = __atomic_load_n(&t->real_cq->producer_index, __ATOMIC_RELAXED);
 	struct ib_uverbs_wc *wc = slot(t->real_cq, at);
 
 	*wc = (struct ib_uverbs_wc){.wr_id = wr_id, .qp_num = 17};

@@ -117,6 +117,32 @@ static void test_full_receive(void **state)
 	assert_int_equal(__atomic_load_n(&t->receive->consumer_index, __ATOMIC_ACQUIRE), 3);
 }
 
+static struct test *armed;
+
+/* While the slice arms the CQ, of which it knows one completion, the driver has used up three. */
+static void use_up_three(void)
+{
+	mock.on_arm = NULL;
+	__atomic_store_n(&armed->real_receive->consumer_index, 3, __ATOMIC_RELEASE);
+	__atomic_store_n(&armed->real_cq->producer_index, 2, __ATOMIC_RELEASE);
+}
+
+static void test_room_at_second_look(void **state)
+{
+	const time_t end = time(NULL) + 60;
+
+	armed = *state;
+	create(armed, IB_UVERBS_QPT_RC);
+	__atomic_store_n(&armed->receive->producer_index, MOCK_MASK, __ATOMIC_RELEASE);
+	assert_true(guest_reaches(&armed->real_receive->producer_index, MOCK_MASK));
+	mock.on_arm = use_up_three;
+	complete(armed, 1);
+	/* At once: a millisecond later the slice looks at all queues anyway. */
+	while (__atomic_load_n(&armed->cq_copy->producer_index, __ATOMIC_ACQUIRE) != 2)
+		assert_true(time(NULL) < end);
+	assert_int_equal(__atomic_load_n(&armed->receive->consumer_index, __ATOMIC_ACQUIRE), 3);
+}
+
 /* What was posted before a reset is gone, also what the driver's queue had no room for. */
 static void test_reset(void **state)
 {
@@ -206,8 +232,13 @@ static void test_wild_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_order), TEST(test_full),	     TEST(test_wild_header),
-		TEST(test_busy),  TEST(test_out_of_process), TEST(test_full_receive),
+		TEST(test_order),
+		TEST(test_full),
+		TEST(test_wild_header),
+		TEST(test_busy),
+		TEST(test_out_of_process),
+		TEST(test_full_receive),
+		TEST(test_room_at_second_look),
 		TEST(test_reset),
 	};
 
