@@ -120,7 +120,6 @@ programs=$pingpongs
 guest_functions+=(retry run_programs network mark wait_line)
 
 memory=512M # of a guest
-pages='' # of QEMU's memory, if they are to be huge: ",hugetlb=on,hugetlbsize=1G"
 
 # vmm_guest NAME [OPTION of bypass-vmm]...: with a slice of the HCA.
 vmm_guest() {
@@ -147,7 +146,7 @@ start_qemu() {
 		forward+=",hostfwd=tcp:$host:$port-:$port"
 	done
 	in_background "$name" qemu-system-x86_64 -M q35,memory-backend=ram -accel kvm -cpu host -smp 2 \
-		-m "$memory" -object "memory-backend-memfd,id=ram,size=$memory,share=on$pages" -nodefaults \
+		-m "$memory" -object "memory-backend-memfd,id=ram,size=$memory,share=on" -nodefaults \
 		-nographic -serial stdio -monitor "unix:$name.monitor,server=on,wait=off" \
 		-kernel "$kernel/vmlinuz" -initrd "$name.initrd" \
 		-append "console=ttyS0 panic=-1 $arguments" \

@@ -45,24 +45,3 @@ check "the guest's side" ended guest 120
 check "the VMM has said what the guest cannot register" \
 	grep -q 'guest RAM is made of huge pages of 2048 KiB.*EINVAL' guest.stderr
 leaves_nothing guest
-
-[ -n "${LONG:-}" ] || exit 0
-pool=/sys/kernel/mm/hugepages/hugepages-1048576kB
-at_exit "echo 0 >$pool/nr_hugepages"
-echo 1 >/proc/sys/vm/compact_memory
-echo 1 >$pool/nr_hugepages
-check "a page of 1 GiB" grep -qx 1 $pool/nr_hugepages
-memory=1G pages=,hugetlb=on,hugetlbsize=1G
-make_guest large --with ibv_rc_pingpong <<-'END'
-	set -e
-	dmesg | grep 'RAM in huge pages of 1048576 KiB.*cannot be registered (error 22)'
-	ibv_rc_pingpong -c -g 1 -n 100 &
-	retry ibv_rc_pingpong -c -g 1 -n 100 127.0.0.1
-	wait $!
-	echo never >/sys/kernel/mm/transparent_hugepage/enabled
-	if ibv_rc_pingpong -g 1 -s 4194304 >/tmp/scattered 2>&1; then exit 1; fi
-	grep "Couldn't register MR" /tmp/scattered
-END
-qemu_guest large
-check "the guest" ended large 240
-leaves_nothing large
