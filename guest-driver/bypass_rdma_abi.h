@@ -333,7 +333,9 @@ struct bypass_rdma_release_mmap {
  * most the quota of pinned bytes. ram_page is more than BYPASS_RDMA_PAGE_SIZE where the host
  * has the guest's RAM in huge pages that it maps whole (hugetlb): of a region then all runs but
  * the first and the last must be whole such pages, the first must end with one, and the last
- * must begin with one; a single run may lie anywhere. device_cap_flags has the bits of enum
+ * must begin with one; a single run may lie anywhere. With BYPASS_RDMA_F_QUEUE_MEMORY that holds
+ * for queues; a host that gathers scattered regions in dma-bufs takes other regions too.
+ * device_cap_flags has the bits of enum
  * ib_uverbs_device_cap_flags that also work through a slice; atomic_cap is enum
  * ib_atomic_cap. fw_ver is the provider's number (sub-fields of 16 bits).
  */
