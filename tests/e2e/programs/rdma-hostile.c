@@ -16,13 +16,12 @@
  * its own: anybody on a network may send to these. With --only-commands it leaves the shared memory alone:
  * a slice with `trust-guest` shows the HCA's own queues there, and trusts the guest with these.
  */
-#include <endian.h>
 #include <getopt.h>
 #include <sched.h>
 #include <time.h>
 
 #include "rdma-requests.h"
-#include "virtio-pci.h"
+#include "rdma-post-mlx5.h"
 
 /* The arena. An address below LIMIT has 1 MiB behind it, more than any response. */
 #define REQUEST_AT  0x30000u
@@ -43,8 +42,8 @@ struct attack {
 	bool spare_vmm, only_commands;
 	struct virtio v;
 	struct model m;
-	uint8_t home[4 * 6];	/* the BARs as they were */
-	uint16_t posted_on[64]; /* mlx5: requests, by the queue pair's number */
+	uint8_t home[4 * 6]; /* the BARs as they were */
+	uint16_t posted_on[MLX5_QPS];
 	unsigned long shallow, deep, chains, posted, notified;
 	unsigned long accepted[COMMANDS], refused[COMMANDS], statuses[STATUSES];
 };
@@ -515,67 +514,6 @@ static void write_work(struct attack *a, const struct object *qp, struct rxe_sen
 	}
 }
 
-/* A store to a doorbell page, of any process of the guest. */
-static void ring_page(struct attack *a, uint32_t at, uint32_t first, uint32_t second)
-{
-	uint64_t place = some(&a->m, UCONTEXT)->page + at;
-	const uint32_t words[] = {htobe32(first), htobe32(second)};
-	uint64_t value;
-
-	memcpy(&value, words, sizeof(value));
-	if (place < a->v.shm.length)
-		*(volatile uint64_t *)(a->v.shm.at + place) = value;
-}
-
-/* The request that is next in a send queue: control, remote address, data. */
-static void write_mlx5_work(struct attack *a, const struct object *qp, uint16_t index,
-			    uint32_t *request)
-{
-	static const uint8_t opcodes[] = {0x08, 0x09, 0x0a, 0x0b, 0x10, 0x11, 0x12, 0x00, 0x25};
-	const struct object *mr = some(&a->m, MR), *other = some(&a->m, MR);
-	const uint32_t words[16] = {
-		htobe32((uint32_t)index << 8 | opcodes[below(sizeof(opcodes))]),
-		htobe32(qp->key << 8 | 3),
-		htobe32(8),
-		0,
-		htobe32(mr->iova >> 32),
-		htobe32(mr->iova),
-		htobe32(mr->key),
-		0,
-		htobe32(8),
-		htobe32(other->key),
-		htobe32(other->iova >> 32),
-		htobe32(other->iova),
-	};
-
-	memcpy(request, words, sizeof(words));
-	if (one_in(2))
-		request[below(16)] = number();
-}
-
-/* In the queue of the guest's memory, and its doorbell record; then the doorbell. */
-static void post_mlx5_work(struct attack *a)
-{
-	struct object *qp = some(&a->m, QP);
-	uint64_t at, record = qp->record - a->v.gpa;
-	uint16_t *posted = &a->posted_on[qp->key % (sizeof(a->posted_on) / sizeof(uint16_t))];
-
-	if (qp->queue == BYPASS_RDMA_NONE || !qp->requests)
-		return;
-	at = qp->queue - a->v.gpa + (uint64_t)(*posted % qp->requests) * SEND_REQUEST;
-	if (at > ARENA - SEND_REQUEST || record > ARENA - 8)
-		return;
-	write_mlx5_work(a, qp, *posted, (uint32_t *)(a->v.arena + at));
-	*posted += one_in(30) ? number() : 1;
-	((volatile uint32_t *)(a->v.arena + record))[1] = htobe32(*posted);
-	ring_page(a, 0x800, *(uint32_t *)(a->v.arena + at), qp->key << 8 | 3);
-	if (one_in(8))
-		ring_page(a, 0x20, number(), some(&a->m, CQ)->key); /* a notification */
-	if (one_in(8))
-		ring_page(a, below(PAGE / 8) * 8, number(), number());
-	a->posted++;
-}
-
 /* Into the queue in the shared memory, which belongs to a queue pair that may have gone since. */
 static void post_work(struct attack *a)
 {
@@ -612,10 +550,18 @@ static void scribble_shm(struct attack *a)
 	       sizeof(value));
 }
 
+static void post(struct attack *a)
+{
+	if (!is_mlx5(&a->m))
+		post_work(a);
+	else if (post_mlx5_work(&a->v, &a->m, a->posted_on))
+		a->posted++;
+}
+
 static void use_shm(struct attack *a)
 {
 	if (one_in(2))
-		is_mlx5(&a->m) ? post_mlx5_work(a) : post_work(a);
+		post(a);
 	if (one_in(8))
 		scribble_shm(a);
 }
