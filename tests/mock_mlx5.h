@@ -26,6 +26,13 @@ static struct {
 	uint32_t page_id, flags;
 	bool no_bf; /* there is no write combining */
 	int fail;   /* errno of the next doorbell page */
+	/* Of the descriptor of doorbell pages alone: */
+	bool begun;	      /* it has a context */
+	int begin_fails;      /* errno */
+	uint64_t next_offset; /* for mmap */
+	uint32_t room;	      /* so many pages and no more; 0: any number */
+	uint32_t gap;	      /* the offset of this page is not behind the one before; 0: none */
+	uint32_t n;	      /* pages */
 	/* Of the last dma-buf, and of the region that it became: */
 	uint32_t runs;
 	uint64_t gathered; /* sum of its bytes */
@@ -34,7 +41,10 @@ static struct {
 	int gather_fails; /* errno of the next one */
 } mock_mlx5;
 
-/* /dev/udmabuf is there. */
+/* The first page of a context begins here. */
+#define MOCK_FIRST_OFFSET 0x900000u
+
+/* /dev/udmabuf is there, and the HCA's node for one more descriptor. */
 int open(const char *path, int flags, ...)
 {
 	va_list ap;
@@ -43,8 +53,25 @@ int open(const char *path, int flags, ...)
 	va_start(ap, flags);
 	mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(ap, mode_t) : 0;
 	va_end(ap);
+	if (!strncmp(path, RDMA_NODES "/", strlen(RDMA_NODES "/"))) {
+		mock_mlx5.next_offset = MOCK_FIRST_OFFSET;
+		mock.page_fd = memfd_create("pages", MFD_CLOEXEC);
+		return mock.page_fd;
+	}
 	return syscall(SYS_openat, AT_FDCWD, strcmp(path, "/dev/udmabuf") ? path : "/dev/null",
 		       flags, mode);
+}
+
+/* With the descriptor of doorbell pages its pages end. */
+int close(int fd)
+{
+	for (uint32_t i = 0; fd >= 0 && fd == mock.page_fd && i < MOCK_OBJECTS; i++) {
+		if (mock.kind[i] == MOCK_PAGE && mock.user_handle[i])
+			mock.kind[i] = MOCK_NONE;
+	}
+	if (fd == mock.page_fd)
+		mock.page_fd = -1;
+	return syscall(SYS_close, fd);
 }
 
 static inline int mock_mlx5_gather(const struct udmabuf_create_list *list)
@@ -188,7 +215,8 @@ static inline int mock_mlx5_page(struct ib_uverbs_ioctl_hdr *header)
 {
 	bool nc = mock_mlx5_attr(header, MLX5_IB_ATTR_UAR_OBJ_ALLOC_TYPE)->data ==
 		  MLX5_IB_UAPI_UAR_ALLOC_TYPE_NC;
-	uint64_t offset = mock.next_offset;
+	bool alone = mock.fd == mock.page_fd;
+	uint64_t *next = alone ? &mock_mlx5.next_offset : &mock.next_offset, offset;
 	uint32_t handle, page_id, length = 4096;
 	int err = mock_mlx5.fail;
 
@@ -197,10 +225,15 @@ static inline int mock_mlx5_page(struct ib_uverbs_ioctl_hdr *header)
 		return err;
 	if (mock_mlx5.no_bf && !nc)
 		return EOPNOTSUPP;
-	mock.next_offset += length;
-	if (ftruncate(mock.cmd_fd, mock.next_offset))
+	if (alone && mock_mlx5.room && mock_mlx5.n == mock_mlx5.room)
+		return ENOMEM;
+	if (alone && mock_mlx5.n++ == mock_mlx5.gap && mock_mlx5.gap)
+		*next += length;
+	offset = *next;
+	*next += length;
+	if (ftruncate(mock.fd, *next))
 		mock_die("no doorbell page");
-	handle = mock_new(MOCK_PAGE, 0);
+	handle = mock_new(MOCK_PAGE, alone);
 	page_id = MOCK_FIRST_PAGE + handle;
 	mock_mlx5_attr(header, MLX5_IB_ATTR_UAR_OBJ_ALLOC_HANDLE)->data = handle;
 	mock_mlx5_out(header, MLX5_IB_ATTR_UAR_OBJ_ALLOC_MMAP_OFFSET, &offset, sizeof(offset));
@@ -236,6 +269,29 @@ static inline int mock_mlx5_region(struct ib_uverbs_ioctl_hdr *header)
 	return 0;
 }
 
+/*
+ * On the descriptor of doorbell pages there is a context first, without DEVX and without pages that are not
+ * asked for, and then nothing but pages.
+ */
+static inline bool mock_mlx5_begin(struct ib_uverbs_ioctl_hdr *header)
+{
+	const struct mlx5_ib_alloc_ucontext_req_v2 *request;
+
+	if (mock_mlx5.begun) {
+		if (header->object_id != MLX5_IB_OBJECT_UAR)
+			mock_die("more than pages in the context of doorbell pages");
+		return false;
+	}
+	if (header->object_id != UVERBS_OBJECT_DEVICE ||
+	    header->method_id != UVERBS_METHOD_GET_CONTEXT)
+		mock_die("no context for doorbell pages");
+	request = (const void *)(uintptr_t)mock_mlx5_attr(header, UVERBS_ATTR_UHW_IN)->data;
+	if (request->flags || !(request->lib_caps & MLX5_LIB_CAP_DYN_UAR))
+		mock_die("a context for doorbell pages that has more");
+	mock_mlx5.begun = true;
+	return true;
+}
+
 static inline int mock_mlx5_ioctl(struct ib_uverbs_ioctl_hdr *header)
 {
 	/* As the driver describes a context whose process asked for no static pages. */
@@ -261,6 +317,8 @@ static inline int mock_mlx5_ioctl(struct ib_uverbs_ioctl_hdr *header)
 	};
 	uint32_t handle;
 
+	if (mock.fd == mock.page_fd && mock_mlx5_begin(header))
+		return mock_mlx5.begin_fails;
 	if (header->object_id == UVERBS_OBJECT_DEVICE &&
 	    header->method_id == UVERBS_METHOD_QUERY_CONTEXT) {
 		mock_mlx5_out(header, MLX5_IB_ATTR_QUERY_CONTEXT_RESP_UCTX, &context,

@@ -66,7 +66,9 @@ static struct {
 	pthread_mutex_t lock;
 	const struct mock_driver *driver; /* NULL: rxe */
 	int cmd_fd;
-	int cm_fd; /* of mock_ucma.h, or -1 */
+	int page_fd; /* of the context of doorbell pages alone, or -1 */
+	int fd;	     /* which of the two this message is for */
+	int cm_fd;   /* of mock_ucma.h, or -1 */
 	int async[2];
 	int channels[MOCK_CHANNELS][2];
 	int n_channels;
@@ -99,7 +101,7 @@ static struct {
 	void (*_Atomic on_arm)(void); /* called when a CQ is armed */
 	_Atomic int reg_stays; /* 1: the next registration waits until this is 0; 2: it does */
 	struct ibv_context context;
-} mock = {.lock = PTHREAD_MUTEX_INITIALIZER, .cm_fd = -1};
+} mock = {.lock = PTHREAD_MUTEX_INITIALIZER, .cm_fd = -1, .page_fd = -1};
 
 static inline void mock_die(const char *what)
 {
@@ -599,8 +601,9 @@ int ioctl(int fd, unsigned long request, ...)
 			errno = -fd;
 		return fd < 0 ? -1 : fd;
 	}
-	if (fd != mock.cmd_fd || request != RDMA_VERBS_IOCTL)
+	if ((fd != mock.cmd_fd && fd != mock.page_fd) || request != RDMA_VERBS_IOCTL)
 		return syscall(SYS_ioctl, fd, request, arg);
+	mock.fd = fd;
 	err = mock_invoke(arg);
 	if (err)
 		errno = err;
@@ -663,7 +666,7 @@ int ibv_close_device(struct ibv_context *context)
 }
 
 /* A slice on a new mock HCA. */
-static inline struct bypass_virtio_device *mock_open(const char *text)
+static inline struct bypass_virtio_device *mock_open_for(const char *text, bool fixed_windows)
 {
 	const struct rdma_dialect *dialect = mock.driver ? mock.driver->dialect : &rdma_dialect_rxe;
 	struct bypass_rdma_options options;
@@ -686,9 +689,18 @@ static inline struct bypass_virtio_device *mock_open(const char *text)
 		mock_die("no descriptors");
 	hca.cmd_fd = mock.cmd_fd;
 	hca.async_fd = mock.async[0];
-	if (bypass_rdma_parse(text, &options) || rdma_slice_new(&options, &hca, dialect, &slice))
+	if (bypass_rdma_parse(text, &options))
 		return NULL;
-	return &slice->dev;
+	options.fixed_windows = fixed_windows;
+	if (!rdma_slice_new(&options, &hca, dialect, &slice))
+		return &slice->dev;
+	rdma_hca_close(&hca);
+	return NULL;
+}
+
+static inline struct bypass_virtio_device *mock_open(const char *text)
+{
+	return mock_open_for(text, false);
 }
 
 #endif

@@ -11,7 +11,30 @@
 
 #include "internal.h"
 
-/* Take a doorbell page for a context, and show the page in the shared memory region. */
+/* Take a doorbell page from the HCA, and show the page in the shared memory region. */
+static int take_page(struct rdma_slice *s, const struct rdma_mapping *owner,
+		     struct rdma_doorbell_page *page, uint64_t *shm_offset)
+{
+	int err = s->dialect->user_queues->page_take(s->hca.cmd_fd, page);
+
+	if (err)
+		return bypass_fail(-err, "%s has no doorbell page for another process: %s",
+				   s->hca.name, strerror(-err));
+	err = rdma_shm_map(s, s->hca.cmd_fd, page->offset, RDMA_PAGE, owner, shm_offset);
+	if (err)
+		s->dialect->user_queues->page_give(s->hca.cmd_fd, page->handle);
+	return err;
+}
+
+/* The page that the region has for this context. */
+static int assign_page(struct rdma_slice *s, const struct rdma_mapping *owner,
+		       struct rdma_doorbell_page *page, uint64_t *shm_offset)
+{
+	*page = s->pages.page[owner->handle];
+	*shm_offset = (uint64_t)owner->handle * RDMA_PAGE;
+	return rdma_shm_assign(s, *shm_offset, RDMA_PAGE, owner);
+}
+
 static int add_page(struct rdma_slice *s, struct rdma_command *c, uint32_t handle)
 {
 	struct rdma_object *ucontext = &s->tables[RDMA_UCONTEXT].objects[handle];
@@ -22,15 +45,10 @@ static int add_page(struct rdma_slice *s, struct rdma_command *c, uint32_t handl
 	uint32_t flags;
 	int err;
 
-	err = s->dialect->user_queues->page_take(s->hca.cmd_fd, &page);
+	err = s->pages.n ? assign_page(s, &owner, &page, &shm_offset)
+			 : take_page(s, &owner, &page, &shm_offset);
 	if (err)
-		return bypass_fail(-err, "%s has no doorbell page for another process: %s",
-				   s->hca.name, strerror(-err));
-	err = rdma_shm_map(s, s->hca.cmd_fd, page.offset, RDMA_PAGE, &owner, &shm_offset);
-	if (err) {
-		s->dialect->user_queues->page_give(s->hca.cmd_fd, page.handle);
 		return err;
-	}
 	ucontext->host = page.handle;
 	ucontext->page_id = page.page_id;
 	flags = BYPASS_RDMA_MMAP_WRITE |
@@ -77,7 +95,7 @@ void rdma_ucontext_end(struct rdma_slice *s, uint32_t handle)
 	uint32_t page = s->tables[RDMA_UCONTEXT].objects[handle].host;
 	int err = 0;
 
-	if (s->dialect->user_queues)
+	if (s->dialect->user_queues && !s->pages.n)
 		err = s->dialect->user_queues->page_give(s->hca.cmd_fd, page);
 	if (err && s->hca_state == RDMA_HCA_WORKS)
 		rdma_remark(s, "%s keeps a doorbell page of a process: %s", s->hca.name,

@@ -233,6 +233,9 @@ static int rdma_attach(struct bypass_virtio_device *dev,
 {
 	struct rdma_slice *s = rdma_slice(dev);
 
+	if (s->pages.n && carrier && carrier->shm_map)
+		return bypass_fail(EINVAL, "%s was opened for a carrier that maps windows once",
+				   dev->name);
 	enter(s);
 	s->carrier = carrier;
 	s->transport = transport;

@@ -51,6 +51,7 @@ struct rdma_slice;
 #define RDMA_QUEUE_SIZE	 256
 #define RDMA_PORTS	 256	     /* verbs have eight bits for a port's number */
 #define RDMA_ALL	 0xfffffffeu /* in place of a ucontext: whichever */
+#define RDMA_NODES	 "/dev/infiniband"
 
 /* ------------------------------------------------------------------ uverbs.c */
 
@@ -175,10 +176,37 @@ int rdma_shm_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t ha
 void rdma_shm_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* The guest has no more use for an orphan. */
 int rdma_shm_release(struct rdma_slice *s, uint64_t offset, uint64_t size);
+/*
+ * Pages that the region shows for life (pages.c) belong to an object from now on. They are taken back as
+ * others are, and stay where they are.
+ */
+int rdma_shm_assign(struct rdma_slice *s, uint64_t offset, uint64_t size,
+		    const struct rdma_mapping *owner);
 /* Take back what an object has; not the orphans of one that had its handle before. */
 void rdma_shm_drop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /* Take back what belongs to a ucontext (RDMA_ALL: everything), orphan or not. */
 void rdma_shm_sweep(struct rdma_slice *s, uint32_t ucontext);
+
+/* -------------------------------------------------------------------- pages.c */
+
+#define RDMA_PAGES_MOST 256u
+
+/* Doorbell pages that the region shows for life: the page of a context is the one of its handle. */
+struct rdma_pages {
+	int fd; /* whose mmap(2) shows them; -1: there are none, and each context takes its own */
+	uint32_t n;
+	struct rdma_doorbell_page *page;
+	struct bypass_window *windows;
+};
+
+/*
+ * Where the options want fixed windows: take pages for as many contexts as the quota has, or as the HCA
+ * gives. The quota is then of so many contexts, and of a region of that size.
+ */
+int rdma_pages_take(struct rdma_slice *s);
+/* Map them into the region. */
+int rdma_pages_show(struct rdma_slice *s);
+void rdma_pages_free(struct rdma_pages *pages);
 
 /* --------------------------------------------------------------------- blob.c */
 
@@ -570,6 +598,7 @@ struct rdma_slice {
 	struct rdma_table cm_ids;
 	struct rdma_table cm_groups;
 	struct rdma_shm shm;
+	struct rdma_pages pages;
 	uint64_t pinned;
 	uint32_t mcasts;
 	int channels[RDMA_VECTORS_MAX]; /* completion channels of the host */

@@ -20,8 +20,6 @@
 
 #include "internal.h"
 
-#define DEVICE_DIRECTORY "/dev/infiniband"
-
 static void make_locks(struct rdma_slice *s)
 {
 	pthread_rwlockattr_t attr;
@@ -41,7 +39,7 @@ void rdma_resources_init(struct rdma_slice *s)
 {
 	s->epoll_fd = s->control_stop_fd = s->doorbell_wake_fd = s->removal_fd = -1;
 	s->lost_fd = s->dev.event_fd = s->udmabuf.fd = -1;
-	s->shm.fd = -1;
+	s->shm.fd = s->pages.fd = -1;
 	memset(s->channels, -1, sizeof(s->channels));
 	make_locks(s);
 }
@@ -120,21 +118,24 @@ static int make_descriptors(struct rdma_slice *s)
 	if (!s->hca.node[0])
 		return 0;
 	s->removal_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (s->removal_fd < 0 ||
-	    inotify_add_watch(s->removal_fd, DEVICE_DIRECTORY, IN_DELETE) < 0 ||
+	if (s->removal_fd < 0 || inotify_add_watch(s->removal_fd, RDMA_NODES, IN_DELETE) < 0 ||
 	    epoll_ctl(s->dev.event_fd, EPOLL_CTL_ADD, s->removal_fd, &readable))
 		bypass_log(BYPASS_LOG_WARN,
 			   "%s: its removal will not be noticed: cannot watch %s (%m)", s->hca.name,
-			   DEVICE_DIRECTORY);
+			   RDMA_NODES);
 	return 0;
 }
 
 int rdma_resources_make(struct rdma_slice *s)
 {
-	int err = make_tables(s);
+	int err = rdma_pages_take(s);
 
 	if (!err)
+		err = make_tables(s);
+	if (!err)
 		err = rdma_shm_init(&s->shm, s->options.quota.shm_bytes, s->guarded);
+	if (!err)
+		err = rdma_pages_show(s);
 	if (!err)
 		err = make_channels(s);
 	if (!err)
@@ -150,6 +151,7 @@ void rdma_resources_free(struct rdma_slice *s)
 			   s->lost_fd,	s->dev.event_fd,    s->udmabuf.fd};
 
 	rdma_shm_free(&s->shm);
+	rdma_pages_free(&s->pages);
 	bypass_memory_free(s->memory);
 	for (unsigned int v = 0; v < RDMA_VECTORS_MAX; v++) {
 		if (s->channels[v] >= 0)

@@ -83,6 +83,12 @@ static struct rdma_mapping **find_gap(struct rdma_shm *shm, uint64_t size, uint6
 	return shm->size - *offset < size ? NULL : link;
 }
 
+/* Pages that are shown for life stay, and nothing else is in such a region. */
+static bool is_fixed(const struct rdma_slice *s)
+{
+	return s->pages.n;
+}
+
 static int map_pages(struct rdma_slice *s, const struct rdma_mapping *m, int fd, uint64_t fd_offset)
 {
 	if (s->carrier && s->carrier->shm_map)
@@ -112,6 +118,8 @@ static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
 {
 	int err = 0;
 
+	if (is_fixed(s))
+		return;
 	if (s->carrier && s->carrier->shm_map && !s->resets)
 		err = s->carrier->shm_unmap(s->transport, m->offset, m->size);
 	if (!err && (s->shm.fd >= 0 || !s->carrier || !s->carrier->shm_map))
@@ -209,6 +217,30 @@ int rdma_shm_check_resize(struct rdma_slice *s, enum rdma_kind kind, uint32_t ha
 	return try_transport(s, offset, size);
 }
 
+static struct rdma_mapping *new_mapping(const struct rdma_mapping *owner, uint64_t offset,
+					uint64_t size)
+{
+	struct rdma_mapping *m = malloc(sizeof(*m));
+
+	if (!m) {
+		bypass_fail(ENOMEM, "no memory for a mapping");
+		return NULL;
+	}
+	*m = *owner;
+	m->offset = offset;
+	m->size = size;
+	m->orphan = false;
+	return m;
+}
+
+static void add_mapping(struct rdma_slice *s, struct rdma_mapping **link, struct rdma_mapping *m)
+{
+	m->next = *link;
+	*link = m;
+	s->shm.used += m->size;
+	rdma_count(&s->stats.shm_bytes, m->size);
+}
+
 int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size,
 		 const struct rdma_mapping *owner, uint64_t *offset)
 {
@@ -218,22 +250,28 @@ int rdma_shm_map(struct rdma_slice *s, int fd, uint64_t fd_offset, uint64_t size
 	link = find_room(s, size, offset);
 	if (!link)
 		return -ENOSPC;
-	m = malloc(sizeof(*m));
+	m = new_mapping(owner, *offset, size);
 	if (!m)
-		return bypass_fail(ENOMEM, "no memory for a mapping");
-	*m = *owner;
-	m->offset = *offset;
-	m->size = size;
-	m->orphan = false;
+		return -ENOMEM;
 	err = map_pages(s, m, fd, fd == s->shm.fd ? m->offset : fd_offset);
-	if (err) {
+	if (err)
 		free(m);
-		return err;
-	}
-	m->next = *link;
-	*link = m;
-	s->shm.used += size;
-	rdma_count(&s->stats.shm_bytes, size);
+	else
+		add_mapping(s, link, m);
+	return err;
+}
+
+int rdma_shm_assign(struct rdma_slice *s, uint64_t offset, uint64_t size,
+		    const struct rdma_mapping *owner)
+{
+	struct rdma_mapping *m, **link = &s->shm.mappings;
+
+	while (*link && (*link)->offset < offset)
+		link = &(*link)->next;
+	m = new_mapping(owner, offset, size);
+	if (!m)
+		return -ENOMEM;
+	add_mapping(s, link, m);
 	return 0;
 }
 
@@ -302,7 +340,7 @@ void rdma_shm_sweep(struct rdma_slice *s, uint32_t ucontext)
 			link = &(*link)->next;
 	}
 	/* Pages that the guest touched by mistake go too, and the pieces become one mapping again. */
-	if (ucontext == RDMA_ALL && clear_pages(s, 0, s->shm.size))
+	if (ucontext == RDMA_ALL && !is_fixed(s) && clear_pages(s, 0, s->shm.size))
 		bypass_log(BYPASS_LOG_WARN, "%s: cannot make the shared memory region anew: %m",
 			   s->dev.name);
 }

@@ -23,6 +23,12 @@ static uint32_t lesser(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+/*
+ * Where doorbell pages are laid out when the slice is opened, they are not laid out for all the processes that
+ * a quota has room for else.
+ */
+#define FIXED_PAGES 64u
+
 /* Fill in what was not said, and cut all to what the HCA has. */
 static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
 {
@@ -30,6 +36,8 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	struct bypass_rdma_quota *q = &o->quota;
 	int err;
 
+	if (o->fixed_windows && s->dialect->user_queues && !q->ucontexts)
+		q->ucontexts = FIXED_PAGES;
 	err = rdma_options_complete(o);
 	if (err)
 		return err;
@@ -179,6 +187,8 @@ static void make_device(struct rdma_slice *s)
 	dev->shm.size = s->shm.size;
 	dev->shm.hva = s->shm.hva;
 	dev->shm.fd = s->shm.fd;
+	dev->shm.windows = s->pages.windows;
+	dev->shm.n_windows = s->pages.n;
 }
 
 /* Which way the guest's work queues go: straight, or guarded. */
@@ -196,6 +206,18 @@ static int choose_way(struct rdma_slice *s)
 			   "%s is for trusted guests only: %s. If you trust this guest as you "
 			   "trust a process of the host, say trust-guest",
 			   s->hca.name, s->dialect->distrust);
+}
+
+/* Queues of the driver can be shown for life as copies alone, which lie in one file. */
+static int check_windows(const struct rdma_slice *s)
+{
+	if (!s->options.fixed_windows || s->guarded || s->dialect->user_queues)
+		return 0;
+	return bypass_fail(EOPNOTSUPP,
+			   "vfio-user cannot show queues of %s itself, which come and go: leave "
+			   "out "
+			   "trust-guest, or attach the slice by vhost-user (no --vfio-user)",
+			   s->hca.name);
 }
 
 int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_hca *hca,
@@ -219,6 +241,8 @@ int rdma_slice_new(const struct bypass_rdma_options *options, const struct rdma_
 		err = bypass_fail(-err, "%s does not answer: %s", hca->name, strerror(-err));
 	if (!err)
 		err = choose_way(s);
+	if (!err)
+		err = check_windows(s);
 	if (!err)
 		err = settle_quota(s, &device);
 	if (!err)

@@ -201,28 +201,7 @@ static enum exit_code serve_vmms(struct service *service)
 	return ret < 0 ? failed() : EXIT_DONE;
 }
 
-/* A vfio-user VMM maps windows once, and from one file: nothing can come and go in the BAR. */
-static int open_carrier(struct service *service)
-{
-	int ret = bypass_virtio_pci_new(service->dev, &service->slice);
-
-	if (ret < 0)
-		return ret;
-	for (unsigned int i = 0; i < BYPASS_BARS; i++) {
-		const struct bypass_bar *bar = &service->slice->bars[i];
-
-		if (bar->n_windows && bar->windows[0].fd < 0)
-			return bypass_fail(EOPNOTSUPP,
-					   "vfio-user cannot show pages of %s itself, which come "
-					   "and "
-					   "go: leave out --vfio-user and attach the socket by "
-					   "vhost-user; rxe can also do without trust-guest",
-					   service->name);
-	}
-	return 0;
-}
-
-static int open_slice(struct service *service, const struct bypass_rdma_options *options)
+static int open_slice(struct service *service, struct bypass_rdma_options *options)
 {
 	int ret;
 
@@ -234,12 +213,13 @@ static int open_slice(struct service *service, const struct bypass_rdma_options 
 		service->event_fd = service->slice->event_fd;
 		return 0;
 	}
+	options->fixed_windows = service->vfio_user; /* its VMM maps windows once */
 	ret = bypass_rdma_open(options, &service->dev);
 	if (ret < 0)
 		return ret;
 	service->name = service->dev->name;
 	service->event_fd = service->dev->event_fd;
-	return service->vfio_user ? open_carrier(service) : 0;
+	return service->vfio_user ? bypass_virtio_pci_new(service->dev, &service->slice) : 0;
 }
 
 static void close_slice(struct service *service)

@@ -9,8 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../mock_mlx5.h"
-#include "../rdma_guest.h"
+#include "rdma_mlx5.h"
 
 #define ENTRIES 127u		      /* of a CQ; with one more, of 64 bytes each: … */
 #define PAGES	2u		      /* … these pages */
@@ -30,35 +29,6 @@ struct description {
 	uint64_t list;
 } __attribute__((packed));
 
-static uint32_t open_process(struct test *t, const void *blob, uint32_t size, uint32_t *handle)
-{
-	struct bypass_rdma_handle reply = {0};
-	uint32_t status = rdma_guest_call(
-		&t->g, &(struct rdma_guest_call){
-			       .command = BYPASS_RDMA_ALLOC_UCONTEXT,
-			       .reply = &reply,
-			       .reply_size = sizeof(reply),
-			       .udata = blob,
-			       .udata_size = size,
-			       .udata_room = sizeof(struct mlx5_ib_alloc_ucontext_resp)});
-
-	*handle = reply.handle;
-	return status;
-}
-
-/* As the library asks, once it has learned that there is no DEVX. */
-static uint32_t open_usual(struct test *t, uint32_t *handle)
-{
-	const struct mlx5_ib_alloc_ucontext_req_v2 blob = {
-		.total_num_bfregs = 16,
-		.num_low_latency_bfregs = 4,
-		.max_cqe_version = 1,
-		.lib_caps = MLX5_LIB_CAP_4K_UAR | MLX5_LIB_CAP_DYN_UAR,
-	};
-
-	return open_process(t, &blob, sizeof(blob), handle);
-}
-
 static int set_up(void **state)
 {
 	struct test *t = calloc(1, sizeof(*t));
@@ -70,7 +40,7 @@ static int set_up(void **state)
 	assert_non_null(dev);
 	guest_init(&t->g.guest, 4 << 20);
 	rdma_guest_start(&t->g, dev);
-	assert_int_equal(open_usual(t, &t->g.ucontext), 0);
+	assert_int_equal(mlx5_open(&t->g, &t->g.ucontext), 0);
 	t->doorbell = t->g.mmaps[0];
 	assert_int_equal(t->g.n_mmaps, 1);
 	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
@@ -205,14 +175,16 @@ static void test_context(void **state)
 
 	assert_int_equal(shm, GUEST_PAGE);
 	wish.flags = MLX5_IB_ALLOC_UCTX_DEVX;
-	assert_int_equal(open_process(t, &wish, sizeof(wish), &none), BYPASS_RDMA_E_UNSUPPORTED);
-	assert_int_equal(open_process(t, &wish, 16, &none), BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(mlx5_open_with(&t->g, &wish, sizeof(wish), &none),
+			 BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(mlx5_open_with(&t->g, &wish, 16, &none), BYPASS_RDMA_E_UNSUPPORTED);
 	wish.flags = 0;
 	wish.comp_mask = 1;
-	assert_int_equal(open_process(t, &wish, sizeof(wish), &none), BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(mlx5_open_with(&t->g, &wish, sizeof(wish), &none),
+			 BYPASS_RDMA_E_UNSUPPORTED);
 	wish.comp_mask = 0;
-	assert_int_equal(open_process(t, &wish, 4, &none), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(open_process(t, &wish, 8, &handle), 0); /* the oldest library */
+	assert_int_equal(mlx5_open_with(&t->g, &wish, 4, &none), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(mlx5_open_with(&t->g, &wish, 8, &handle), 0); /* the oldest library */
 	assert_int_equal(t->g.udata_size, sizeof(reply));
 	memcpy(&reply, t->g.udata, sizeof(reply));
 	assert_int_equal(reply.tot_bfregs, 2);
@@ -242,13 +214,13 @@ static void test_no_page(void **state)
 	uint32_t handle, objects = mock_objects();
 
 	mock_mlx5.fail = ENOMEM;
-	assert_int_equal(open_usual(t, &handle), BYPASS_RDMA_E_MEMORY);
+	assert_int_equal(mlx5_open(&t->g, &handle), BYPASS_RDMA_E_MEMORY);
 	assert_int_equal(mock_objects(), objects);
 	mock_mlx5.no_bf = true;
-	assert_int_equal(open_usual(t, &handle), 0);
+	assert_int_equal(mlx5_open(&t->g, &handle), 0);
 	assert_int_equal(t->g.mmaps[0].flags, BYPASS_RDMA_MMAP_WRITE | BYPASS_RDMA_MMAP_UC);
-	assert_int_equal(open_usual(t, &handle), 0);
-	assert_int_equal(open_usual(t, &handle), BYPASS_RDMA_E_QUOTA);
+	assert_int_equal(mlx5_open(&t->g, &handle), 0);
+	assert_int_equal(mlx5_open(&t->g, &handle), BYPASS_RDMA_E_QUOTA);
 }
 
 /* The driver finds the process's own bytes, where its blob had addresses of the process. */
@@ -357,7 +329,7 @@ static void test_qp(void **state)
 	assert_int_equal(answer.ece_options, 0);
 
 	/* Another process, an older library. */
-	assert_int_equal(open_usual(t, &t->g.ucontext), 0);
+	assert_int_equal(mlx5_open(&t->g, &t->g.ucontext), 0);
 	assert_int_equal(create_qp(t, cq.handle, &blob, 40, &d, &qp), 0);
 	assert_int_not_equal(mock_mlx5.page_id, first);
 	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DEALLOC_UCONTEXT, t->g.ucontext), 0);

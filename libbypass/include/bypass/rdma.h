@@ -120,6 +120,11 @@ struct bypass_rdma_quota {
  *	way where its dialect has one, and is refused where not
  * @all_ram: the guest may register all its RAM in one region, iova = guest-physical
  *	address. For guests whose kernel is the only user
+ * @fixed_windows: what the guest is to see of the HCA is laid out when the slice is opened, and
+ *	stays: for a carrier that maps windows once, as vfio-user does. A ConnectX then has doorbell
+ *	pages for 64 processes of the guest, or as many as the quota says, at most 256. The client may
+ *	keep their descriptor: it is one of the HCA, on which verbs can be called, and with which nothing
+ *	of the slice but those pages can be reached
  * @virtio_id: device ID; 0 for the default (42)
  * @vectors: completion vectors, 1 to 64; 0 for the default
  * @n_gids: entries of @gids; 0: the link-local GID of each port, and its first other address
@@ -137,6 +142,7 @@ struct bypass_rdma_options {
 	char hca[64];
 	bool trust_guest;
 	bool all_ram;
+	bool fixed_windows;
 	uint16_t virtio_id;
 	unsigned int vectors;
 	unsigned int n_gids;
@@ -179,7 +185,7 @@ int bypass_rdma_parse(const char *text, struct bypass_rdma_options *options);
  * lets go of the HCA.
  *
  * Return: 0; -ENODEV (no such HCA: the text lists those there are), -EOPNOTSUPP (no
- * dialect), -EPERM (needs trust_guest: the text says why), -EINVAL, -EACCES, -ENOMEM,
+ * dialect, or no fixed windows), -EPERM (needs trust_guest: the text says why), -EINVAL, -EACCES, -ENOMEM,
  * or what the kernel said.
  */
 int bypass_rdma_open(const struct bypass_rdma_options *options, struct bypass_virtio_device **dev);

@@ -19,6 +19,7 @@ extern "C" {
 
 struct bypass_memory;
 struct bypass_virtio_device;
+struct bypass_window;
 
 /**
  * struct bypass_virtio_shm - a shared memory region (virtio 1.2, section 2.10)
@@ -29,6 +30,9 @@ struct bypass_virtio_device;
  *
  * @fd: a descriptor whose mmap(2) shows the region in another process, all of it and for
  *	life; the device's own. -1: there is none, as pages of several files come and go
+ * @windows: NULL: the guest sees all of the region. Else the parts that the guest sees for
+ *	life, by rising offset, as those of a BAR (bypass/slice.h); the device's own
+ * @n_windows: their number
  *
  * A transport that has shm_map is told of each page in its place, and @hva is not
  * what the guest sees.
@@ -37,6 +41,8 @@ struct bypass_virtio_shm {
 	uint64_t size;
 	void *hva;
 	int fd;
+	const struct bypass_window *windows;
+	unsigned int n_windows;
 };
 
 /**

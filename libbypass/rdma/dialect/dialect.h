@@ -159,6 +159,11 @@ struct rdma_user_queues {
 	 * one doorbell page, which the process maps at offset 0.
 	 */
 	int (*open)(int cmd_fd, const uint8_t *in, uint8_t *out);
+	/*
+	 * Begin a context on a descriptor that was just opened, for doorbell pages alone: no other queue
+	 * and no memory is to be in it. 0 or a negative errno.
+	 */
+	int (*begin)(int cmd_fd);
 	/* A new doorbell page, and its end: 0 or a negative errno. */
 	int (*page_take)(int cmd_fd, struct rdma_doorbell_page *page);
 	int (*page_give)(int cmd_fd, uint32_t handle);

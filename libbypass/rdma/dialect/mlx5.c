@@ -270,6 +270,23 @@ static int open_context(int fd, const uint8_t *in, uint8_t *out)
 	return 0;
 }
 
+/* Asked as a library asks that takes pages one by one. The client of a carrier gets no DEVX either. */
+static int begin_context(int fd)
+{
+	const struct mlx5_ib_alloc_ucontext_req_v2 request = {
+		.total_num_bfregs = 16,
+		.num_low_latency_bfregs = 4,
+		.lib_caps = MLX5_LIB_CAP_4K_UAR | MLX5_LIB_CAP_DYN_UAR,
+	};
+	struct mlx5_ib_alloc_ucontext_resp reply = {0};
+	union rdma_message m =
+		rdma_message(RDMA_DRIVER_MLX5, UVERBS_OBJECT_DEVICE, UVERBS_METHOD_GET_CONTEXT);
+
+	rdma_message_in(&m, UVERBS_ATTR_UHW_IN, &request, sizeof(request));
+	rdma_message_out(&m, UVERBS_ATTR_UHW_OUT, &reply, sizeof(reply));
+	return rdma_message_send(fd, &m);
+}
+
 static int take_page(int fd, struct rdma_doorbell_page *page, uint64_t type)
 {
 	union rdma_message m =
@@ -318,6 +335,7 @@ static const struct rdma_user_queues user_queues = {
 	.place = place,
 	.answer = answer,
 	.open = open_context,
+	.begin = begin_context,
 	.page_take = page_take,
 	.page_give = page_give,
 };

@@ -205,8 +205,8 @@ static void bars_fill(struct virtio_pci *v)
 		.size = v->window.size,
 		.is_64 = true,
 		.prefetchable = true,
-		.windows = &v->window,
-		.n_windows = 1,
+		.windows = v->dev->shm.windows ? v->dev->shm.windows : &v->window,
+		.n_windows = v->dev->shm.windows ? v->dev->shm.n_windows : 1,
 	};
 }
 
