@@ -3,6 +3,8 @@
 #
 # For scenarios on functions of the ConnectX model: programs between mlx5_0 and mlx5_1.
 
+. "${BASH_SOURCE[0]%/*}/hca-control.sh"
+
 port=18515
 listening() { ss -Hltn "sport = :$port" | grep -q .; }
 
@@ -55,16 +57,6 @@ rebind_under_traffic() {
 state_of() { cat "/sys/class/infiniband/$1/ports/1/state" 2>/dev/null || true; }
 active() { [[ $(state_of "$1") == *ACTIVE ]]; }
 down() { [[ $(state_of "$1") == *DOWN ]]; }
-
-# control LINE: to the model's control socket, which is a port of this machine
-control() {
-	local answer
-	exec {socket}<>/run/port-hca
-	echo "$1" >&"$socket"
-	read -r -t 60 answer <&"$socket"
-	exec {socket}<&-
-	[ "$answer" = ok ] || { echo "$answer" && return 1; }
-}
 
 no_complaints() {
 	! dmesg | grep -E "$kernel_trouble|WARNING: CPU" || fail "the kernel complains"
