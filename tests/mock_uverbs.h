@@ -99,6 +99,8 @@ static struct {
 	uint8_t probe[3];     /* … the bytes that were there; while reg_look */
 	uint64_t reg_start, reg_length, reg_iova;
 	void (*_Atomic on_arm)(void); /* called when a CQ is armed */
+	void (*on_resize)(void);      /* called once, while an SRQ is resized */
+	uint64_t srq_offset;	      /* where the queue of the newest SRQ is */
 	_Atomic int reg_stays; /* 1: the next registration waits until this is 0; 2: it does */
 	struct ibv_context context;
 } mock = {.lock = PTHREAD_MUTEX_INITIALIZER, .cm_fd = -1, .page_fd = -1};
@@ -211,6 +213,26 @@ static inline int mock_reg(const struct mock_call *c)
 	return 0;
 }
 
+/* A queue that takes over what waits in the one at @offset, and is where that one was. */
+static inline struct mminfo mock_resized(uint64_t *offset)
+{
+	struct rxe_queue_buf *old, *new;
+	struct mminfo mi = mock_queue();
+
+	old = mmap(NULL, MOCK_QUEUE, PROT_READ | PROT_WRITE, MAP_SHARED, mock.cmd_fd, *offset);
+	new = mmap(NULL, MOCK_QUEUE, PROT_READ | PROT_WRITE, MAP_SHARED, mock.cmd_fd, mi.offset);
+	if (old == MAP_FAILED || new == MAP_FAILED)
+		mock_die("no mapping");
+	for (uint32_t at = old->consumer_index; at != old->producer_index;
+	     at = (at + 1) & MOCK_MASK)
+		memcpy(new->data + ((size_t) new->producer_index++ << MOCK_SHIFT),
+		       old->data + ((size_t)at << MOCK_SHIFT), 1u << MOCK_SHIFT);
+	munmap(old, MOCK_QUEUE);
+	munmap(new, MOCK_QUEUE);
+	*offset = mi.offset;
+	return mi;
+}
+
 /* The provider's part of a queue: rxe's is offered in a blob of @size bytes. */
 static inline int mock_queue_blob(uint32_t command, const struct mock_call *c, struct mminfo *mi,
 				  uint32_t size)
@@ -294,6 +316,7 @@ static inline int mock_create_srq(const struct mock_call *c)
 	mock_need(in->pd_handle, MOCK_PD);
 	if (err)
 		return err;
+	mock.srq_offset = blob.mi.offset;
 	out.srq_handle = mock_new(MOCK_SRQ, in->user_handle);
 	memcpy(c->out, &out, sizeof(out));
 	if (!mock.driver)
@@ -312,7 +335,10 @@ static inline int mock_modify_srq(const struct mock_call *c)
 		return EINVAL;
 	memcpy(&address, c->udata_in, sizeof(address));
 	if (in->attr_mask & IBV_SRQ_MAX_WR) {
-		mi = mock_queue();
+		if (mock.on_resize)
+			mock.on_resize();
+		mock.on_resize = NULL;
+		mi = mock_resized(&mock.srq_offset);
 		memcpy((void *)(uintptr_t)address, &mi, sizeof(mi));
 	}
 	return 0;

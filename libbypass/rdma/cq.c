@@ -115,12 +115,12 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 		return err;
 	in.cq_handle = cq->host;
 	if (s->guarded)
-		err = rdma_guard_stop(s, owner.handle, in.cqe);
+		err = rdma_guard_stop(s, RDMA_CQ, owner.handle, in.cqe);
 	if (err)
 		return err;
 	err = rdma_queue_make(s, c, &blob, &call, &pinned);
 	if (err && s->guarded)
-		rdma_guard_go_on(s, owner.handle, false);
+		rdma_guard_go_on(s, RDMA_CQ, owner.handle, false);
 	if (err)
 		return err;
 	rdma_quota_set(s, cq, pinned);
@@ -129,7 +129,7 @@ int rdma_resize_cq(struct rdma_slice *s, struct rdma_command *c)
 	owner.ucontext = cq->ucontext;
 	err = rdma_blob_out(s, c, &blob, &owner, 0);
 	if (s->guarded)
-		rdma_guard_go_on(s, owner.handle, true);
+		rdma_guard_go_on(s, RDMA_CQ, owner.handle, true);
 	if (err)
 		return err;
 	reply->handle = htole32(owner.handle);

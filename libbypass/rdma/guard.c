@@ -35,7 +35,7 @@ int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64
 	if (err)
 		return err;
 	pthread_mutex_lock(&s->ring_lock);
-	/* Of a queue that was resized the guest has not taken all yet. */
+	/* Of a queue that was resized the guest, or the driver, has not taken all yet. */
 	for (old = s->rings; old && !old->stopped; old = old->next)
 		;
 	if (old) {
@@ -75,40 +75,43 @@ void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle
 	close_rings(s, kind, handle, false);
 }
 
-/* With ring_lock held. */
-static struct rdma_ring *find_cq(struct rdma_slice *s, uint32_t handle)
+/* The ring of a completion queue or a shared receive queue. With ring_lock held. */
+static struct rdma_ring *find_ring(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 {
 	for (struct rdma_ring *ring = s->rings; ring; ring = ring->next) {
-		if (ring->map == RDMA_MAP_CQ && ring->handle == handle && !ring->stopped)
+		if (ring->kind == kind && ring->handle == handle && !ring->stopped)
 			return ring;
 	}
 	return NULL;
 }
 
-int rdma_guard_stop(struct rdma_slice *s, uint32_t handle, uint32_t cqe)
+/*
+ * The driver takes over what waits in its own queue, and refuses a resize that leaves no room. Some
+ * versions of rxe then give up the queue, and later look into it: such a resize ends here.
+ */
+int rdma_guard_stop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle, uint32_t entries)
 {
 	struct rdma_ring *ring;
 	uint32_t waiting = 0;
 
 	pthread_mutex_lock(&s->ring_lock);
-	ring = find_cq(s, handle);
+	ring = find_ring(s, kind, handle);
 	if (ring)
 		waiting = s->dialect->guard->waiting(ring);
-	if (ring && waiting <= cqe)
+	if (ring && waiting <= entries)
 		ring->stopped = true;
 	pthread_mutex_unlock(&s->ring_lock);
-	if (waiting <= cqe)
+	if (waiting <= entries)
 		return 0;
 	return bypass_fail(EINVAL,
-			   "a completion queue of %u entries has no room for the %u that "
-			   "wait in it",
-			   cqe, waiting);
+			   "a queue of %u entries has no room for the %u that wait in the queue",
+			   entries, waiting);
 }
 
-void rdma_guard_go_on(struct rdma_slice *s, uint32_t handle, bool replaced)
+void rdma_guard_go_on(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle, bool replaced)
 {
 	if (replaced) {
-		close_rings(s, RDMA_CQ, handle, true);
+		close_rings(s, kind, handle, true);
 		return;
 	}
 	pthread_mutex_lock(&s->ring_lock);
@@ -132,7 +135,7 @@ void rdma_guard_arm(struct rdma_slice *s, uint32_t handle)
 	struct rdma_ring *ring;
 
 	pthread_mutex_lock(&s->ring_lock);
-	ring = find_cq(s, handle);
+	ring = find_ring(s, RDMA_CQ, handle);
 	if (ring) {
 		ring->guest_arms = ring->armed = true;
 		ring->follow = false;
@@ -146,7 +149,7 @@ bool rdma_guard_notified(struct rdma_slice *s, uint32_t handle)
 	bool armed = false;
 
 	pthread_mutex_lock(&s->ring_lock);
-	ring = find_cq(s, handle);
+	ring = find_ring(s, RDMA_CQ, handle);
 	if (ring) {
 		armed = ring->armed;
 		ring->armed = false;

@@ -523,11 +523,11 @@ int rdma_guard_open(struct rdma_slice *s, const struct rdma_ring *wanted, uint64
 		    uint32_t size, uint64_t shm_offset);
 void rdma_guard_close(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle);
 /*
- * Around the resize of a CQ: nothing is moved from the old queue; then it is @replaced or not.
- * @cqe: what the guest has not taken yet must fit.
+ * Around the resize of a CQ or an SRQ: nothing is moved from the old queue; then the queue is
+ * @replaced or not. @entries: what waits in the queue must fit.
  */
-int rdma_guard_stop(struct rdma_slice *s, uint32_t handle, uint32_t cqe);
-void rdma_guard_go_on(struct rdma_slice *s, uint32_t handle, bool replaced);
+int rdma_guard_stop(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle, uint32_t entries);
+void rdma_guard_go_on(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle, bool replaced);
 /* A queue pair was reset: what the guest has posted before is gone. */
 void rdma_guard_reset(struct rdma_slice *s, uint32_t handle);
 /* The guest arms a CQ. Before it is armed on the host. */

@@ -87,8 +87,6 @@ static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_dev
 	bool mws = !(s->guarded && s->dialect->guard && s->dialect->guard->no_mws);
 	uint64_t mr = hca->max_mr_size < q->pinned_bytes ? hca->max_mr_size : q->pinned_bytes;
 
-	if (s->guarded)
-		caps &= ~(uint64_t)IB_UVERBS_DEVICE_SRQ_RESIZE;
 	if (!mws)
 		caps &= ~(uint64_t)CAPS_MW;
 	s->limits = (struct bypass_rdma_device){

@@ -98,6 +98,52 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 	return 0;
 }
 
+static int check_change(struct rdma_slice *s, uint32_t handle,
+			const struct ib_uverbs_modify_srq *in)
+{
+	const struct rdma_object *srq = &s->tables[RDMA_SRQ].objects[handle];
+	bool resize = in->attr_mask & BYPASS_RDMA_SRQ_MAX_WR;
+	int err = 0;
+
+	if (in->attr_mask & ~(BYPASS_RDMA_SRQ_MAX_WR | BYPASS_RDMA_SRQ_LIMIT))
+		return bypass_fail(EINVAL, "unknown attributes %#x of a shared receive queue",
+				   in->attr_mask);
+	if (resize)
+		err = check_wr(s, in->max_wr);
+	if (!err && resize)
+		err = rdma_shm_check_resize(s, RDMA_SRQ, handle, in->max_wr);
+	if (!err && (in->attr_mask & BYPASS_RDMA_SRQ_LIMIT))
+		err = check_limit(in->srq_limit, resize ? in->max_wr : srq->entries);
+	return err;
+}
+
+/* The driver makes a new queue. What waits in the guarded way's copy of the old one goes along. */
+static int resize(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,
+		  const struct ib_uverbs_modify_srq *in, const struct rdma_mapping *owner)
+{
+	int err;
+
+	if (s->guarded) {
+		err = rdma_guard_stop(s, RDMA_SRQ, owner->handle, in->max_wr);
+		if (err)
+			return err;
+	}
+	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_MODIFY_SRQ, in, sizeof(*in), NULL, 0,
+			  &blob->udata);
+	if (err) {
+		if (s->guarded)
+			rdma_guard_go_on(s, RDMA_SRQ, owner->handle, false);
+		return bypass_fail(-err, "%s refuses to resize a shared receive queue: %s",
+				   s->hca.name, strerror(-err));
+	}
+	rdma_shm_orphan(s, RDMA_SRQ, owner->handle);
+	s->tables[RDMA_SRQ].objects[owner->handle].entries = in->max_wr;
+	err = rdma_blob_out(s, c, blob, owner, 0);
+	if (s->guarded)
+		rdma_guard_go_on(s, RDMA_SRQ, owner->handle, true);
+	return err;
+}
+
 int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_modify_srq *body = c->body;
@@ -109,39 +155,24 @@ int rdma_modify_srq(struct rdma_slice *s, struct rdma_command *c)
 		.srq_limit = le32toh(body->srq_limit),
 	};
 	struct rdma_blob blob;
-	int err = 0;
+	int err;
 
 	if (!srq)
 		return -EBADF;
-	if (in.attr_mask & ~(BYPASS_RDMA_SRQ_MAX_WR | BYPASS_RDMA_SRQ_LIMIT))
-		return bypass_fail(EINVAL, "unknown attributes %#x of a shared receive queue",
-				   in.attr_mask);
-	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR) {
-		err = check_wr(s, in.max_wr);
-		if (!err && s->guarded)
-			err = bypass_fail(EOPNOTSUPP, "a guarded shared receive queue cannot be "
-						      "resized");
-		if (!err)
-			err = rdma_shm_check_resize(s, RDMA_SRQ, owner.handle, in.max_wr);
-	}
-	if (!err && (in.attr_mask & BYPASS_RDMA_SRQ_LIMIT))
-		err = check_limit(in.srq_limit,
-				  in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR ? in.max_wr : srq->entries);
+	err = check_change(s, owner.handle, &in);
 	if (!err)
 		err = rdma_blob_in(s, c, &blob);
 	if (err)
 		return err;
 	in.srq_handle = srq->host;
+	owner.ucontext = srq->ucontext;
+	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR)
+		return resize(s, c, &blob, &in, &owner);
 	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_MODIFY_SRQ, &in, sizeof(in), NULL, 0,
 			  &blob.udata);
 	if (err)
 		return bypass_fail(-err, "%s refuses to modify a shared receive queue: %s",
 				   s->hca.name, strerror(-err));
-	if (in.attr_mask & BYPASS_RDMA_SRQ_MAX_WR) {
-		rdma_shm_orphan(s, RDMA_SRQ, owner.handle);
-		srq->entries = in.max_wr;
-	}
-	owner.ucontext = srq->ucontext;
 	return rdma_blob_out(s, c, &blob, &owner, 0);
 }
 

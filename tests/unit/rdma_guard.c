@@ -334,9 +334,9 @@ static void test_mws(void **state)
 							  .reply_size = sizeof(device)}),
 		0);
 	assert_int_equal(device.max_mw, 0);
-	/* Nor can it resize an SRQ. */
 	assert_int_equal(device.device_cap_flags,
-			 RDMA_CAP_FLUSH_GLOBAL | RDMA_CAP_FLUSH_PERSISTENT | RDMA_CAP_ATOMIC_WRITE);
+			 IB_UVERBS_DEVICE_SRQ_RESIZE | RDMA_CAP_FLUSH_GLOBAL |
+				 RDMA_CAP_FLUSH_PERSISTENT | RDMA_CAP_ATOMIC_WRITE);
 	wqe = next_send(t);
 	wqe->wr.opcode = IB_UVERBS_WR_LOCAL_INV;
 	wqe->wr.ex.invalidate_rkey = 0x100;

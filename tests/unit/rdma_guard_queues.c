@@ -173,6 +173,77 @@ static void test_reset(void **state)
 	assert_true(guest_reaches(&t->receive->consumer_index, 3));
 }
 
+static struct rxe_queue_buf *shared; /* the guest's copy of a shared receive queue */
+
+static void post_shared(uint64_t wr_id)
+{
+	uint32_t at = shared->producer_index;
+
+	((struct rxe_recv_wqe *)slot(shared, at))->wr_id = wr_id;
+	__atomic_store_n(&shared->producer_index, (at + 1) & MOCK_MASK, __ATOMIC_RELEASE);
+}
+
+static void post_while_resized(void)
+{
+	post_shared(7);
+}
+
+static uint32_t create_shared(struct test *t)
+{
+	const struct bypass_rdma_create_srq body = {.pd = t->pd, .max_wr = MOCK_MASK, .max_sge = 1};
+	struct bypass_rdma_srq reply;
+
+	assert_int_equal(rdma_guest_call(&t->g,
+					 &(struct rdma_guest_call){
+						 .command = BYPASS_RDMA_CREATE_SRQ,
+						 .body = &body,
+						 .body_size = sizeof(body),
+						 .reply = &reply,
+						 .reply_size = sizeof(reply),
+						 .udata_room = sizeof(struct rxe_create_srq_resp)}),
+			 0);
+	shared = (void *)((char *)t->g.dev->shm.hva + t->g.mmaps[0].shm_offset);
+	return reply.handle;
+}
+
+/* What waits in a shared receive queue moves along to the new queue, or the resize is refused. */
+static void test_resize_shared(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_modify_srq body = {.mask = BYPASS_RDMA_SRQ_MAX_WR, .max_wr = 2};
+	const struct rxe_modify_srq_cmd blob = {.mmap_info_addr = 0xdead0000};
+	const struct rdma_guest_call call = {.command = BYPASS_RDMA_MODIFY_SRQ,
+					     .body = &body,
+					     .body_size = sizeof(body),
+					     .udata = &blob,
+					     .udata_size = sizeof(blob)};
+	struct rxe_queue_buf *driver;
+
+	create(t, IB_UVERBS_QPT_RC);
+	body.handle = create_shared(t);
+	driver = real(mock.srq_offset);
+	for (uint64_t i = 1; i <= 5; i++)
+		post_shared(i);
+	assert_true(guest_reaches(&driver->producer_index, 5));
+	__atomic_store_n(&driver->consumer_index, 2, __ATOMIC_RELEASE);
+	assert_int_equal(rdma_guest_call(&t->g, &call), BYPASS_RDMA_E_INVALID);
+	post_shared(6);
+	assert_true(guest_reaches(&driver->producer_index, 6));
+	body.max_wr = 5;
+	mock.on_resize = post_while_resized;
+	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+	munmap(driver, MOCK_QUEUE);
+	driver = real(mock.srq_offset);
+	shared = (void *)((char *)t->g.dev->shm.hva + t->g.mmaps[0].shm_offset);
+	assert_int_equal(shared->producer_index, 5);
+	assert_true(guest_reaches(&driver->producer_index, 5));
+	post_shared(8);
+	assert_true(guest_reaches(&driver->producer_index, 6));
+	for (uint64_t i = 3; i <= 8; i++)
+		assert_int_equal(((struct rxe_recv_wqe *)slot(driver, i - 3))->wr_id, i);
+	munmap(driver, MOCK_QUEUE);
+}
+
 static _Atomic bool quiet;
 
 static void *keep_arming(void *opaque)
@@ -240,6 +311,7 @@ int main(void)
 		TEST(test_full_receive),
 		TEST(test_room_at_second_look),
 		TEST(test_reset),
+		TEST(test_resize_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

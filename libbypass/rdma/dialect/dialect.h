@@ -72,7 +72,7 @@ struct rdma_ring {
 	enum rdma_kind kind; /* of the queue's object: QP, SRQ or CQ */
 	uint32_t handle;
 	uint32_t qp_type;
-	bool stopped;	 /* CQ: a resize is under way */
+	bool stopped;	 /* a resize is under way */
 	bool guest_arms; /* CQ: the guest has armed the CQ once … */
 	bool armed;	 /* … and waits for the event now */
 	bool follow;	 /* CQ: the slice arms the CQ, because the guest polls */
@@ -99,9 +99,12 @@ struct rdma_guard {
 	/* Map the driver's queue and make the copy one of the same layout. */
 	int (*open)(const struct rdma_ring *wanted, const struct rdma_ring_place *place,
 		    struct rdma_ring **ring);
-	/* Take over the completions that are in the copy of the queue before its resize. */
+	/*
+	 * Take over what is in the copy of the queue before its resize: completions that the guest
+	 * has not taken, requests that are not moved yet. The driver takes over what was moved.
+	 */
 	void (*adopt)(struct rdma_ring *ring, struct rdma_ring *old);
-	/* Completions in the copy that the guest has not taken. */
+	/* Completions that the guest has not taken, or requests that the driver has not. */
 	uint32_t (*waiting)(const struct rdma_ring *ring);
 	/* Note how far the guest, or the driver, has filled it. */
 	void (*snapshot)(struct rdma_ring *ring);

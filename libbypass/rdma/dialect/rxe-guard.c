@@ -296,21 +296,25 @@ static void rxe_reset(struct rdma_ring *ring)
 	__atomic_store_n(&r->copy->consumer_index, r->taken, __ATOMIC_RELEASE);
 }
 
+/* Requests that the guest has posted since the last move. */
+static uint32_t count_posted(const struct rxe_ring *r)
+{
+	return (load(&r->copy->producer_index, r) - r->taken) & r->mask;
+}
+
 static uint32_t rxe_waiting(const struct rdma_ring *ring)
 {
 	const struct rxe_ring *r = (const struct rxe_ring *)ring;
 
-	return (r->put - load(&r->copy->consumer_index, r)) & r->mask;
+	if (ring->map == RDMA_MAP_CQ)
+		return (r->put - load(&r->copy->consumer_index, r)) & r->mask;
+	return ((r->put - load(&r->real->consumer_index, r)) & r->mask) + count_posted(r);
 }
 
-static void rxe_adopt(struct rdma_ring *ring, struct rdma_ring *old)
+static void adopt_completions(struct rxe_ring *r, struct rxe_ring *from)
 {
-	struct rxe_ring *from = to_rxe(old);
-	struct rxe_ring *r = to_rxe(ring);
-	uint32_t waiting = rxe_waiting(old);
+	uint32_t waiting = rxe_waiting(&from->ring);
 
-	if (from->shift != r->shift)
-		return;
 	for (; waiting && r->put != r->mask; waiting--) {
 		memcpy(element(r, r->copy, r->put),
 		       element(from, from->copy, (from->put - waiting) & from->mask),
@@ -318,6 +322,33 @@ static void rxe_adopt(struct rdma_ring *ring, struct rdma_ring *old)
 		r->put++;
 	}
 	__atomic_store_n(&r->copy->producer_index, r->put, __ATOMIC_RELEASE);
+}
+
+/* Behind those that the driver has taken over, as far as there is room: they are moved later. */
+static void adopt_requests(struct rxe_ring *r, struct rxe_ring *from)
+{
+	uint32_t done = load(&r->real->consumer_index, r), posted = count_posted(from);
+	uint32_t at = r->put;
+
+	for (uint32_t i = 0; i < posted && ((at + 1) & r->mask) != done; i++) {
+		memcpy(element(r, r->copy, at),
+		       element(from, from->copy, (from->taken + i) & from->mask), 1u << r->shift);
+		at = (at + 1) & r->mask;
+	}
+	__atomic_store_n(&r->copy->producer_index, at, __ATOMIC_RELEASE);
+}
+
+static void rxe_adopt(struct rdma_ring *ring, struct rdma_ring *old)
+{
+	struct rxe_ring *from = to_rxe(old);
+	struct rxe_ring *r = to_rxe(ring);
+
+	if (from->shift != r->shift)
+		return;
+	if (ring->map == RDMA_MAP_CQ)
+		adopt_completions(r, from);
+	else
+		adopt_requests(r, from);
 }
 
 static void rxe_close(struct rdma_ring *ring)
