@@ -199,35 +199,36 @@ static struct service {
 	int listener;
 } service;
 
-static void *serve(void *arg)
+static void serve_one(int fd)
 {
 	struct bypass_vfio_user_server *server;
-	int fd = accept4(service.listener, NULL, NULL, SOCK_CLOEXEC);
 
-	(void)arg;
-	if (fd < 0 || bypass_vfio_user_server_new(service.slice, fd, &server))
-		return NULL;
+	if (bypass_vfio_user_server_new(service.slice, fd, &server))
+		return;
 	do {
 		struct pollfd p = {.fd = bypass_vfio_user_server_fd(server), .events = POLLIN};
 
 		poll(&p, 1, -1);
 	} while (bypass_vfio_user_server_dispatch(server) >= 0);
 	bypass_vfio_user_server_free(server);
+}
+
+static void *serve(void *arg)
+{
+	int fd;
+
+	(void)arg;
+	while ((fd = accept4(service.listener, NULL, NULL, SOCK_CLOEXEC)) >= 0)
+		serve_one(fd);
 	return NULL;
 }
 
-/* The client of another process maps the same pages at the same places of the BAR, each for itself. */
-static void test_client(void **state)
+/* A client of another process maps the same pages at the same places of the BAR, each for itself. */
+static void check_client(void)
 {
 	struct bypass_slice *client;
 	const struct bypass_bar *bar;
-	pthread_t thread;
 
-	(void)state;
-	service.slice = open_slice("mock0,ucontexts=5");
-	snprintf(service.path, sizeof(service.path), "/tmp/rdma-pages-%d.sock", getpid());
-	assert_int_equal(bypass_socket_listen(service.path, NULL, &service.listener), 0);
-	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
 	assert_int_equal(bypass_vfio_user_open(service.path, &client), 0);
 	bar = &client->bars[BAR];
 	assert_int_equal(bar->size, 8 * GUEST_PAGE);
@@ -242,6 +243,21 @@ static void test_client(void **state)
 		assert_string_equal((char *)own->hva, (char *)bar->windows[i].hva);
 	}
 	bypass_slice_close(client);
+}
+
+/* When a VMM goes, the next may come. */
+static void test_clients(void **state)
+{
+	pthread_t thread;
+
+	(void)state;
+	service.slice = open_slice("mock0,ucontexts=5");
+	snprintf(service.path, sizeof(service.path), "/tmp/rdma-pages-%d.sock", getpid());
+	assert_int_equal(bypass_socket_listen(service.path, NULL, &service.listener), 0);
+	assert_int_equal(pthread_create(&thread, NULL, serve, NULL), 0);
+	check_client();
+	check_client();
+	shutdown(service.listener, SHUT_RDWR);
 	pthread_join(thread, NULL);
 	close(service.listener);
 	unlink(service.path);
@@ -254,7 +270,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(test_windows),   TEST(test_numbers),	 TEST(test_fewer),
-		TEST(test_processes), TEST(test_other_carriers), TEST(test_client),
+		TEST(test_processes), TEST(test_other_carriers), TEST(test_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
