@@ -14,7 +14,7 @@
 
 static int check_cqe(struct rdma_slice *s, uint32_t cqe)
 {
-	uint32_t max = rdma_quota_entries(s, le32toh(s->limits.max_cqe));
+	uint32_t max = le32toh(s->limits.max_cqe);
 
 	if (!cqe || cqe > max)
 		return bypass_fail(EINVAL,

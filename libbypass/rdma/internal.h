@@ -368,6 +368,11 @@ int rdma_quota_check(struct rdma_slice *s, uint64_t now, uint64_t want);
 /* An object now has so many bytes pinned. */
 void rdma_quota_set(struct rdma_slice *s, struct rdma_object *object, uint64_t size);
 /*
+ * The most entries of a completion queue. A request for more is refused also after the process's
+ * library has rounded the number up.
+ */
+uint32_t rdma_quota_cqe(const struct rdma_slice *s);
+/*
  * The most entries that a request for a queue may name. Where the process's library lays out the
  * queue, the library rounds up first what the program asks for, @max at most.
  */

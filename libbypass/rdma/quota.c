@@ -28,6 +28,16 @@ void rdma_quota_set(struct rdma_slice *s, struct rdma_object *object, uint64_t s
 	object->pinned = size;
 }
 
+/* libmlx5 makes a completion queue of a power of two entries, and names one less. */
+uint32_t rdma_quota_cqe(const struct rdma_slice *s)
+{
+	uint32_t depth = s->options.quota.depth;
+
+	if (!s->dialect->user_queues || !depth)
+		return depth;
+	return (2u << (31 - __builtin_clz(depth))) - 1;
+}
+
 /* libmlx5 takes a power of two above the number, of an SRQ with a waiting queue twice as much. */
 uint32_t rdma_quota_entries(const struct rdma_slice *s, uint32_t max)
 {

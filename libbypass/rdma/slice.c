@@ -104,7 +104,7 @@ static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_dev
 		.max_recv_sge = htole32(hca->max_sge),
 		.max_sge_rd = htole32(hca->max_sge_rd),
 		.max_cq = htole32(q->cqs),
-		.max_cqe = htole32(lesser(hca->max_cqe, q->depth)),
+		.max_cqe = htole32(lesser(hca->max_cqe, rdma_quota_cqe(s))),
 		.max_mr = htole32(q->mrs),
 		.max_mw = htole32(mws ? q->mws : 0),
 		.max_pd = htole32(q->pds),

@@ -11,15 +11,14 @@
 
 #include "internal.h"
 
-static int check_wr(struct rdma_slice *s, uint32_t max_wr)
+static int check_wr(struct rdma_slice *s, uint32_t max_wr, uint32_t least)
 {
 	uint32_t max = rdma_quota_entries(s, le32toh(s->limits.max_srq_wr));
 
-	if (!max_wr || max_wr > max)
+	if (max_wr < least || max_wr > max)
 		return bypass_fail(EINVAL,
-				   "a shared receive queue cannot have %u requests: at most %u "
-				   "(depth=)",
-				   max_wr, max);
+				   "a shared receive queue has %u to %u requests, not %u (depth=)",
+				   least, max, max_wr);
 	return 0;
 }
 
@@ -60,7 +59,8 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 
 	if (!pd)
 		return -EBADF;
-	err = check_wr(s, in.max_wr);
+	/* mlx5 rounds up the number of requests, 0 too. */
+	err = check_wr(s, in.max_wr, s->dialect->user_queues ? 0 : 1);
 	if (!err)
 		err = check_limit(in.srq_limit, in.max_wr);
 	if (!err && in.max_sge > le32toh(s->limits.max_srq_sge))
@@ -109,7 +109,7 @@ static int check_change(struct rdma_slice *s, uint32_t handle,
 		return bypass_fail(EINVAL, "unknown attributes %#x of a shared receive queue",
 				   in->attr_mask);
 	if (resize)
-		err = check_wr(s, in->max_wr);
+		err = check_wr(s, in->max_wr, 1);
 	if (!err && resize)
 		err = rdma_shm_check_resize(s, RDMA_SRQ, handle, in->max_wr);
 	if (!err && (in->attr_mask & BYPASS_RDMA_SRQ_LIMIT))

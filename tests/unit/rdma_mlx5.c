@@ -257,6 +257,27 @@ static void test_cq(void **state)
 			 BYPASS_RDMA_E_QUOTA);
 }
 
+/* The library rounds up: a completion queue of more entries than there can be is refused all the same. */
+static void test_longest_cq(void **state)
+{
+	struct test *t = *state;
+	const struct mlx5_ib_create_cq blob = cq_blob();
+	const struct bypass_rdma_create_cq body = {.cqe = 65535};
+	struct bypass_rdma_device device;
+	struct bypass_rdma_cq cq;
+
+	assert_int_equal(
+		rdma_guest_call(&t->g,
+				&(struct rdma_guest_call){.command = BYPASS_RDMA_QUERY_DEVICE,
+							  .reply = &device,
+							  .reply_size = sizeof(device)}),
+		0);
+	assert_int_equal(device.max_cqe, 32767);
+	assert_int_equal(call(t, BYPASS_RDMA_CREATE_CQ, &body, sizeof(body), &blob, sizeof(blob),
+			      NULL, &cq, sizeof(cq)),
+			 BYPASS_RDMA_E_INVALID);
+}
+
 static void test_resize(void **state)
 {
 	struct test *t = *state;
@@ -306,6 +327,14 @@ static void test_srq(void **state)
 			      &d, &srq, sizeof(srq)),
 			 0);
 	assert_int_equal(mock_mlx5.size, 2048);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_SRQ, srq.handle), 0);
+	/* None is rounded up to one. */
+	body.max_wr = 0;
+	d = describe(t, 32, 1);
+	assert_int_equal(call(t, BYPASS_RDMA_CREATE_SRQ, &body, sizeof(body), &blob, sizeof(blob),
+			      &d, &srq, sizeof(srq)),
+			 0);
+	assert_int_equal(mock_mlx5.size, 32);
 }
 
 /* Whatever page a process names, the driver hears of the process's own. */
@@ -479,17 +508,12 @@ static void test_features(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_context),
-		TEST(test_no_page),
-		TEST(test_cq),
-		TEST(test_resize),
-		TEST(test_srq),
-		TEST(test_qp),
-		TEST(test_bad_descriptions),
-		TEST(test_bad_blobs),
-		TEST(test_bad_queue_pairs),
-		TEST(test_gids),
-		TEST(test_features),
+		TEST(test_context),   TEST(test_no_page),
+		TEST(test_cq),	      TEST(test_longest_cq),
+		TEST(test_resize),    TEST(test_srq),
+		TEST(test_qp),	      TEST(test_bad_descriptions),
+		TEST(test_bad_blobs), TEST(test_bad_queue_pairs),
+		TEST(test_gids),      TEST(test_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
