@@ -367,17 +367,20 @@ TSAN := CC=clang CFLAGS='-O0 -g' SANITIZE=thread BUILD=$(O)/tsan
 
 check-build: setup
 	@$(MAKE) -s $(PARALLEL) all unit e2e
+
+sanitized: setup
 	@$(MAKE) -s $(PARALLEL) $(ASAN) unit
 	@$(MAKE) -s $(PARALLEL) $(TSAN) threaded
 
+# What is sanitized is built while scenarios run.
 check: check-build
 	@tests/setup deb
 	@BUILD=$(O) tests/check
 
-check-fast: check-build
+check-fast: check-build sanitized
 	@BUILD=$(O) tests/check --fast
 
-check-unit: check-build
+check-unit: check-build sanitized
 	@BUILD=$(O) tests/check --unit $(NAME)
 
 # SCENARIOS= names some of tests/e2e/scenarios/, else all run
@@ -419,6 +422,6 @@ clean:
 	rm -rf $(O)
 
 .PHONY: all man unit threaded fuzz fuzzers e2e install dist deb setup demo bench lint clean FORCE \
-	check check-build check-fast check-unit check-e2e check-long check-debug
+	check check-build sanitized check-fast check-unit check-e2e check-long check-debug
 .SECONDARY:
 -include $(shell find $(O)/obj $(O)/guest $(O)/fault -name '*.d' 2>/dev/null)
