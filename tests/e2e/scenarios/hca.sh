@@ -21,6 +21,8 @@ for options in "" "-e"; do
 	done
 done
 pair ibv_xsrq_pingpong -n 100
+# The model's threads share the copying of such a message.
+pair ibv_rc_pingpong -c -n 20 -s 4194304
 
 every=$(repetitions 3 1) n=0
 for size in 2 4096 65536 8388608; do
