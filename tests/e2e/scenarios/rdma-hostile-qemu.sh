@@ -14,7 +14,7 @@
 
 make_bystander
 make_attacker --spare-vmm
-vmm_guest bystander --cpus 1
+vmm_guest bystander
 check "the bystander" wait_mark bystander 240 run
 qemu_guest attacker
 attack "${pids[attacker.serve]}" guarded
@@ -26,7 +26,12 @@ mapfile -t before < <(footprint "${pids[attacker.serve]}")
 seconds=$(repetitions 8 600) # QEMU's end or not, the service is asked the same afterwards
 make_attacker
 qemu_guest attacker
-wait_mark attacker 400 warm && send_line attacker guarded && wait_mark attacker $((seconds + 470)) over || true
+if wait_mark attacker 400 warm; then
+	send_line bystander go
+	send_line attacker guarded
+	wait_mark attacker $((seconds + 470)) over || true
+	send_line bystander pause
+fi
 gone && echo "QEMU did not survive it" || kill -KILL "${pids[attacker]}"
 check "the VMM is gone" wait_for 10 gone
 check "of its guest nothing is left" wait_for 60 both_idle

@@ -14,7 +14,7 @@
 
 make_bystander
 make_attacker
-vmm_guest bystander --cpus 1
+vmm_guest bystander
 check "the bystander" wait_mark bystander 240 run
 if [ "$hca" = rxe0 ]; then
 	contexts=3
