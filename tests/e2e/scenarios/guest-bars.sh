@@ -61,6 +61,6 @@ rescan $nvme
 io "moved back"
 echo "guest: moved"
 END
-run_guest bars --cpus 2 --mem 192M --slice "$edu" --slice "${vfs[0]}"
+run_guest bars --cpus 1 --mem 192M --slice "$edu" --slice "${vfs[0]}"
 check "both BARs were moved and work there" printed bars "guest: moved"
 check "edu's windows are mapped once" test "$(slice_stat bars "$edu" window_bytes)" -le $((1 << 20))

@@ -24,7 +24,7 @@ dd if=$disk of=/tmp/back bs=64k count=128 iflag=direct 2>/dev/null || fail read
 cmp /tmp/data /tmp/back || fail "not what was written"
 END
 
-start_guest busy --cpus 2 --mem 512M --slice "${vfs[0]}"
+start_guest busy --cpus 1 --mem 512M --slice "${vfs[0]}"
 wait_printed busy 120 "guest: writing"
 sleep 1
 check_error "release while it runs" "in use|uses" bypass release "$nvme"
@@ -32,7 +32,7 @@ kill -KILL $vmm
 wait $vmm || true
 run_guest next --mem 512M --slice "${vfs[0]}"
 
-start_guest busy --cpus 2 --mem 512M --slice "${vfs[0]}"
+start_guest busy --cpus 1 --mem 512M --slice "${vfs[0]}"
 wait_printed busy 120 "guest: writing"
 kill -KILL $vmm
 wait $vmm || true

@@ -28,6 +28,6 @@ for round in high low; do
 	dd if=/dev/zero of=/tmp/fill bs=1M count=640 2>/dev/null
 done
 END
-run_guest memory --cpus 2 --mem 3584M --slice "${vfs[0]}"
+run_guest memory --cpus 1 --mem 3584M --slice "${vfs[0]}"
 check "all of it is mapped for DMA" test \
 	"$(slice_stat memory "${vfs[0]}" dma_bytes)" = $((3584 << 20))

@@ -69,7 +69,7 @@ at_exit "kill $model 2>/dev/null || true"
 check "the model" wait_for 10 test -S four.sock
 hca_qemu() {
 	start_qemu "$1" -no-reboot -device pcie-root-port,id=slot1,chassis=1,slot=1 \
-		-device "$(vfio_device "$1")" -smp 1
+		-device "$(vfio_device "$1")"
 }
 start_guest two --cpus 1 --mem $memory --slice "vfio-user:$PWD/two.sock" --slice "${vfs[1]}"
 hca_qemu four

@@ -58,7 +58,7 @@ wait $!
 END
 cp guest.initrd system/packages/
 in_background guest "${inside[@]}" bypass-vmm --kernel /guest/vmlinuz \
-	--initrd /packages/guest.initrd --append quiet --cpus 2 --mem 512M --rdma rxe0 --slice "$vf"
+	--initrd /packages/guest.initrd --append quiet --cpus 1 --mem 512M --rdma rxe0 --slice "$vf"
 check "a guest with what they brought" ended guest 400
 check "release" in_system "bypass release $adapter"
 check "nothing is left on the host" nothing_left

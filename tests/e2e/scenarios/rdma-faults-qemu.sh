@@ -7,7 +7,7 @@
 # timeout: 900
 # long: 900
 
-way=qemu
+way=qemu vcpus=1
 . "${0%/*}/../lib/checks.sh"
 unbind=$(repetitions '' yes)
 . "${0%/*}/rdma-faults.sh"

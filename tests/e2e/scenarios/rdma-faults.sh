@@ -8,6 +8,7 @@
 # timeout: 900
 
 . "${0%/*}/../lib/checks.sh"
+vcpus=${vcpus:-2}
 . "${0%/*}/../lib/rdma.sh"
 . "${0%/*}/../lib/rdma-traffic.sh"
 

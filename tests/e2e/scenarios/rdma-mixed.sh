@@ -28,8 +28,7 @@ run_programs || exit
 rdma-pairs rxe0 64 50 10.7.0.2 || exit
 rdma-isolation rxe0 attacker 10.7.0.2
 END
-# One vCPU: with two, on a host of one CPU, the guest hangs now and then as its last program ends.
-PORTS=18515 qemu_guest two -smp 1
+PORTS=18515 qemu_guest two # with two vCPUs the guest hung now and then as its last program ended
 vmm_guest one --slice "${vfs[0]}"
 check "from bypass-vmm to QEMU" ended one 800
 check "the other side of it" ended two 120

@@ -8,6 +8,7 @@
 # timeout: 400
 
 . "${0%/*}/../lib/checks.sh"
+vcpus=2
 . "${0%/*}/../lib/rdma.sh"
 
 steps() {

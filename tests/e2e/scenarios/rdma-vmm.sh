@@ -9,6 +9,7 @@
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/carving.sh"
+vcpus=2
 . "${0%/*}/../lib/rdma.sh"
 . "${0%/*}/../lib/rdma-programs.sh"
 
