@@ -230,7 +230,7 @@ fuzz:
 	$(MAKE) CC=clang BUILD=$(BUILD)/fuzz SANITIZE=fuzzer-no-link,address,undefined fuzzers
 	for name in $(notdir $(FUZZERS)); do \
 		mkdir -p $(BUILD)/fuzz/corpus/$$name || exit; \
-		$(BUILD)/fuzz/tests/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+		$(BUILD)/fuzz/tests/fuzz/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=60 \
 			-artifact_prefix=$(BUILD)/fuzz/$$name- $(BUILD)/fuzz/corpus/$$name || exit; \
 	done
 

@@ -3,8 +3,9 @@
  * Control requests of a hostile guest on mlx5, whose queues are the guest's memory. The HCA insists
  * that its driver is given only doorbell pages that it gave out, and reads all of each queue.
  */
-#include "../mock_mlx5.h"
 #include "rdma_control.h"
+
+#include "../mock_mlx5.h" /* headers of the C library come before those of the kernel */
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
