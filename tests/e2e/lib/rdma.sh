@@ -132,12 +132,17 @@ vmm_guest() {
 	start_guest "$name" --cpus "$vcpus" --mem "$memory" --rdma "$options" "$@"
 }
 
+# by_vfio_user NAME: the service of a slice for a guest of this name, unless there is one.
+by_vfio_user() {
+	[ "$hca" = rxe0 ] || opened=2 # the doorbell pages have a context of their own
+	[ -n "${pids[$1.serve]:-}" ] || start_service "$1" --vfio-user --rdma "$options,vectors=2"
+}
+
 # socket_guest NAME [OPTION of bypass-vmm]...: with a slice of `bypass serve --vfio-user`.
 socket_guest() {
 	local name=$1
 	shift
-	[ -n "${pids[$name.serve]:-}" ] ||
-		start_service "$name" --vfio-user --rdma "$options,vectors=2"
+	by_vfio_user "$name"
 	start_guest "$name" --cpus "$vcpus" --mem "$memory" --slice "vfio-user:$PWD/$name.sock" "$@"
 }
 
@@ -174,8 +179,7 @@ qemu_guest() {
 vfio_guest() {
 	local name=$1
 	shift
-	[ -n "${pids[$name.serve]:-}" ] ||
-		start_service "$name" --vfio-user --rdma "$options,vectors=2"
+	by_vfio_user "$name"
 	start_qemu "$name" -device pcie-root-port,id=slot1,chassis=1,slot=1 \
 		-device "$(vfio_device "$name")" "$@"
 }
@@ -209,7 +213,8 @@ leaves_nothing() {
 	fi
 	check "nothing is left on the host" nothing_left
 }
-only_open() { [ "$(resources)" = "${untouched/ctx 0/ctx 1}" ]; }
+opened=1 # contexts of one slice that nobody uses
+only_open() { [ "$(resources)" = "${untouched/ctx 0/ctx $opened}" ]; }
 
 # wake_ups NAME: how often the threads of the guest's slice, and the main thread of the slice's process, have slept
 # so far.

@@ -4,7 +4,9 @@
 # What the data path of a context slice costs. A guest sends 20,000 messages to itself (under QEMU in the
 # long form alone): no exit to user space, at most one kick a send, and interrupts only where these were
 # asked for. Beside it stand the system calls of the same program on the host. Where the HCA has doorbell
-# pages, nothing of the host takes part: no kick, no system call, no wake-up.
+# pages, nothing of the host takes part: no kick, no system call, no wake-up. A scenario that goes another way
+# may say what the guest does before that (`at_first`, with the programs of `with`), and what the host does
+# before it has the guest and then for it (`prepare`, `on_host`; `guest_options`).
 #
 # timeout: 600
 # long: 600
@@ -15,7 +17,9 @@
 
 operations=${operations:-20000}
 events=500
-make_guest guest --with rdma-operations <<END
+declare -a with guest_options
+[ -z "${prepare:-}" ] || $prepare
+make_guest guest --with rdma-operations "${with[@]}" <<END
 set -e
 ${at_first:-}
 rmmod bypass_rdma
@@ -26,18 +30,19 @@ rdma-operations $hca $operations poll
 rdma-operations $hca $events sleep
 mark over; wait_line
 END
-rdma_guest guest
+rdma_guest guest "${guest_options[@]}"
+[ -z "${on_host:-}" ] || $on_host
 
-# Exits to user space so far for the slice's BARs, whoever counts: KVM, and for its own slices bypass-vmm.
+# Exits to user space so far for the slice's BARs, whoever counts: KVM, and bypass-vmm.
 # (What a guest types and prints leaves it by ports.)
 trace_exits
 exits() {
 	exits_at guest
-	[ "$way" = qemu ] || bypass top --json --interval 0.1 |
+	[ "$way" = qemu ] || [ "$way" = vfio ] || bypass top --json --interval 0.1 |
 		jq '.slices[0] | .config_exits + .mmio_exits + .pio_exits'
 }
-# The main thread of bypass-vmm wakes once for the line that this scenario types.
-typed=$([ "$way" = qemu ] || echo 1)
+# The main thread of bypass-vmm, where it has the slice, wakes once for the line that this scenario types.
+typed=$([ "$way" != vmm ] || echo 1)
 interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 
 check "the guest" wait_mark guest 600 up
@@ -65,7 +70,7 @@ asleep=$(($(interrupts sleep-finished) - $(interrupts sleep-ready)))
 counts() {
 	case $way in
 	vmm) jq -r '.slices[0].rdma | [.kicks, .post_sends] | @tsv' guest.json ;;
-	qemu) sed -n 's/.* \([0-9]*\) kicks, \([0-9]*\) doorbells.*/\1 \2/p' guest.serve ;;
+	*) sed -n 's/.* \([0-9]*\) kicks, \([0-9]*\) doorbells.*/\1 \2/p' guest.serve ;;
 	esac
 }
 counted() { [ -n "$(counts)" ]; }
