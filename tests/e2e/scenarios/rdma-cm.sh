@@ -63,7 +63,7 @@ udaddy
 ib_send_lat"
 
 # udaddy answers to the address in a datagram's header, whose GID a guest does not find: see docs/rdma.md.
-# ib_send_lat with its server in a guest hung in one run of two: docs/rdma-cm.md has the limit.
+# A client of ib_send_lat that is faster than its server is rejected and crashes: docs/rdma-cm.md.
 to_guest() { grep -v -e udaddy -e ib_send_lat <<<"$1"; }
 
 in_guest="attempt() { \"\$@\"; }
