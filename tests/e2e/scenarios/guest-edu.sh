@@ -30,7 +30,7 @@ guest_edu 0000:00:01.0 mmio dma msi level=17 || exit
 modprobe uio_pci_generic
 guest_edu 0000:00:01.0 intx mmio
 END
-run_guest edu --append "quiet iomem=relaxed" --cpus 1 --mem 192M --slice "$edu"
+run_guest edu --append "quiet iomem=relaxed" --cpus 2 --mem 192M --slice "$edu"
 for line in "mmio: ok" "dma: ok" "msi: ok, 100" "level: ok" "intx: ok, 100"; do
 	check "$line" printed edu "$line"
 done
