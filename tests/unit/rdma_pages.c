@@ -131,14 +131,20 @@ static void test_processes(void **state)
 							 .size = GUEST_PAGE};
 	uint32_t handle[4], objects = mock_objects();
 	const struct bypass_window *w;
+	struct rdma_slice *s;
 
 	(void)state;
 	assert_non_null(dev);
 	w = dev->shm.windows;
+	s = rdma_slice(dev);
 	guest_init(&g.guest, 4 << 20);
 	rdma_guest_start(&g, dev);
 	for (unsigned int i = 0; i < 3; i++) {
 		assert_int_equal(mlx5_open(&g, &handle[i]), 0);
+		/* Its queues are made with the page that it sees. */
+		assert_int_equal(s->tables[RDMA_UCONTEXT].objects[i].page_id,
+				 s->pages.page[i].page_id);
+		assert_true(!i || s->pages.page[i].page_id != s->pages.page[0].page_id);
 		assert_int_equal(handle[i], i);
 		assert_int_equal(g.mmaps[0].shm_offset, i * GUEST_PAGE);
 		assert_int_equal(g.mmaps[0].size, GUEST_PAGE);
