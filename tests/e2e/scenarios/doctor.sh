@@ -18,6 +18,10 @@ fixes vfio
 rm /dev/vfio/vfio
 finds vfio "there is no /dev/vfio/vfio"
 fixes vfio
+# The kernel removes only a node of its own making, with the module; another would load the module again.
+rm /dev/vfio/vfio
+modprobe -r vfio-pci vfio_iommu_type1
+modprobe vfio-pci
 
 bridged=$(bypass list --json | jq -r --argjson edu $((0x11e8)) \
 	'.functions[] | select(.device_id == $edu and .group_size > 1).address')

@@ -6,8 +6,6 @@
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/carving.sh"
 
-# Until vfio was loaded once, its device node is there and loads the module.
-modprobe vfio-pci
 modprobe -r vfio-pci vfio_iommu_type1 || skip "vfio is in use"
 
 check_error "no vfio" "'modprobe vfio-pci'" slice "$edu"
