@@ -85,6 +85,15 @@ void bypass_mmaps_replace(struct bypass_mmaps *mmaps, const struct bypass_mmaps 
 	*mmaps = *newer;
 }
 
+/*
+ * The provider of an HCA with doorbell pages asks for further pages by an offset that nobody has offered.
+ * It goes on without them, and its program too, when the error says that there are none.
+ */
+static int not_offered(const struct bypass_dev *dev)
+{
+	return virtio_has_feature(dev->vdev, BYPASS_RDMA_F_QUEUE_MEMORY) ? -EOPNOTSUPP : -EINVAL;
+}
+
 int bypass_mmap(struct ib_ucontext *ibuc, struct vm_area_struct *vma)
 {
 	struct bypass_dev *dev = to_dev(ibuc->device);
@@ -97,7 +106,7 @@ int bypass_mmap(struct ib_ucontext *ibuc, struct vm_area_struct *vma)
 		return -EIO;
 	rdma_entry = rdma_user_mmap_entry_get(ibuc, vma);
 	if (!rdma_entry)
-		return -EINVAL;
+		return not_offered(dev);
 	entry = container_of(rdma_entry, struct bypass_mmap_entry, rdma_entry);
 
 	err = -EPERM;
