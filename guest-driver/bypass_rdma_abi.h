@@ -90,8 +90,9 @@
 #define BYPASS_RDMA_F_DOORBELL 0 /* the HCA has no doorbell page: use the doorbell queue */
 #define BYPASS_RDMA_F_ALL_RAM  1 /* BYPASS_RDMA_MR_ALL_RAM is allowed */
 #define BYPASS_RDMA_F_QUEUE_MEMORY                                                                 \
-	2		   /* the HCA's queues lie in the memory of processes, doorbells in pages */
-#define BYPASS_RDMA_F_CM 3 /* connections: the commands of bypass_rdma_cm_abi.h */
+	2 /* the HCA's queues lie in the memory of processes, doorbells in pages */
+#define BYPASS_RDMA_F_CM  3 /* connections: the commands of bypass_rdma_cm_abi.h */
+#define BYPASS_RDMA_F_XRC 4 /* extended reliable connections: XRC domains, SRQs and queue pairs */
 
 enum bypass_rdma_queue {
 	BYPASS_RDMA_QUEUE_CONTROL = 0,
@@ -227,6 +228,9 @@ enum bypass_rdma_command {
 	BYPASS_RDMA_DEREG_MR = 36,   /* bypass_rdma_handle, - */
 	BYPASS_RDMA_ALLOC_MW = 37,   /* bypass_rdma_alloc_mw, bypass_rdma_mr (rkey) */
 	BYPASS_RDMA_DEALLOC_MW = 38, /* bypass_rdma_handle, - */
+	/* An XRC domain belongs to the guest's kernel: its processes share one by a file. */
+	BYPASS_RDMA_ALLOC_XRCD = 39,   /* -, bypass_rdma_handle */
+	BYPASS_RDMA_DEALLOC_XRCD = 40, /* bypass_rdma_handle, - */
 
 	/* Queues */
 	BYPASS_RDMA_CREATE_CQ = 48,   /* bypass_rdma_create_cq, bypass_rdma_cq */
@@ -240,6 +244,7 @@ enum bypass_rdma_command {
 	BYPASS_RDMA_MODIFY_QP = 56,   /* bypass_rdma_modify_qp, - */
 	BYPASS_RDMA_QUERY_QP = 57,    /* bypass_rdma_query_qp, bypass_rdma_qp_state */
 	BYPASS_RDMA_DESTROY_QP = 58,  /* bypass_rdma_handle, - */
+	BYPASS_RDMA_CREATE_XSRQ = 59, /* bypass_rdma_create_xsrq, bypass_rdma_xsrq */
 
 	/* Addressing */
 	BYPASS_RDMA_CREATE_AH = 64,    /* bypass_rdma_create_ah, bypass_rdma_handle */
@@ -258,8 +263,8 @@ enum bypass_rdma_command {
  *
  * Followed without gaps by the command's body, udata_in bytes of blob, and nothing
  * else (REG_MR and REREG_MR: then the list of run pages; with BYPASS_RDMA_F_QUEUE_MEMORY
- * CREATE_CQ, RESIZE_CQ, CREATE_SRQ and CREATE_QP: then struct bypass_rdma_queue_memory and the
- * list of run pages). Both blobs are at most
+ * CREATE_CQ, RESIZE_CQ, CREATE_SRQ, CREATE_XSRQ and CREATE_QP: then struct bypass_rdma_queue_memory
+ * and the list of run pages; not for an XRC target, which has no queue). Both blobs are at most
  * BYPASS_RDMA_UDATA_MAX long. A body is a multiple of 8 bytes; blobs are not.
  */
 struct bypass_rdma_request {
@@ -594,7 +599,35 @@ struct bypass_rdma_srq {
 	__le32 srq_limit;
 };
 
-/* @type: enum ib_uverbs_qp_type: 2 RC, 3 UC, 4 UD; @srq: handle or BYPASS_RDMA_NONE */
+/*
+ * struct bypass_rdma_create_xsrq - CREATE_XSRQ: a shared receive queue of an XRC domain
+ * @srq: as in CREATE_SRQ
+ * @xrcd: handle; initiators of other processes and hosts name the queue by its number
+ * @cq: handle: completions of what the queue received
+ */
+struct bypass_rdma_create_xsrq {
+	struct bypass_rdma_create_srq srq;
+	__le32 xrcd;
+	__le32 cq;
+};
+
+/* @srqn: the HCA's number of the queue. DESTROY_SRQ, MODIFY_SRQ and QUERY_SRQ take its handle. */
+struct bypass_rdma_xsrq {
+	struct bypass_rdma_srq srq;
+	__le32 srqn;
+	__le32 reserved;
+};
+
+/*
+ * struct bypass_rdma_create_qp - CREATE_QP
+ * @pd: handle; of an XRC target: the handle of its XRC domain
+ * @send_cq: handle; an XRC target has BYPASS_RDMA_NONE
+ * @recv_cq: handle; an XRC initiator and an XRC target have BYPASS_RDMA_NONE
+ * @srq: handle or BYPASS_RDMA_NONE; XRC queue pairs have none
+ * @type: enum ib_uverbs_qp_type: 2 RC, 3 UC, 4 UD; with BYPASS_RDMA_F_XRC 9 XRC initiator and
+ *	10 XRC target. A target belongs to the guest's kernel, as its XRC domain does, and its
+ *	request has no blob
+ */
 struct bypass_rdma_create_qp {
 	__le32 pd;
 	__le32 send_cq;
@@ -755,6 +788,8 @@ BYPASS_RDMA_ASSERT_SIZE(reg_mr, 40);
 BYPASS_RDMA_ASSERT_SIZE(rereg_mr, 48);
 BYPASS_RDMA_ASSERT_SIZE(queue_memory, 24);
 BYPASS_RDMA_ASSERT_SIZE(run, BYPASS_RDMA_PAGE_SIZE / BYPASS_RDMA_RUNS_PER_PAGE);
+BYPASS_RDMA_ASSERT_SIZE(create_xsrq, 24);
+BYPASS_RDMA_ASSERT_SIZE(xsrq, 24);
 BYPASS_RDMA_ASSERT_SIZE(create_qp, 48);
 BYPASS_RDMA_ASSERT_SIZE(ah_attr, 32);
 BYPASS_RDMA_ASSERT_SIZE(qp_attr, 112);

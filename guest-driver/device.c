@@ -113,6 +113,12 @@ static const struct ib_device_ops device_ops = {
 	INIT_RDMA_OBJ_SIZE(ib_ucontext, bypass_ucontext, ibuc),
 };
 
+static const struct ib_device_ops xrc_ops = {
+	.alloc_xrcd = bypass_alloc_xrcd,
+	.dealloc_xrcd = bypass_dealloc_xrcd,
+	INIT_RDMA_OBJ_SIZE(ib_xrcd, bypass_xrcd, ibxrcd),
+};
+
 static const struct ib_device_ops doorbell_ops = {
 	.post_send = bypass_post_send,
 	.req_notify_cq = bypass_req_notify_cq,
@@ -152,6 +158,8 @@ int bypass_device_setup(struct bypass_dev *dev)
 	memcpy(&ibdev->node_guid, dev->config.node_guid, sizeof(ibdev->node_guid));
 	strscpy(ibdev->node_desc, "bypass context slice", sizeof(ibdev->node_desc));
 	ib_set_device_ops(ibdev, &device_ops);
+	if (virtio_has_feature(dev->vdev, BYPASS_RDMA_F_XRC))
+		ib_set_device_ops(ibdev, &xrc_ops);
 	ibdev->ops.driver_id = le32_to_cpu(dev->config.driver_id);
 	ibdev->ops.uverbs_abi_ver = le32_to_cpu(dev->config.uverbs_abi);
 	if (dev->doorbell) {

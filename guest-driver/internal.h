@@ -252,7 +252,7 @@ struct bypass_kind {
 /**
  * struct bypass_object - what the host keeps for a process
  * @kind: how it is destroyed
- * @owner: the process
+ * @owner: the process; NULL: the guest's kernel, on behalf of all
  * @lock: serializes changes
  * @mmaps: what the process may map of the object
  * @table: where events find the object by its handle; NULL for kinds without events
@@ -308,6 +308,11 @@ struct bypass_ah {
 	struct bypass_object object;
 };
 
+struct bypass_xrcd {
+	struct ib_xrcd ibxrcd;
+	struct bypass_object object;
+};
+
 static inline struct bypass_dev *to_dev(struct ib_device *ibdev)
 {
 	return container_of(ibdev, struct bypass_dev, ibdev);
@@ -326,9 +331,10 @@ BYPASS_TO(cq, ibcq)
 BYPASS_TO(srq, ibsrq)
 BYPASS_TO(qp, ibqp)
 BYPASS_TO(ah, ibah)
+BYPASS_TO(xrcd, ibxrcd)
 #undef BYPASS_TO
 
-/* The process behind a verb; NULL where the kernel itself asks, which no slice serves. */
+/* The process behind a verb; NULL where the kernel itself asks, as it does for XRC targets. */
 static inline struct bypass_ucontext *bypass_caller(struct ib_udata *udata)
 {
 	return rdma_udata_to_drv_context(udata, struct bypass_ucontext, ibuc);
@@ -512,6 +518,10 @@ void bypass_unpack_ah(struct bypass_dev *dev, struct rdma_ah_attr *to,
 		      const struct bypass_rdma_ah_attr *from);
 int bypass_create_ah(struct ib_ah *ibah, struct rdma_ah_init_attr *init, struct ib_udata *udata);
 int bypass_destroy_ah(struct ib_ah *ibah, u32 flags);
+
+/* xrcd.c */
+int bypass_alloc_xrcd(struct ib_xrcd *ibxrcd, struct ib_udata *udata);
+int bypass_dealloc_xrcd(struct ib_xrcd *ibxrcd, struct ib_udata *udata);
 
 /* mcast.c */
 int bypass_attach_mcast(struct ib_qp *ibqp, union ib_gid *gid, u16 lid);

@@ -274,6 +274,7 @@ static const unsigned int features[] = {
 	BYPASS_RDMA_F_DOORBELL,
 	BYPASS_RDMA_F_QUEUE_MEMORY,
 	BYPASS_RDMA_F_CM,
+	BYPASS_RDMA_F_XRC,
 };
 
 static const struct virtio_device_id aliases[] = {

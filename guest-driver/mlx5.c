@@ -92,6 +92,9 @@ int bypass_mlx5_find(const struct bypass_command *command, struct bypass_user_qu
 {
 	int err;
 
+	BUILD_BUG_ON(offsetof(struct bypass_rdma_create_xsrq, srq));
+	if (!command->udata) /* an XRC target has no queue */
+		return 0;
 	switch (command->number) {
 	case BYPASS_RDMA_CREATE_CQ:
 		err = find_cq(command->request, command->udata, queue);
@@ -100,6 +103,7 @@ int bypass_mlx5_find(const struct bypass_command *command, struct bypass_user_qu
 		err = find_resized_cq(command->request, command->udata, queue);
 		break;
 	case BYPASS_RDMA_CREATE_SRQ:
+	case BYPASS_RDMA_CREATE_XSRQ: /* its body begins as that of CREATE_SRQ */
 		err = find_srq(command->request, command->udata, queue);
 		break;
 	case BYPASS_RDMA_CREATE_QP:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Queue pairs: RC, UC and UD. The numbers of states, masks and access flags are those of
+ * Queue pairs: RC, UC, UD, and the two halves of an XRC connection. The numbers of states, masks and access flags are those of
  * verbs on both sides. The host resolves addresses.
  */
 #include "internal.h"
@@ -24,6 +24,28 @@ static void unpack_caps(struct ib_qp_cap *cap, const struct bypass_rdma_qp *from
 	cap->max_inline_data = le32_to_cpu(from->max_inline_data);
 }
 
+static bool has_type(const struct bypass_dev *dev, enum ib_qp_type type)
+{
+	switch (type) {
+	case IB_QPT_RC:
+	case IB_QPT_UC:
+	case IB_QPT_UD:
+		return true;
+	case IB_QPT_XRC_INI:
+	case IB_QPT_XRC_TGT:
+		return virtio_has_feature(dev->vdev, BYPASS_RDMA_F_XRC);
+	default:
+		return false;
+	}
+}
+
+/* What the queue pair belongs to: a target to an XRC domain, all others to a protection domain. */
+static u32 domain_handle(struct ib_qp *ibqp, const struct ib_qp_init_attr *init)
+{
+	return init->qp_type == IB_QPT_XRC_TGT ? to_xrcd(init->xrcd)->object.handle
+					       : to_pd(ibqp->pd)->object.handle;
+}
+
 static const struct bypass_kind kind = {
 	.create = BYPASS_RDMA_CREATE_QP,
 	.destroy = BYPASS_RDMA_DESTROY_QP,
@@ -35,8 +57,7 @@ int bypass_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init, struct ib
 {
 	struct bypass_dev *dev = to_dev(ibqp->device);
 	struct bypass_qp *qp = to_qp(ibqp);
-	const struct bypass_rdma_create_qp request = {
-		.pd = cpu_to_le32(to_pd(ibqp->pd)->object.handle),
+	struct bypass_rdma_create_qp request = {
 		.send_cq = cpu_to_le32(cq_handle(init->send_cq)),
 		.recv_cq = cpu_to_le32(cq_handle(init->recv_cq)),
 		.srq = cpu_to_le32(srq_handle(init->srq)),
@@ -52,8 +73,9 @@ int bypass_create_qp(struct ib_qp *ibqp, struct ib_qp_init_attr *init, struct ib
 	struct bypass_rdma_qp response;
 	int err;
 
-	if (init->qp_type != IB_QPT_RC && init->qp_type != IB_QPT_UC && init->qp_type != IB_QPT_UD)
+	if (!has_type(dev, init->qp_type))
 		return -EOPNOTSUPP;
+	request.pd = cpu_to_le32(domain_handle(ibqp, init));
 	qp->object.table = &dev->qps;
 	err = bypass_create(dev, &qp->object, &kind, &request, &response, udata);
 	if (err)

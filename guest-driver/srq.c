@@ -11,6 +11,33 @@ static const struct bypass_kind kind = {
 	.response_size = sizeof(struct bypass_rdma_srq),
 };
 
+static const struct bypass_kind xrc_kind = {
+	.create = BYPASS_RDMA_CREATE_XSRQ,
+	.destroy = BYPASS_RDMA_DESTROY_SRQ,
+	.request_size = sizeof(struct bypass_rdma_create_xsrq),
+	.response_size = sizeof(struct bypass_rdma_xsrq),
+};
+
+/* A queue of an XRC domain; its body and its answer begin as those of an ordinary one. */
+static int create_xrc(struct ib_srq *ibsrq, struct ib_srq_init_attr *init, struct ib_udata *udata,
+		      const struct bypass_rdma_create_srq *basic, struct bypass_rdma_srq *answer)
+{
+	struct bypass_rdma_create_xsrq request = {
+		.srq = *basic,
+		.xrcd = cpu_to_le32(to_xrcd(init->ext.xrc.xrcd)->object.handle),
+		.cq = cpu_to_le32(to_cq(init->ext.cq)->object.handle),
+	};
+	struct bypass_rdma_xsrq response;
+	int err = bypass_create(to_dev(ibsrq->device), &to_srq(ibsrq)->object, &xrc_kind, &request,
+				&response, udata);
+
+	if (err)
+		return err;
+	ibsrq->ext.xrc.srq_num = le32_to_cpu(response.srqn);
+	*answer = response.srq;
+	return 0;
+}
+
 int bypass_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init, struct ib_udata *udata)
 {
 	struct bypass_dev *dev = to_dev(ibsrq->device);
@@ -22,12 +49,13 @@ int bypass_create_srq(struct ib_srq *ibsrq, struct ib_srq_init_attr *init, struc
 		.srq_limit = cpu_to_le32(init->attr.srq_limit),
 	};
 	struct bypass_rdma_srq response;
-	int err;
+	int err = -EOPNOTSUPP;
 
-	if (init->srq_type != IB_SRQT_BASIC)
-		return -EOPNOTSUPP;
 	srq->object.table = &dev->srqs;
-	err = bypass_create(dev, &srq->object, &kind, &request, &response, udata);
+	if (init->srq_type == IB_SRQT_BASIC)
+		err = bypass_create(dev, &srq->object, &kind, &request, &response, udata);
+	else if (init->srq_type == IB_SRQT_XRC && virtio_has_feature(dev->vdev, BYPASS_RDMA_F_XRC))
+		err = create_xrc(ibsrq, init, udata, &request, &response);
 	if (err)
 		return err;
 	init->attr.max_wr = le32_to_cpu(response.max_wr);

@@ -148,14 +148,13 @@ static inline int mock_mlx5_resize(const struct mock_call *c)
 	return mock_mlx5_pin(blob->buf_addr, mock_mlx5_round(in->cqe + 1ull) * blob->cqe_size, 0);
 }
 
-static inline int mock_mlx5_srq(const struct mock_call *c)
+static inline int mock_mlx5_srq(const struct mock_call *c, uint32_t max_wr, uint32_t max_sge)
 {
-	const struct ib_uverbs_create_srq *in = c->in;
 	const struct mlx5_ib_create_srq *blob = c->udata_in;
-	uint64_t request = mock_mlx5_round(16 + 16ull * in->max_sge);
+	uint64_t request = mock_mlx5_round(16 + 16ull * max_sge);
 
 	return mock_mlx5_pin(blob->buf_addr,
-			     mock_mlx5_round(in->max_wr + 1ull) * (request < 32 ? 32 : request),
+			     mock_mlx5_round(max_wr + 1ull) * (request < 32 ? 32 : request),
 			     blob->db_addr);
 }
 
@@ -180,13 +179,18 @@ static inline int mock_mlx5_qp(const struct mock_call *c)
 
 static inline int mock_mlx5_queue(uint32_t command, const struct mock_call *c)
 {
+	const struct ib_uverbs_create_srq *srq = c->in;
+	const struct ib_uverbs_create_xsrq *xsrq = c->in;
+
 	switch (command) {
 	case IB_USER_VERBS_CMD_CREATE_CQ:
 		return mock_mlx5_cq(c);
 	case IB_USER_VERBS_CMD_RESIZE_CQ:
 		return mock_mlx5_resize(c);
 	case IB_USER_VERBS_CMD_CREATE_SRQ:
-		return mock_mlx5_srq(c);
+		return mock_mlx5_srq(c, srq->max_wr, srq->max_sge);
+	case IB_USER_VERBS_CMD_CREATE_XSRQ:
+		return mock_mlx5_srq(c, xsrq->max_wr, xsrq->max_sge);
 	}
 	return mock_mlx5_qp(c);
 }

@@ -36,6 +36,7 @@
 #define MOCK_QUEUE    8192u /* bytes of every queue: a header, then … */
 #define MOCK_MASK     7u    /* … this many elements less one, of … */
 #define MOCK_SHIFT    9u    /* … this log2 of a size */
+#define MOCK_SRQN     0x77u /* of an SRQ of an XRC domain */
 
 enum mock_kind {
 	MOCK_NONE,
@@ -46,6 +47,7 @@ enum mock_kind {
 	MOCK_SRQ,
 	MOCK_QP,
 	MOCK_AH,
+	MOCK_XRCD,
 	MOCK_PAGE,
 };
 
@@ -93,6 +95,7 @@ static struct {
 	enum mock_kind busy;   /* objects of this kind are in use: none can be destroyed */
 	uint64_t reg_sum;      /* of all bytes of the last region, or 0: do not look */
 	bool reg_look;
+	bool no_xrc;	      /* it has no XRC */
 	bool plain;	      /* it refuses the extended query of the device */
 	uint32_t max_msg_sz;  /* of its ports; 0: that of rxe */
 	uint64_t probe_at[3]; /* offsets in the next region, and … */
@@ -245,18 +248,36 @@ static inline int mock_queue_blob(uint32_t command, const struct mock_call *c, s
 	return 0;
 }
 
+/* The driver does not see the blob of an XRC target. */
+static inline int mock_create_target(const struct mock_call *c)
+{
+	const struct ib_uverbs_create_qp *in = c->in;
+	struct ib_uverbs_create_qp_resp out = {.qpn = 18};
+
+	mock_need(in->pd_handle, MOCK_XRCD);
+	if (c->udata_in_size || c->udata_out_size || in->is_srq)
+		mock_die("an XRC target that has more than its domain");
+	out.qp_handle = mock_new(MOCK_QP, in->user_handle);
+	memcpy(c->out, &out, sizeof(out));
+	return 0;
+}
+
 static inline int mock_create_qp(const struct mock_call *c)
 {
 	const struct ib_uverbs_create_qp *in = c->in;
 	struct ib_uverbs_create_qp_resp out = {.qpn = 17, .max_send_wr = in->max_send_wr};
 	struct rxe_create_qp_resp blob = {0};
-	int err = mock.driver ? mock.driver->queue(IB_USER_VERBS_CMD_CREATE_QP, c) : 0;
+	int err;
 
+	if (in->qp_type == IB_UVERBS_QPT_XRC_TGT)
+		return mock_create_target(c);
+	err = mock.driver ? mock.driver->queue(IB_USER_VERBS_CMD_CREATE_QP, c) : 0;
 	if (err)
 		return err;
 	mock_need(in->pd_handle, MOCK_PD);
 	mock_need(in->send_cq_handle, MOCK_CQ);
-	mock_need(in->recv_cq_handle, MOCK_CQ);
+	if (in->qp_type != IB_UVERBS_QPT_XRC_INI)
+		mock_need(in->recv_cq_handle, MOCK_CQ);
 	if (in->is_srq)
 		mock_need(in->srq_handle, MOCK_SRQ);
 	out.qp_handle = mock_new(MOCK_QP, in->user_handle);
@@ -321,6 +342,38 @@ static inline int mock_create_srq(const struct mock_call *c)
 	memcpy(c->out, &out, sizeof(out));
 	if (!mock.driver)
 		memcpy(c->udata_out, &blob, sizeof(blob));
+	return 0;
+}
+
+static inline int mock_create_xsrq(const struct mock_call *c)
+{
+	const struct ib_uverbs_create_xsrq *in = c->in;
+	struct ib_uverbs_create_srq_resp out = {
+		.max_wr = in->max_wr, .max_sge = in->max_sge, .srqn = MOCK_SRQN};
+	int err = mock.driver->queue(IB_USER_VERBS_CMD_CREATE_XSRQ, c);
+
+	mock_need(in->pd_handle, MOCK_PD);
+	mock_need(in->xrcd_handle, MOCK_XRCD);
+	mock_need(in->cq_handle, MOCK_CQ);
+	if (in->srq_type != IB_UVERBS_SRQT_XRC)
+		mock_die("an extended SRQ of another type than XRC");
+	if (err)
+		return err;
+	out.srq_handle = mock_new(MOCK_SRQ, in->user_handle);
+	memcpy(c->out, &out, sizeof(out));
+	return 0;
+}
+
+/* A domain without a file, so that no other process can find it. */
+static inline int mock_open_xrcd(const struct mock_call *c)
+{
+	const struct ib_uverbs_open_xrcd *in = c->in;
+	struct ib_uverbs_open_xrcd_resp out;
+
+	if (in->fd != UINT32_MAX)
+		mock_die("an XRC domain of a file");
+	out.xrcd_handle = mock_new(MOCK_XRCD, 0);
+	memcpy(c->out, &out, sizeof(out));
 	return 0;
 }
 
@@ -408,7 +461,8 @@ static inline int mock_query_device(const struct mock_call *c)
 		.max_mr = 1 << 19,
 		.max_pd = 1 << 20,
 		.max_mw = 1 << 19,
-		.device_cap_flags = IB_UVERBS_DEVICE_MEM_WINDOW | IB_UVERBS_DEVICE_SRQ_RESIZE,
+		.device_cap_flags = IB_UVERBS_DEVICE_MEM_WINDOW | IB_UVERBS_DEVICE_SRQ_RESIZE |
+				    (mock.no_xrc ? 0 : IB_UVERBS_DEVICE_XRC),
 		.max_ah = 32767,
 		.max_srq = 1 << 19,
 		.max_srq_wr = 1 << 20,
@@ -492,6 +546,8 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 		return mock_end(c->in, MOCK_MR);
 	case IB_USER_VERBS_CMD_DEALLOC_MW:
 		return mock_end(c->in, MOCK_MW);
+	case IB_USER_VERBS_CMD_CLOSE_XRCD:
+		return mock_end(c->in, MOCK_XRCD);
 	case IB_USER_VERBS_CMD_DESTROY_AH:
 		return mock_end(c->in, MOCK_AH);
 	case IB_USER_VERBS_CMD_DESTROY_CQ:
@@ -565,6 +621,10 @@ static inline int mock_create(uint32_t command, const struct mock_call *c)
 		return mock_resize_cq(c);
 	case IB_USER_VERBS_CMD_CREATE_SRQ:
 		return mock_create_srq(c);
+	case IB_USER_VERBS_CMD_CREATE_XSRQ:
+		return mock_create_xsrq(c);
+	case IB_USER_VERBS_CMD_OPEN_XRCD:
+		return mock_open_xrcd(c);
 	case IB_USER_VERBS_CMD_MODIFY_SRQ:
 		return mock_modify_srq(c);
 	case IB_USER_VERBS_CMD_CREATE_QP:

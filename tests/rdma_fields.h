@@ -49,6 +49,7 @@ union body {
 	struct bypass_rdma_create_cq cq;
 	struct bypass_rdma_resize_cq resize;
 	struct bypass_rdma_create_srq srq;
+	struct bypass_rdma_create_xsrq xsrq;
 	struct bypass_rdma_modify_srq modify_srq;
 	struct bypass_rdma_create_qp qp;
 	struct bypass_rdma_modify_qp modify;
@@ -294,6 +295,7 @@ static inline uint32_t fields_good(const struct field *field)
 	case BYPASS_RDMA_DESTROY_SRQ:
 	case BYPASS_RDMA_DESTROY_QP:
 	case BYPASS_RDMA_DESTROY_AH:
+	case BYPASS_RDMA_DEALLOC_XRCD:
 		return BYPASS_RDMA_E_HANDLE;
 	}
 	return BYPASS_RDMA_OK;

@@ -67,6 +67,17 @@ int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob 
 	return 0;
 }
 
+int rdma_blob_none(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob)
+{
+	int err = check_input(s, c, 0, 0);
+
+	if (!err && c->tail_size)
+		err = bypass_fail(EPROTO, "%u bytes behind command %u, which has no queue here",
+				  c->tail_size, c->code);
+	*blob = (struct rdma_blob){.rule = NULL};
+	return err;
+}
+
 /* Map one queue that the driver offers, or its guarded copy; put the guest's offset in place. */
 static int map_queue(struct rdma_slice *s, struct rdma_command *c, const struct rdma_map_rule *map,
 		     uint8_t *out, const struct rdma_mapping *owner, uint32_t qp_type)

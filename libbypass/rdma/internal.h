@@ -220,6 +220,8 @@ struct rdma_blob {
 
 /* Check and translate the guest's input blob; ready the output buffer. */
 int rdma_blob_in(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob);
+/* The driver reads and answers nothing this time, and there is no queue either. */
+int rdma_blob_none(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob);
 /*
  * Map what the driver's output offers, and translate the output for the guest. @owner as
  * for rdma_shm_map(). On failure the object may have some mappings: destroy it.
@@ -270,14 +272,14 @@ rdma_handler rdma_release_mmap, rdma_set_doorbell;
 /* context.c */
 void rdma_ucontext_end(struct rdma_slice *s, uint32_t handle);
 rdma_handler rdma_alloc_ucontext, rdma_dealloc_ucontext;
-/* pd.c, mw.c, ah.c */
-rdma_handler rdma_alloc_pd, rdma_alloc_mw, rdma_create_ah;
+/* pd.c, mw.c, ah.c, xrcd.c */
+rdma_handler rdma_alloc_pd, rdma_alloc_mw, rdma_create_ah, rdma_alloc_xrcd;
 /* mr.c */
 rdma_handler rdma_reg_mr, rdma_rereg_mr;
 /* cq.c */
 rdma_handler rdma_create_cq, rdma_resize_cq;
 /* srq.c */
-rdma_handler rdma_create_srq, rdma_modify_srq, rdma_query_srq;
+rdma_handler rdma_create_srq, rdma_create_xsrq, rdma_modify_srq, rdma_query_srq;
 /* qp.c */
 rdma_handler rdma_create_qp, rdma_modify_qp, rdma_query_qp;
 /* mcast.c */

@@ -27,11 +27,12 @@ static const struct {
 	[RDMA_SRQ] = {BYPASS_RDMA_DESTROY_SRQ, IB_USER_VERBS_CMD_DESTROY_SRQ, true},
 	[RDMA_QP] = {BYPASS_RDMA_DESTROY_QP, IB_USER_VERBS_CMD_DESTROY_QP, true},
 	[RDMA_AH] = {BYPASS_RDMA_DESTROY_AH, IB_USER_VERBS_CMD_DESTROY_AH, false},
+	[RDMA_XRCD] = {BYPASS_RDMA_DEALLOC_XRCD, IB_USER_VERBS_CMD_CLOSE_XRCD, false},
 };
 
 /* None is destroyed before what uses it; a memory window that is bound uses its queue pair. */
 static const enum rdma_kind order[] = {RDMA_AH, RDMA_MW, RDMA_QP, RDMA_SRQ,
-				       RDMA_CQ, RDMA_MR, RDMA_PD};
+				       RDMA_CQ, RDMA_MR, RDMA_PD, RDMA_XRCD};
 
 static int destroy_on_host(struct rdma_slice *s, enum rdma_kind kind, uint32_t host)
 {

@@ -38,6 +38,7 @@ static const struct number {
 	NUMBER("srqs", quota.srqs, 256, 1 << 16),
 	NUMBER("qps", quota.qps, 1024, 1 << 16),
 	NUMBER("ahs", quota.ahs, 1024, 1 << 20),
+	NUMBER("xrcds", quota.xrcds, 256, 1 << 16),
 	NUMBER("mcasts", quota.mcasts, 128, 1 << 16),
 	NUMBER("ids", quota.ids, 1024, 1 << 16),
 	NUMBER("backlog", quota.backlog, 128, 1024),

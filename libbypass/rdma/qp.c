@@ -19,14 +19,25 @@
 /* No HCA inlines as much. Verbs has no limit to ask for, and so each driver checks its own. */
 #define INLINE_MAX 4096u
 
+static bool is_xrc(uint32_t type)
+{
+	return type == IB_UVERBS_QPT_XRC_INI || type == IB_UVERBS_QPT_XRC_TGT;
+}
+
+static bool has_type(const struct rdma_slice *s, uint32_t type)
+{
+	return type == IB_UVERBS_QPT_RC || type == IB_UVERBS_QPT_UC || type == IB_UVERBS_QPT_UD ||
+	       (s->dialect->xrc && is_xrc(type));
+}
+
 static int check_caps(struct rdma_slice *s, const struct bypass_rdma_create_qp *body)
 {
 	uint32_t wr = le32toh(s->limits.max_qp_wr);
-	uint32_t type = le32toh(body->type);
 
-	if (type != IB_UVERBS_QPT_RC && type != IB_UVERBS_QPT_UC && type != IB_UVERBS_QPT_UD)
+	if (!has_type(s, le32toh(body->type)))
 		return bypass_fail(EOPNOTSUPP,
-				   "queue pairs of type %u cannot be had through a slice", type);
+				   "queue pairs of type %u cannot be had through a slice",
+				   le32toh(body->type));
 	if (body->create_flags)
 		return bypass_fail(EOPNOTSUPP, "flags %#x of a queue pair cannot be had",
 				   le32toh(body->create_flags));
@@ -49,30 +60,45 @@ static int check_caps(struct rdma_slice *s, const struct bypass_rdma_create_qp *
 	return 0;
 }
 
-/* The objects that a new queue pair refers to, by their uverbs handles. */
+/* The uverbs handle of an object, if the queue pair has one of this kind; else @handle must be none. */
+static int find_part(struct rdma_slice *s, bool has, enum rdma_kind kind, __le32 handle,
+		     uint32_t *host)
+{
+	const struct rdma_object *object;
+
+	if (!has && le32toh(handle) != BYPASS_RDMA_NONE)
+		return bypass_fail(EBADF, "handle %u of %s for a queue pair that has none of them",
+				   le32toh(handle), s->tables[kind].what);
+	if (!has)
+		return 0;
+	object = rdma_table_get(&s->tables[kind], le32toh(handle));
+	if (!object)
+		return -EBADF;
+	*host = object->host;
+	return 0;
+}
+
+/*
+ * The objects that a new queue pair refers to, by their uverbs handles. XRC splits a queue pair: the
+ * initiator only sends; the target only receives, into queues of its domain, and has nothing else.
+ */
 static int find_parts(struct rdma_slice *s, const struct bypass_rdma_create_qp *body,
 		      struct ib_uverbs_create_qp *in)
 {
-	struct rdma_object *pd = rdma_table_get(&s->tables[RDMA_PD], le32toh(body->pd));
-	struct rdma_object *send = pd ? rdma_table_get(&s->tables[RDMA_CQ], le32toh(body->send_cq))
-				      : NULL;
-	struct rdma_object *recv =
-		send ? rdma_table_get(&s->tables[RDMA_CQ], le32toh(body->recv_cq)) : NULL;
-	struct rdma_object *srq;
+	bool target = in->qp_type == IB_UVERBS_QPT_XRC_TGT;
+	int err;
 
-	if (!recv)
-		return -EBADF;
-	in->pd_handle = pd->host;
-	in->send_cq_handle = send->host;
-	in->recv_cq_handle = recv->host;
-	if (le32toh(body->srq) == BYPASS_RDMA_NONE)
-		return 0;
-	srq = rdma_table_get(&s->tables[RDMA_SRQ], le32toh(body->srq));
-	if (!srq)
-		return -EBADF;
-	in->is_srq = 1;
-	in->srq_handle = srq->host;
-	return 0;
+	in->is_srq = le32toh(body->srq) != BYPASS_RDMA_NONE;
+	err = find_part(s, true, target ? RDMA_XRCD : RDMA_PD, body->pd, &in->pd_handle);
+	if (!err)
+		err = find_part(s, !target, RDMA_CQ, body->send_cq, &in->send_cq_handle);
+	if (!err)
+		err = find_part(s, !is_xrc(in->qp_type), RDMA_CQ, body->recv_cq,
+				&in->recv_cq_handle);
+	if (!err)
+		err = find_part(s, in->is_srq && !is_xrc(in->qp_type), RDMA_SRQ, body->srq,
+				&in->srq_handle);
+	return err;
 }
 
 int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
@@ -108,7 +134,8 @@ int rdma_create_qp(struct rdma_slice *s, struct rdma_command *c)
 	if (!err)
 		err = find_parts(s, body, &in);
 	if (!err)
-		err = rdma_blob_in(s, c, &blob);
+		err = in.qp_type == IB_UVERBS_QPT_XRC_TGT ? rdma_blob_none(s, c, &blob)
+							  : rdma_blob_in(s, c, &blob);
 	if (!err)
 		err = rdma_table_take(&s->tables[RDMA_QP], c->ucontext, &owner.handle);
 	if (err)

@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <rdma/ib_user_verbs.h>
+
 #include <bypass/error.h>
 
 #include "internal.h"
@@ -14,6 +16,9 @@ int rdma_query_device(struct rdma_slice *s, struct rdma_command *c)
 	struct bypass_rdma_device *reply = (void *)c->reply;
 
 	*reply = s->limits;
+	/* An older module knows no XRC, and its programs need not try. */
+	if (!(s->features & 1ull << BYPASS_RDMA_F_XRC))
+		reply->device_cap_flags &= ~htole64(IB_UVERBS_DEVICE_XRC);
 	pthread_rwlock_rdlock(&s->memory_lock);
 	reply->ram_page = htole32(s->ram_page);
 	pthread_rwlock_unlock(&s->memory_lock);

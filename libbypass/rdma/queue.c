@@ -101,7 +101,7 @@ static int lay_queue(struct rdma_slice *s, struct rdma_command *c, struct rdma_b
 	uint64_t want;
 	int err;
 
-	if (!dialect)
+	if (!dialect || !blob->rule)
 		return 0;
 	ucontext = rdma_table_get(&s->tables[RDMA_UCONTEXT], c->ucontext);
 	if (!ucontext)

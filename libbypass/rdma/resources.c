@@ -59,6 +59,7 @@ static int make_tables(struct rdma_slice *s)
 		[RDMA_SRQ] = {"shared receive queues", q->srqs},
 		[RDMA_QP] = {"queue pairs", q->qps},
 		[RDMA_AH] = {"address handles", q->ahs},
+		[RDMA_XRCD] = {"XRC domains", q->xrcds},
 	};
 	int err = 0;
 

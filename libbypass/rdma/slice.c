@@ -54,9 +54,9 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 	return 0;
 }
 
-/* What applications would try in vain: raw Ethernet, XRC, steering, cross-channel. */
+/* What applications would try in vain: raw Ethernet, steering, cross-channel. */
 #define CAPS_UNREACHABLE                                                                           \
-	(IB_UVERBS_DEVICE_RAW_MULTI | IB_UVERBS_DEVICE_XRC | IB_UVERBS_DEVICE_RAW_IP_CSUM |        \
+	(IB_UVERBS_DEVICE_RAW_MULTI | IB_UVERBS_DEVICE_RAW_IP_CSUM |                               \
 	 IB_UVERBS_DEVICE_MANAGED_FLOW_STEERING)
 
 #define CAPS_MW                                                                                    \
@@ -87,6 +87,8 @@ static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_dev
 	bool mws = !(s->guarded && s->dialect->guard && s->dialect->guard->no_mws);
 	uint64_t mr = hca->max_mr_size < q->pinned_bytes ? hca->max_mr_size : q->pinned_bytes;
 
+	if (!s->dialect->xrc)
+		caps &= ~(uint64_t)IB_UVERBS_DEVICE_XRC;
 	if (!mws)
 		caps &= ~(uint64_t)CAPS_MW;
 	s->limits = (struct bypass_rdma_device){
@@ -173,6 +175,8 @@ static void make_device(struct rdma_slice *s)
 		dev->features |= 1ull << BYPASS_RDMA_F_DOORBELL;
 	if (s->dialect->user_queues)
 		dev->features |= 1ull << BYPASS_RDMA_F_QUEUE_MEMORY;
+	if (le64toh(s->limits.device_cap_flags) & IB_UVERBS_DEVICE_XRC)
+		dev->features |= 1ull << BYPASS_RDMA_F_XRC;
 	if (s->hca.cm_fd >= 0)
 		dev->features |= 1ull << BYPASS_RDMA_F_CM;
 	if (s->options.all_ram)

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Shared receive queues.
+ * Shared receive queues: ordinary ones, and those of XRC domains.
  */
 #include <errno.h>
 #include <string.h>
 
+#include <rdma/ib_user_ioctl_verbs.h>
 #include <rdma/ib_user_verbs.h>
 
 #include <bypass/error.h>
@@ -32,49 +33,54 @@ static int check_limit(uint32_t limit, uint32_t max_wr)
 	return 0;
 }
 
-int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
+static int check_create(struct rdma_slice *s, const struct ib_uverbs_create_xsrq *in)
 {
-	const struct bypass_rdma_create_srq *body = c->body;
-	struct rdma_object *pd = rdma_table_get(&s->tables[RDMA_PD], le32toh(body->pd));
-	struct bypass_rdma_srq *reply = (void *)c->reply;
+	int err;
+
+	/* mlx5 rounds up the number of requests, 0 too. */
+	err = check_wr(s, in->max_wr, s->dialect->user_queues ? 0 : 1);
+	if (!err)
+		err = check_limit(in->srq_limit, in->max_wr);
+	if (!err && in->max_sge > le32toh(s->limits.max_srq_sge))
+		err = bypass_fail(EINVAL, "a shared receive queue of %u SGEs: at most %u",
+				  in->max_sge, le32toh(s->limits.max_srq_sge));
+	return err;
+}
+
+/* Of an XRC domain, with all that @in has, or an ordinary one. */
+static int make(struct rdma_slice *s, struct rdma_command *c, struct ib_uverbs_create_xsrq *in,
+		struct bypass_rdma_xsrq *reply)
+{
+	bool xrc = in->srq_type == IB_UVERBS_SRQT_XRC;
 	struct rdma_mapping owner = {.ucontext = c->ucontext, .kind = RDMA_SRQ};
-	struct ib_uverbs_create_srq in = {
-		.max_wr = le32toh(body->max_wr),
-		.max_sge = le32toh(body->max_sge),
-		.srq_limit = le32toh(body->srq_limit),
+	struct ib_uverbs_create_srq basic = {
+		.pd_handle = in->pd_handle,
+		.max_wr = in->max_wr,
+		.max_sge = in->max_sge,
+		.srq_limit = in->srq_limit,
 	};
-	struct ib_uverbs_create_srq_resp out;
+	struct ib_uverbs_create_srq_resp out = {0};
 	const struct rdma_queue_call call = {
 		.what = "a shared receive queue",
-		.uverbs = IB_USER_VERBS_CMD_CREATE_SRQ,
-		.in = &in,
-		.in_size = sizeof(in),
+		.uverbs = xrc ? IB_USER_VERBS_CMD_CREATE_XSRQ : IB_USER_VERBS_CMD_CREATE_SRQ,
+		.in = xrc ? (void *)in : &basic,
+		.in_size = xrc ? sizeof(*in) : sizeof(basic),
 		.out = &out,
 		.out_size = sizeof(out),
-		.shape = {in.max_wr, in.max_sge},
+		.shape = {in->max_wr, in->max_sge},
 	};
 	struct rdma_blob blob;
 	uint64_t pinned;
 	int err;
 
-	if (!pd)
-		return -EBADF;
-	/* mlx5 rounds up the number of requests, 0 too. */
-	err = check_wr(s, in.max_wr, s->dialect->user_queues ? 0 : 1);
-	if (!err)
-		err = check_limit(in.srq_limit, in.max_wr);
-	if (!err && in.max_sge > le32toh(s->limits.max_srq_sge))
-		err = bypass_fail(EINVAL, "a shared receive queue of %u SGEs: at most %u",
-				  in.max_sge, le32toh(s->limits.max_srq_sge));
+	err = check_create(s, in);
 	if (!err)
 		err = rdma_blob_in(s, c, &blob);
 	if (!err)
 		err = rdma_table_take(&s->tables[RDMA_SRQ], c->ucontext, &owner.handle);
 	if (err)
 		return err;
-
-	in.user_handle = owner.handle;
-	in.pd_handle = pd->host;
+	in->user_handle = basic.user_handle = owner.handle;
 	err = rdma_queue_make(s, c, &blob, &call, &pinned);
 	if (err) {
 		rdma_table_put(&s->tables[RDMA_SRQ], owner.handle);
@@ -89,13 +95,59 @@ int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
 		rdma_object_undo(s, RDMA_SRQ, owner.handle);
 		return err;
 	}
-	*reply = (struct bypass_rdma_srq){
-		.handle = htole32(owner.handle),
-		.max_wr = htole32(out.max_wr),
-		.max_sge = htole32(out.max_sge),
-		.srq_limit = htole32(in.srq_limit),
+	*reply = (struct bypass_rdma_xsrq){
+		.srq = {.handle = htole32(owner.handle),
+			.max_wr = htole32(out.max_wr),
+			.max_sge = htole32(out.max_sge),
+			.srq_limit = htole32(in->srq_limit)},
+		.srqn = htole32(out.srqn),
 	};
 	return 0;
+}
+
+int rdma_create_srq(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_create_srq *body = c->body;
+	const struct rdma_object *pd = rdma_table_get(&s->tables[RDMA_PD], le32toh(body->pd));
+	struct ib_uverbs_create_xsrq in = {
+		.srq_type = IB_UVERBS_SRQT_BASIC,
+		.max_wr = le32toh(body->max_wr),
+		.max_sge = le32toh(body->max_sge),
+		.srq_limit = le32toh(body->srq_limit),
+	};
+	struct bypass_rdma_xsrq reply;
+	int err;
+
+	if (!pd)
+		return -EBADF;
+	in.pd_handle = pd->host;
+	err = make(s, c, &in, &reply);
+	if (!err)
+		memcpy(c->reply, &reply.srq, sizeof(reply.srq));
+	return err;
+}
+
+int rdma_create_xsrq(struct rdma_slice *s, struct rdma_command *c)
+{
+	const struct bypass_rdma_create_xsrq *body = c->body;
+	const struct rdma_object *pd, *xrcd, *cq;
+	struct ib_uverbs_create_xsrq in = {
+		.srq_type = IB_UVERBS_SRQT_XRC,
+		.max_wr = le32toh(body->srq.max_wr),
+		.max_sge = le32toh(body->srq.max_sge),
+		.srq_limit = le32toh(body->srq.srq_limit),
+	};
+
+	/* Without XRC there is no domain to name. */
+	pd = rdma_table_get(&s->tables[RDMA_PD], le32toh(body->srq.pd));
+	xrcd = pd ? rdma_table_get(&s->tables[RDMA_XRCD], le32toh(body->xrcd)) : NULL;
+	cq = xrcd ? rdma_table_get(&s->tables[RDMA_CQ], le32toh(body->cq)) : NULL;
+	if (!cq)
+		return -EBADF;
+	in.pd_handle = pd->host;
+	in.xrcd_handle = xrcd->host;
+	in.cq_handle = cq->host;
+	return make(s, c, &in, (void *)c->reply);
 }
 
 static int check_change(struct rdma_slice *s, uint32_t handle,

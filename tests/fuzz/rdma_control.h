@@ -32,7 +32,8 @@ static const uint16_t bodies[] = {
 	[BYPASS_RDMA_MODIFY_SRQ] = 16,	    [BYPASS_RDMA_QUERY_SRQ] = 8,
 	[BYPASS_RDMA_DESTROY_SRQ] = 8,	    [BYPASS_RDMA_CREATE_QP] = 48,
 	[BYPASS_RDMA_MODIFY_QP] = 120,	    [BYPASS_RDMA_QUERY_QP] = 8,
-	[BYPASS_RDMA_DESTROY_QP] = 8,	    [BYPASS_RDMA_CREATE_AH] = 40,
+	[BYPASS_RDMA_DESTROY_QP] = 8,	    [BYPASS_RDMA_CREATE_XSRQ] = 24,
+	[BYPASS_RDMA_DEALLOC_XRCD] = 8,	    [BYPASS_RDMA_CREATE_AH] = 40,
 	[BYPASS_RDMA_DESTROY_AH] = 8,	    [BYPASS_RDMA_ATTACH_MCAST] = 24,
 	[BYPASS_RDMA_DETACH_MCAST] = 24,    [BYPASS_RDMA_CM_CREATE_ID] = 8,
 	[BYPASS_RDMA_CM_DESTROY_ID] = 8,    [BYPASS_RDMA_CM_BIND] = 32,
@@ -90,7 +91,8 @@ static uint32_t describe(struct rdma_slice *s, struct guest *guest, uint32_t com
 static bool has_queue(uint32_t command)
 {
 	return command == BYPASS_RDMA_CREATE_CQ || command == BYPASS_RDMA_RESIZE_CQ ||
-	       command == BYPASS_RDMA_CREATE_SRQ || command == BYPASS_RDMA_CREATE_QP;
+	       command == BYPASS_RDMA_CREATE_SRQ || command == BYPASS_RDMA_CREATE_XSRQ ||
+	       command == BYPASS_RDMA_CREATE_QP;
 }
 
 /* An event of an id or a group, of whatever kind. */

@@ -83,6 +83,7 @@ int bypass_rdma_link(const char *hca, unsigned int port, struct bypass_rdma_link
  * @srqs: shared receive queues
  * @qps: queue pairs
  * @ahs: address handles
+ * @xrcds: XRC domains
  * @mcasts: attachments to multicast groups, over all QPs
  * @ids: ids of rdma_cm: connections, listeners, and requests for connections
  * @backlog: requests that wait at one listener
@@ -101,6 +102,7 @@ struct bypass_rdma_quota {
 	uint32_t srqs;
 	uint32_t qps;
 	uint32_t ahs;
+	uint32_t xrcds;
 	uint32_t mcasts;
 	uint32_t ids;
 	uint32_t backlog;
@@ -160,8 +162,8 @@ struct bypass_rdma_options {
  * bypass_rdma_parse() - read options as users write them
  * @text: "rxe0,trust-guest,qps=64,pinned=1G": the HCA, then flags (trust-guest,
  *	all-ram) and numbers (id, vectors, and the quotas: ucontexts, pds, mrs, mws, cqs,
- *	srqs, qps, ahs, mcasts, ids, backlog, depth, pinned, shm). Numbers may end in K, M, G or T. Lists
- *	(gids, pkeys) have indices below 128, joined by +: "gids=0+3"; addr has IPv4 and IPv6
+ *	srqs, qps, ahs, xrcds, mcasts, ids, backlog, depth, pinned, shm). Numbers may end in K, M, G or
+ *	T. Lists (gids, pkeys) have indices below 128, joined by +: "gids=0+3"; addr has IPv4 and IPv6
  *	addresses, ports a range: "addr=10.7.0.5+fd00::5,ports=80-99"
  * @options: filled; what the text does not name is 0
  *

@@ -31,6 +31,7 @@ enum rdma_kind {
 	RDMA_SRQ,
 	RDMA_QP,
 	RDMA_AH,
+	RDMA_XRCD,
 	RDMA_KINDS,
 };
 
@@ -183,6 +184,7 @@ struct rdma_dialect {
 	 */
 	uint32_t fixed_in_use;
 	bool dmabuf;	      /* the driver registers dma-bufs */
+	bool xrc;	      /* extended reliable connections, where the HCA has them */
 	bool host_gids;	      /* the process's own requests name GIDs by the HCA's indices */
 	const char *distrust; /* why its queues are not for untrusted guests; NULL: they are */
 	const struct rdma_blob_rule *rules;

@@ -68,6 +68,13 @@ static const struct rdma_blob_rule rules[] = {
 		.out = sizeof(struct mlx5_ib_create_srq_resp),
 	},
 	{
+		.command = BYPASS_RDMA_CREATE_XSRQ,
+		.in = sizeof(struct mlx5_ib_create_srq),
+		.optional = sizeof(struct mlx5_ib_create_srq) -
+			    offsetof(struct mlx5_ib_create_srq, reserved0),
+		.out = sizeof(struct mlx5_ib_create_srq_resp),
+	},
+	{
 		.command = BYPASS_RDMA_CREATE_QP,
 		.in = sizeof(struct mlx5_ib_create_qp),
 		.optional = sizeof(struct mlx5_ib_create_qp) -
@@ -170,7 +177,7 @@ static int find(uint32_t command, const uint8_t *blob, const struct rdma_queue_s
 		err = find_cq((const void *)blob, shape, queue);
 	else if (command == BYPASS_RDMA_RESIZE_CQ)
 		err = find_resized_cq((const void *)blob, shape, queue);
-	else if (command == BYPASS_RDMA_CREATE_SRQ)
+	else if (command == BYPASS_RDMA_CREATE_SRQ || command == BYPASS_RDMA_CREATE_XSRQ)
 		err = find_srq((const void *)blob, shape, queue);
 	else
 		err = find_qp((const void *)blob, queue);
@@ -198,6 +205,7 @@ static void place(uint32_t command, uint8_t *blob, const struct rdma_host_queue 
 		resize->buf_addr = queue->buffer;
 		break;
 	case BYPASS_RDMA_CREATE_SRQ:
+	case BYPASS_RDMA_CREATE_XSRQ:
 		srq->buf_addr = queue->buffer;
 		srq->db_addr = queue->record;
 		break;
@@ -345,6 +353,7 @@ const struct rdma_dialect rdma_dialect_mlx5 = {
 	.stem = "mlx5_",
 	.driver_id = RDMA_DRIVER_MLX5,
 	.dmabuf = true,
+	.xrc = true,
 	.host_gids = true,
 	.rules = rules,
 	.n_rules = sizeof(rules) / sizeof(rules[0]),

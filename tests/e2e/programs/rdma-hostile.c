@@ -126,7 +126,7 @@ static bool maps(uint32_t command)
 {
 	return command == BYPASS_RDMA_CREATE_CQ || command == BYPASS_RDMA_RESIZE_CQ ||
 	       command == BYPASS_RDMA_CREATE_SRQ || command == BYPASS_RDMA_MODIFY_SRQ ||
-	       command == BYPASS_RDMA_CREATE_QP;
+	       command == BYPASS_RDMA_CREATE_QP || command == BYPASS_RDMA_CREATE_XSRQ;
 }
 
 /* A known command, and a body of numbers that may mean something; never a doorbell area. */
@@ -642,14 +642,19 @@ static void report(const struct attack *a)
 	       a->deep, accepted, refused, a->posted, a->notified);
 }
 
-/* Has each command been accepted and refused? A guarded slice of rxe has no memory windows. */
+/* A guarded slice of rxe has no memory windows, and no slice of rxe has XRC. */
+static bool can_be_had(const struct attack *a, const char *command)
+{
+	if (is_mlx5(&a->m))
+		return true;
+	return (a->only_commands || !strstr(command, "_MW")) && !strstr(command, "_X");
+}
+
+/* Has each command been accepted, where it can be had, and refused? */
 static bool met_all(const struct attack *a)
 {
-	bool mws = a->only_commands || is_mlx5(&a->m);
-
 	for (size_t i = 0; i < COMMANDS; i++)
-		if (!a->refused[i] || (!a->accepted[i] && (mws || !strstr(commands[i].name, "_M"
-											    "W"))))
+		if (!a->refused[i] || (!a->accepted[i] && can_be_had(a, commands[i].name)))
 			return false;
 	return true;
 }

@@ -26,6 +26,8 @@ static const struct {
 	{BYPASS_RDMA_RESIZE_CQ, sizeof(struct mlx5_ib_resize_cq), 0},
 	{BYPASS_RDMA_CREATE_SRQ, sizeof(struct mlx5_ib_create_srq),
 	 sizeof(struct mlx5_ib_create_srq_resp)},
+	{BYPASS_RDMA_CREATE_XSRQ, sizeof(struct mlx5_ib_create_srq),
+	 sizeof(struct mlx5_ib_create_srq_resp)},
 	{BYPASS_RDMA_CREATE_QP, sizeof(struct mlx5_ib_create_qp),
 	 sizeof(struct mlx5_ib_create_qp_resp)},
 	{BYPASS_RDMA_CREATE_AH, 0, sizeof(struct mlx5_ib_create_ah_resp)},
@@ -107,6 +109,7 @@ static inline uint64_t fill_mlx5_queue(const struct model *m, uint32_t code, con
 		resize_blob->cqe_size = cqe_size;
 		return power_of_two(resize->cqe + 1) * resize_blob->cqe_size;
 	case BYPASS_RDMA_CREATE_SRQ:
+	case BYPASS_RDMA_CREATE_XSRQ: /* its body begins as that of CREATE_SRQ */
 		srq_blob->buf_addr = *buffer;
 		srq_blob->db_addr = any_buffer(m) / 8 * 8;
 		srq_blob->uidx = any_count(m, NO_UIDX);
@@ -120,7 +123,8 @@ static inline uint64_t fill_mlx5_queue(const struct model *m, uint32_t code, con
 static inline bool has_queue(uint32_t code)
 {
 	return code == BYPASS_RDMA_CREATE_CQ || code == BYPASS_RDMA_RESIZE_CQ ||
-	       code == BYPASS_RDMA_CREATE_SRQ || code == BYPASS_RDMA_CREATE_QP;
+	       code == BYPASS_RDMA_CREATE_SRQ || code == BYPASS_RDMA_CREATE_XSRQ ||
+	       code == BYPASS_RDMA_CREATE_QP;
 }
 
 /* A list of run pages for @runs runs; returns the bytes of the list. */

@@ -18,6 +18,7 @@
 #include "chance.h"
 
 #define KNOWN	 16
+#define XSRQ	 1 /* type of an SRQ of an XRC domain */
 #define MCAST	 0xff
 #define RUNS_MAX 600
 
@@ -30,6 +31,7 @@ enum kind {
 	SRQ,
 	QP,
 	AH,
+	XRCD,
 	KINDS,
 };
 
@@ -219,6 +221,15 @@ static inline void fill_srq(struct model *m, void *body)
 	srq->max_sge = 1 + below(4);
 }
 
+static inline void fill_xsrq(struct model *m, void *body)
+{
+	struct bypass_rdma_create_xsrq *xsrq = body;
+
+	fill_srq(m, &xsrq->srq);
+	xsrq->xrcd = handle_of(m, XRCD);
+	xsrq->cq = handle_of(m, CQ);
+}
+
 static inline void fill_modify_srq(struct model *m, void *body)
 {
 	struct bypass_rdma_modify_srq *srq = body;
@@ -228,13 +239,32 @@ static inline void fill_modify_srq(struct model *m, void *body)
 	srq->srq_limit = 1;
 }
 
+/* An SRQ for a queue pair, or none: those of XRC domains are not for queue pairs. */
+static inline uint32_t srq_of_qp(struct model *m)
+{
+	const struct object *srq = some(m, SRQ);
+
+	return m->n[SRQ] && srq->type != XSRQ && one_in(4) ? srq->handle : BYPASS_RDMA_NONE;
+}
+
+/* Make one half of an XRC connection of a queue pair. */
+static inline void make_half(struct model *m, struct bypass_rdma_create_qp *qp)
+{
+	qp->type = one_in(2) ? IBV_QPT_XRC_SEND : IBV_QPT_XRC_RECV;
+	qp->recv_cq = qp->srq = BYPASS_RDMA_NONE;
+	if (qp->type == IBV_QPT_XRC_SEND)
+		return;
+	qp->pd = handle_of(m, XRCD);
+	qp->send_cq = BYPASS_RDMA_NONE;
+}
+
 static inline void fill_qp(struct model *m, void *body)
 {
 	*(struct bypass_rdma_create_qp *)body = (struct bypass_rdma_create_qp){
 		.pd = handle_of(m, PD),
 		.send_cq = handle_of(m, CQ),
 		.recv_cq = handle_of(m, CQ),
-		.srq = m->n[SRQ] && one_in(4) ? handle_of(m, SRQ) : BYPASS_RDMA_NONE,
+		.srq = srq_of_qp(m),
 		.type = one_in(2) ? IBV_QPT_RC : IBV_QPT_RC + below(3),
 		.max_send_wr = 1 + below(32),
 		.max_recv_wr = 1 + below(32),
@@ -242,6 +272,8 @@ static inline void fill_qp(struct model *m, void *body)
 		.max_recv_sge = 1 + below(4),
 		.max_inline_data = below(2) * 64,
 	};
+	if (m->n[XRCD] && one_in(4))
+		make_half(m, body);
 }
 
 /* Any value for an attribute, or another mask, in a step that is right but for that. */
@@ -264,7 +296,9 @@ static inline void fill_modify_qp(struct model *m, void *body)
 	struct bypass_rdma_modify_qp *modify = body;
 	struct bypass_rdma_qp_attr *attr = &modify->attr;
 	struct object *qp = some(m, QP);
-	bool rc = qp->type == IBV_QPT_RC, ud = qp->type == IBV_QPT_UD;
+	bool ud = qp->type == IBV_QPT_UD;
+	bool answers = qp->type == IBV_QPT_RC || qp->type == IBV_QPT_XRC_RECV;
+	bool asks = qp->type == IBV_QPT_RC || qp->type == IBV_QPT_XRC_SEND;
 	uint32_t to = qp->state + 1;
 
 	if (!m->straight && (one_in(8) || to > IBV_QPS_RTS))
@@ -292,12 +326,11 @@ static inline void fill_modify_qp(struct model *m, void *body)
 				(ud ? IBV_QP_QKEY : IBV_QP_ACCESS_FLAGS);
 	else if (to == IBV_QPS_RTR && !ud)
 		modify->mask |= IBV_QP_AV | IBV_QP_PATH_MTU | IBV_QP_DEST_QPN | IBV_QP_RQ_PSN |
-				(rc ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0);
+				(answers ? IBV_QP_MAX_DEST_RD_ATOMIC | IBV_QP_MIN_RNR_TIMER : 0);
 	else if (to == IBV_QPS_RTS)
-		modify->mask |= IBV_QP_SQ_PSN |
-				(rc ? IBV_QP_TIMEOUT | IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY |
-						 IBV_QP_MAX_QP_RD_ATOMIC
-				    : 0);
+		modify->mask |=
+			IBV_QP_SQ_PSN | (answers || asks ? IBV_QP_TIMEOUT : 0) |
+			(asks ? IBV_QP_RETRY_CNT | IBV_QP_RNR_RETRY | IBV_QP_MAX_QP_RD_ATOMIC : 0);
 	if (!m->straight && one_in(3))
 		spread_attributes(modify);
 }
@@ -388,12 +421,15 @@ static const struct command commands[] = {
 	COMMAND(DEREG_MR, HANDLE, 0, ENDS, MR),
 	COMMAND(ALLOC_MW, OF(alloc_mw), OF(mr), MAKES, MW, .fill = fill_mw),
 	COMMAND(DEALLOC_MW, HANDLE, 0, ENDS, MW),
+	COMMAND(ALLOC_XRCD, 0, HANDLE, MAKES, XRCD),
+	COMMAND(DEALLOC_XRCD, HANDLE, 0, ENDS, XRCD),
 	COMMAND(CREATE_CQ, OF(create_cq), OF(cq), MAKES, CQ, .fill = fill_cq, BLOB(create_cq)),
 	COMMAND(RESIZE_CQ, OF(resize_cq), OF(cq), NOTHING, CQ, .fill = fill_resize,
 		BLOB(resize_cq)),
 	COMMAND(DESTROY_CQ, HANDLE, 0, ENDS, CQ),
 	COMMAND(CREATE_SRQ, OF(create_srq), OF(srq), MAKES, SRQ, .fill = fill_srq,
 		BLOB(create_srq)),
+	COMMAND(CREATE_XSRQ, OF(create_xsrq), OF(xsrq), MAKES, SRQ, .fill = fill_xsrq),
 	COMMAND(MODIFY_SRQ, OF(modify_srq), 0, NOTHING, SRQ, .fill = fill_modify_srq,
 		.udata_in = sizeof(struct rxe_modify_srq_cmd)),
 	COMMAND(QUERY_SRQ, HANDLE, OF(srq), NOTHING, SRQ),
@@ -408,6 +444,11 @@ static const struct command commands[] = {
 	COMMAND(DETACH_MCAST, OF(mcast), 0, NOTHING, QP, .fill = fill_detach),
 };
 #define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+static inline bool is_target(const void *body)
+{
+	return ((const struct bypass_rdma_create_qp *)body)->type == IBV_QPT_XRC_RECV;
+}
 
 /* Write a request; returns its size. */
 static inline uint32_t write_request(struct model *m, const struct command *c, void *to)
@@ -432,7 +473,13 @@ static inline uint32_t write_request(struct model *m, const struct command *c, v
 		c->fill(m, body);
 	else if (c->body == HANDLE)
 		((struct bypass_rdma_handle *)body)->handle = handle_of(m, c->kind);
-	if (is_mlx5(m) && has_queue(c->code)) {
+	if (c->code == BYPASS_RDMA_CREATE_QP && is_target(body)) {
+		/* It has neither blob nor queue, and no process. */
+		m->queue = (struct object){.queue = BYPASS_RDMA_NONE};
+		request->ucontext = BYPASS_RDMA_NONE;
+		request->udata_in = request->udata_out = 0;
+		size -= in;
+	} else if (is_mlx5(m) && has_queue(c->code)) {
 		size += write_queue(m, c->code, body, (uint8_t *)body + c->body,
 				    (void *)((uint8_t *)to + size));
 	} else if (c->code == BYPASS_RDMA_REG_MR) {
@@ -487,6 +534,8 @@ static inline void note_made(struct model *m, const struct command *c, const voi
 		object->queue = ((const struct rxe_create_cq_resp *)blob)->mi.offset;
 	} else if (c->kind == AH && !mlx5) {
 		object->key = ((const struct rxe_create_ah_resp *)blob)->ah_num;
+	} else if (c->kind == SRQ) {
+		object->type = c->code == BYPASS_RDMA_CREATE_XSRQ ? XSRQ : 0;
 	} else if (c->kind == QP) {
 		if (mlx5)
 			*object = m->queue;

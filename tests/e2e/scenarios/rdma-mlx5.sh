@@ -13,7 +13,8 @@ more_programs='ib_send_lat -F -n 20
 ib_write_bw -F -n 20 -s 65536
 ib_read_lat -F -n 20
 ib_atomic_lat -F -n 20
-ib_send_bw -F -n 20 -q 16'
+ib_send_bw -F -n 20 -q 16
+ibv_xsrq_pingpong -g 1 -n 100'
 with_host='ibv_rc_pingpong -c -g 1 -n 100
 ibv_ud_pingpong -c -g 1 -n 100
 ib_write_bw -F -n 20 -s 65536

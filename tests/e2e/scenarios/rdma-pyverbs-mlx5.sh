@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
-# As rdma-pyverbs, on a ConnectX: tests of completion queues, shared receive queues, queue pairs, parent domains and
-# doorbell pages; in the long form all of them, those for mlx5 too.
+# As rdma-pyverbs, on a ConnectX: tests of completion queues, shared receive queues, queue pairs, parent domains,
+# doorbell pages and XRC; in the long form all of them, those for mlx5 too.
 #
 # testbed: --hca 2
 # timeout: 900
@@ -13,7 +13,7 @@ hca=mlx5_0
 . "${0%/*}/../lib/rdma.sh"
 . "${0%/*}/../lib/rdma-pyverbs.sh"
 
-tests=('^tests\.test_(cq|cqex|cq_events|srq|qpex|parent_domain|mlx5_uar)\.')
+tests=('^tests\.test_(cq|cqex|cq_events|srq|qpex|parent_domain|mlx5_uar)\.' _xrc_)
 [ -z "${LONG:-}" ] || tests=('^tests\.test_(?!efa|cuda)')
 make_python python.cpio
 on_host
