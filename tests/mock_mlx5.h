@@ -31,7 +31,8 @@ static struct {
 	int begin_fails;      /* errno */
 	uint64_t next_offset; /* for mmap */
 	uint32_t room;	      /* so many pages and no more; 0: any number */
-	uint32_t gap;	      /* the offset of this page is not behind the one before; 0: none */
+	uint32_t gap;	      /* this page is not behind the one before; 0: none … */
+	int64_t jump;	      /* … but so many bytes from there */
 	uint32_t n;	      /* pages */
 	/* Of the last dma-buf, and of the region that it became: */
 	uint32_t runs;
@@ -232,7 +233,7 @@ static inline int mock_mlx5_page(struct ib_uverbs_ioctl_hdr *header)
 	if (alone && mock_mlx5.room && mock_mlx5.n == mock_mlx5.room)
 		return ENOMEM;
 	if (alone && mock_mlx5.n++ == mock_mlx5.gap && mock_mlx5.gap)
-		*next += length;
+		*next += mock_mlx5.jump;
 	offset = *next;
 	*next += length;
 	if (ftruncate(mock.fd, *next))

@@ -107,16 +107,44 @@ static void test_fewer(void **state)
 	slice = open_slice("mock0,ucontexts=5");
 	assert_int_equal(slice->bars[BAR].n_windows, 2);
 	bypass_slice_close(slice);
-	mock_mlx5 = (typeof(mock_mlx5)){.gap = 3};
-	slice = open_slice("mock0,ucontexts=5");
-	assert_int_equal(slice->bars[BAR].n_windows, 3);
-	bypass_slice_close(slice);
 	mock_mlx5 = (typeof(mock_mlx5)){.fail = ENOSPC};
 	assert_null(mock_open_for("mock0", true));
 	assert_non_null(strstr(bypass_error(), "no doorbell page"));
 	mock_mlx5 = (typeof(mock_mlx5)){.begin_fails = EPERM};
 	assert_null(mock_open_for("mock0", true));
 	assert_non_null(strstr(bypass_error(), "no context"));
+}
+
+static unsigned int count_pages(void)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < MOCK_OBJECTS; i++)
+		n += mock.kind[i] == MOCK_PAGE;
+	return n;
+}
+
+/*
+ * Pages that do not follow one another cannot be windows of one base: the first one elsewhere ends the row, and
+ * goes back to the HCA, wherever it lies.
+ */
+static void test_gap(void **state)
+{
+	static const int64_t pages[] = {1, 16, -1, -3};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pages) / sizeof(pages[0]); i++) {
+		for (uint32_t gap = 1; gap < 5; gap++) {
+			struct bypass_slice *slice;
+
+			mock_mlx5 = (typeof(mock_mlx5)){.gap = gap,
+							.jump = pages[i] * (int64_t)GUEST_PAGE};
+			slice = open_slice("mock0,ucontexts=5");
+			assert_int_equal(slice->bars[BAR].n_windows, gap);
+			assert_int_equal(count_pages(), gap);
+			bypass_slice_close(slice);
+		}
+	}
 }
 
 /*
@@ -275,7 +303,7 @@ static void test_clients(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_windows),   TEST(test_numbers),	 TEST(test_fewer),
+		TEST(test_windows),   TEST(test_numbers),	 TEST(test_fewer),   TEST(test_gap),
 		TEST(test_processes), TEST(test_other_carriers), TEST(test_clients),
 	};
 
