@@ -4,6 +4,7 @@
  * own device, so that a process loads the provider of that.
  */
 #include <linux/ctype.h>
+#include <linux/pci.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -139,6 +140,18 @@ static void make_name(const struct bypass_dev *dev, char *name, size_t size)
 	snprintf(name + i, size - i, "%s%%d", i ? "" : "bypass");
 }
 
+/*
+ * The PCI function, where the transport is one: hwloc, UCX and device plugins take a device's address, NUMA node and
+ * local CPUs from its parent in sysfs, and know adapters of PCI alone. The core gets no DMA device, whatever the
+ * parent is.
+ */
+static struct device *find_parent(const struct bypass_dev *dev)
+{
+	struct device *transport = dev->vdev->dev.parent;
+
+	return transport && dev_is_pci(transport) ? transport : &dev->vdev->dev;
+}
+
 /**
  * bypass_device_setup() - ask the host for the ports and register the device
  * @dev: ready to execute commands
@@ -154,7 +167,7 @@ int bypass_device_setup(struct bypass_dev *dev)
 	ibdev->node_type = RDMA_NODE_IB_CA;
 	ibdev->phys_port_cnt = le32_to_cpu(dev->config.ports);
 	ibdev->num_comp_vectors = le32_to_cpu(dev->config.vectors);
-	ibdev->dev.parent = &dev->vdev->dev;
+	ibdev->dev.parent = find_parent(dev);
 	memcpy(&ibdev->node_guid, dev->config.node_guid, sizeof(ibdev->node_guid));
 	strscpy(ibdev->node_desc, "bypass context slice", sizeof(ibdev->node_desc));
 	ib_set_device_ops(ibdev, &device_ops);
