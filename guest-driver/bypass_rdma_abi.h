@@ -91,8 +91,9 @@
 #define BYPASS_RDMA_F_ALL_RAM  1 /* BYPASS_RDMA_MR_ALL_RAM is allowed */
 #define BYPASS_RDMA_F_QUEUE_MEMORY                                                                 \
 	2 /* the HCA's queues lie in the memory of processes, doorbells in pages */
-#define BYPASS_RDMA_F_CM  3 /* connections: the commands of bypass_rdma_cm_abi.h */
-#define BYPASS_RDMA_F_XRC 4 /* extended reliable connections: XRC domains, SRQs and queue pairs */
+#define BYPASS_RDMA_F_CM       3 /* connections: the commands of bypass_rdma_cm_abi.h */
+#define BYPASS_RDMA_F_XRC      4 /* extended reliable connections: XRC domains, SRQs and queue pairs */
+#define BYPASS_RDMA_F_COUNTERS 5 /* QUERY_COUNTERS */
 
 enum bypass_rdma_queue {
 	BYPASS_RDMA_QUEUE_CONTROL = 0,
@@ -114,6 +115,7 @@ enum bypass_rdma_queue {
 #define BYPASS_RDMA_MMAPS_MAX	 8u
 #define BYPASS_RDMA_GIDS_MAX	 256u /* uverbs has eight bits for an index */
 #define BYPASS_RDMA_PKEYS_MAX	 128u
+#define BYPASS_RDMA_COUNTERS_MAX 64u
 
 /*
  * struct bypass_rdma_config - device-specific configuration, read-only
@@ -209,11 +211,12 @@ enum bypass_rdma_status {
  */
 enum bypass_rdma_command {
 	/* The device and its ports */
-	BYPASS_RDMA_QUERY_DEVICE = 1, /* -, bypass_rdma_device */
-	BYPASS_RDMA_QUERY_PORT = 2,   /* bypass_rdma_port_query, bypass_rdma_port */
-	BYPASS_RDMA_QUERY_GIDS = 3,   /* bypass_rdma_port_query, bypass_rdma_gids */
-	BYPASS_RDMA_QUERY_PKEYS = 4,  /* bypass_rdma_port_query, bypass_rdma_pkeys */
-	BYPASS_RDMA_SET_DOORBELL = 5, /* bypass_rdma_set_doorbell, - */
+	BYPASS_RDMA_QUERY_DEVICE = 1,	/* -, bypass_rdma_device */
+	BYPASS_RDMA_QUERY_PORT = 2,	/* bypass_rdma_port_query, bypass_rdma_port */
+	BYPASS_RDMA_QUERY_GIDS = 3,	/* bypass_rdma_port_query, bypass_rdma_gids */
+	BYPASS_RDMA_QUERY_PKEYS = 4,	/* bypass_rdma_port_query, bypass_rdma_pkeys */
+	BYPASS_RDMA_SET_DOORBELL = 5,	/* bypass_rdma_set_doorbell, - */
+	BYPASS_RDMA_QUERY_COUNTERS = 6, /* bypass_rdma_port_query, bypass_rdma_counters */
 
 	/* Contexts and their mappings */
 	BYPASS_RDMA_ALLOC_UCONTEXT = 16,   /* -, bypass_rdma_handle */
@@ -422,6 +425,25 @@ struct bypass_rdma_pkeys {
 	__le32 count;
 	__le32 reserved;
 	__le16 pkey[BYPASS_RDMA_PKEYS_MAX];
+};
+
+/* struct bypass_rdma_counter - @name: letters, digits and '_', 0-terminated; differs from all others */
+struct bypass_rdma_counter {
+	__u8 name[32];
+	__le64 value;
+};
+
+/*
+ * struct bypass_rdma_counters - QUERY_COUNTERS, BYPASS_RDMA_F_COUNTERS
+ *
+ * The names of a port and their order stay while the HCA's driver counts the same things: a driver compares names
+ * before it takes a value. Counters whose names begin with "slice_" are the
+ * slice's own, and the same at each port. Others are the HCA's: they count what everybody does with the HCA.
+ */
+struct bypass_rdma_counters {
+	__le32 count;
+	__le32 reserved;
+	struct bypass_rdma_counter counter[BYPASS_RDMA_COUNTERS_MAX];
 };
 
 /*
@@ -783,6 +805,7 @@ BYPASS_RDMA_ASSERT_SIZE(device, 152);
 BYPASS_RDMA_ASSERT_SIZE(port, 48);
 BYPASS_RDMA_ASSERT_SIZE(gids, 8 + 17 * BYPASS_RDMA_GIDS_MAX);
 BYPASS_RDMA_ASSERT_SIZE(pkeys, 8 + 2 * BYPASS_RDMA_PKEYS_MAX);
+BYPASS_RDMA_ASSERT_SIZE(counters, 8 + 40 * BYPASS_RDMA_COUNTERS_MAX);
 BYPASS_RDMA_ASSERT_SIZE(doorbell, BYPASS_RDMA_SEND_OFFSET);
 BYPASS_RDMA_ASSERT_SIZE(reg_mr, 40);
 BYPASS_RDMA_ASSERT_SIZE(rereg_mr, 48);

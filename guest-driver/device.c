@@ -186,6 +186,9 @@ int bypass_device_setup(struct bypass_dev *dev)
 		if (err)
 			return err;
 	}
+	err = bypass_counters_setup(dev);
+	if (err)
+		return err;
 	make_name(dev, name, sizeof(name));
 	err = ib_register_device(ibdev, name, NULL); /* no DMA device: the host maps */
 	if (err)

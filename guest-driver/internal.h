@@ -43,6 +43,9 @@ struct bypass_vector {
  * @pkey_count: number of @pkeys
  * @gids: the slice's table, as the host has sent it: the host translates its indices
  * @pkeys: likewise
+ * @counters: what the core is told of the port's counters; the names lie in @names
+ * @counter_count: number of @counters
+ * @names: as the host has sent them
  */
 struct bypass_port {
 	u8 link_layer;
@@ -50,6 +53,9 @@ struct bypass_port {
 	u32 pkey_count;
 	union ib_gid gids[BYPASS_RDMA_GIDS_MAX];
 	u16 pkeys[BYPASS_RDMA_PKEYS_MAX];
+	struct rdma_stat_desc counters[BYPASS_RDMA_COUNTERS_MAX];
+	u32 counter_count;
+	char names[BYPASS_RDMA_COUNTERS_MAX][sizeof_field(struct bypass_rdma_counter, name)];
 };
 
 /**
@@ -468,6 +474,9 @@ void bypass_queue_replace(struct bypass_dev *dev, struct bypass_queue *queue,
 
 /* mlx5.c */
 int bypass_mlx5_find(const struct bypass_command *command, struct bypass_user_queue *queue);
+
+/* counters.c */
+int bypass_counters_setup(struct bypass_dev *dev);
 
 /* cm.c */
 void bypass_cm_event(struct bypass_dev *dev);

@@ -105,6 +105,7 @@ static struct {
 	void (*on_resize)(void);      /* called once, while an SRQ is resized */
 	uint64_t srq_offset;	      /* where the queue of the newest SRQ is */
 	_Atomic int reg_stays; /* 1: the next registration waits until this is 0; 2: it does */
+	const char *sysfs;     /* of the next slice's HCA; NULL: none */
 	struct ibv_context context;
 } mock = {.lock = PTHREAD_MUTEX_INITIALIZER, .cm_fd = -1, .page_fd = -1};
 
@@ -767,6 +768,7 @@ static inline struct bypass_virtio_device *mock_open_for(const char *text, bool 
 		.cm_fd = mock.cm_fd,
 	};
 
+	snprintf(hca.sysfs, sizeof(hca.sysfs), "%s", mock.sysfs ? mock.sysfs : "");
 	mock.n_channels = 0;
 	mock.next_offset = MOCK_QUEUE;
 	mock.post_sends = mock.arms = mock.use_us = 0;

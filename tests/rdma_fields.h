@@ -226,6 +226,7 @@ static inline uint32_t fields_prepare(struct fields *f, const struct field *fiel
 	case BYPASS_RDMA_QUERY_PORT:
 	case BYPASS_RDMA_QUERY_GIDS:
 	case BYPASS_RDMA_QUERY_PKEYS:
+	case BYPASS_RDMA_QUERY_COUNTERS:
 		body->port.port = 1;
 		return 0;
 	case BYPASS_RDMA_REG_MR:

@@ -47,6 +47,7 @@ static const struct shape shapes[] = {
 	COMMAND(QUERY_PORT, query_port, SIZE(port_query), SIZE(port), IN_PORT),
 	COMMAND(QUERY_GIDS, query_gids, SIZE(port_query), SIZE(gids), IN_PORT),
 	COMMAND(QUERY_PKEYS, query_pkeys, SIZE(port_query), SIZE(pkeys), IN_PORT),
+	COMMAND(QUERY_COUNTERS, query_counters, SIZE(port_query), SIZE(counters), IN_PORT),
 	COMMAND(SET_DOORBELL, set_doorbell, SIZE(set_doorbell), 0, 0),
 	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, .maps = true),
 	COMMAND(DEALLOC_UCONTEXT, dealloc_ucontext, HANDLE, 0, IN_HANDLE),

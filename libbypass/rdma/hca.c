@@ -103,6 +103,7 @@ static int open_device(struct ibv_device *device, struct rdma_hca *hca)
 	};
 	copy_string(hca->name, sizeof(hca->name), device->name);
 	copy_string(hca->node, sizeof(hca->node), device->dev_name);
+	copy_string(hca->sysfs, sizeof(hca->sysfs), device->ibdev_path);
 	fcntl(hca->async_fd, F_SETFL, fcntl(hca->async_fd, F_GETFL) | O_NONBLOCK);
 	return 0;
 }

@@ -78,7 +78,8 @@ struct rdma_hca {
 	uint32_t driver_id;
 	uint32_t abi;
 	char name[64];
-	char node[64]; /* its device node, below /dev/infiniband */
+	char node[64];	 /* its device node, below /dev/infiniband */
+	char sysfs[288]; /* its directory, or empty */
 };
 
 /*
@@ -265,7 +266,10 @@ int rdma_control_serve(struct rdma_slice *s);
 /* Handlers: 0, or a negative errno with a text. The body's length has been checked. */
 typedef int rdma_handler(struct rdma_slice *s, struct rdma_command *c);
 
+/* counters.c */
+rdma_handler rdma_query_counters;
 /* query.c */
+int rdma_query_check_port(struct rdma_slice *s, const struct bypass_rdma_port_query *body);
 rdma_handler rdma_query_device, rdma_query_port, rdma_query_gids, rdma_query_pkeys;
 /* mmap.c, doorbell.c */
 rdma_handler rdma_release_mmap, rdma_set_doorbell;

@@ -205,7 +205,7 @@ static int parse_ports(const char *word, struct bypass_rdma_options *options)
 
 static int unknown_word(const char *word)
 {
-	char known[512] = "trust-guest, all-ram, gids=, addr=, pkeys=, ports=";
+	char known[512] = "trust-guest, all-ram, hca-counters, gids=, addr=, pkeys=, ports=";
 	size_t used = strlen(known);
 
 	for (size_t i = 0; i < NUMBERS; i++)
@@ -226,6 +226,10 @@ static int parse_word(char *word, struct bypass_rdma_options *options)
 	}
 	if (!strcmp(word, "all-ram")) {
 		options->all_ram = true;
+		return 0;
+	}
+	if (!strcmp(word, "hca-counters")) {
+		options->hca_counters = true;
 		return 0;
 	}
 	if (!strncmp(word, "gids=", 5))

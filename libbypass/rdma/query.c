@@ -25,7 +25,7 @@ int rdma_query_device(struct rdma_slice *s, struct rdma_command *c)
 	return 0;
 }
 
-static int check_port(struct rdma_slice *s, const struct bypass_rdma_port_query *body)
+int rdma_query_check_port(struct rdma_slice *s, const struct bypass_rdma_port_query *body)
 {
 	uint32_t port = le32toh(body->port);
 
@@ -37,7 +37,7 @@ static int check_port(struct rdma_slice *s, const struct bypass_rdma_port_query 
 int rdma_query_port(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_port_query *body = c->body;
-	int err = check_port(s, body);
+	int err = rdma_query_check_port(s, body);
 
 	struct bypass_rdma_port *reply = (void *)c->reply;
 
@@ -53,7 +53,7 @@ int rdma_query_port(struct rdma_slice *s, struct rdma_command *c)
 int rdma_query_gids(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_port_query *body = c->body;
-	int err = check_port(s, body);
+	int err = rdma_query_check_port(s, body);
 
 	return err ? err : rdma_scope_query_gids(s, le32toh(body->port), (void *)c->reply);
 }
@@ -61,7 +61,7 @@ int rdma_query_gids(struct rdma_slice *s, struct rdma_command *c)
 int rdma_query_pkeys(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_port_query *body = c->body;
-	int err = check_port(s, body);
+	int err = rdma_query_check_port(s, body);
 
 	return err ? err : rdma_scope_query_pkeys(s, le32toh(body->port), (void *)c->reply);
 }

@@ -25,6 +25,7 @@ static void test_options(void **state)
 	assert_int_equal(o.quota.shm_bytes, 64 << 20);
 	assert_int_equal(o.virtio_id, 21);
 	assert_true(o.all_ram);
+	assert_false(o.hca_counters);
 	assert_false(o.trust_guest);
 	assert_int_equal(bypass_rdma_parse("", &o), -EINVAL);
 	assert_int_equal(bypass_rdma_parse(",qps=1", &o), -EINVAL);

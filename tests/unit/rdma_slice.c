@@ -73,6 +73,7 @@ static void test_reserved(void **state)
 		FIELD(QUERY_PORT, port_query, reserved),
 		FIELD(QUERY_GIDS, port_query, reserved),
 		FIELD(QUERY_PKEYS, port_query, reserved),
+		FIELD(QUERY_COUNTERS, port_query, reserved),
 		FIELD(DEALLOC_UCONTEXT, handle, reserved),
 		FIELD(DEALLOC_PD, handle, reserved),
 		FIELD(REG_MR, reg_mr, reserved),
@@ -169,6 +170,88 @@ static void test_gids(void **state)
 	assert_int_equal(gids.gid[3][15], 9);
 	assert_int_equal(gids.type[3], 2);
 	assert_int_equal(gids.gid[5][15], 0);
+}
+
+/* --- counters */
+
+static uint64_t counter(const struct bypass_rdma_counters *counters, const char *name)
+{
+	for (uint32_t i = 0; i < counters->count; i++)
+		if (!strcmp((const char *)counters->counter[i].name, name))
+			return counters->counter[i].value;
+	return UINT64_MAX;
+}
+
+/* What the slice counts itself, by whichever way queues are served. */
+static void test_counters(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_port_query port = {.port = 1};
+	static struct bypass_rdma_counters counters;
+	uint64_t before;
+
+	assert_true(t->g.dev->features & 1ull << BYPASS_RDMA_F_COUNTERS);
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, QUERY_COUNTERS, &port, &counters), 0);
+	assert_int_equal(counters.count, 7);
+	before = counter(&counters, "slice_commands");
+	assert_int_equal(counter(&counters, "slice_commands_refused"), 0);
+	assert_int_equal(counter(&counters, "slice_requests"), UINT64_MAX);
+	port.port = 2;
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, QUERY_COUNTERS, &port, &counters),
+			 BYPASS_RDMA_E_INVALID);
+	port.port = 1;
+	assert_int_equal(RDMA_GUEST_CALL(&t->g, QUERY_COUNTERS, &port, &counters), 0);
+	assert_int_equal(counter(&counters, "slice_commands"), before + 2);
+	assert_int_equal(counter(&counters, "slice_commands_refused"), 1);
+}
+
+static void write_counter(const char *directory, const char *name, const char *value)
+{
+	char path[128];
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/ports/1/hw_counters/%s", directory, name);
+	file = fopen(path, "w");
+	assert_non_null(file);
+	fputs(value, file);
+	fclose(file);
+}
+
+/* Those of the HCA, where the guest may read them; names that the guest's sysfs could not have are left out. */
+static void test_hca_counters(void **state)
+{
+	const struct bypass_rdma_port_query port = {.port = 1};
+	static struct bypass_rdma_counters counters;
+	char directory[] = "/tmp/bypass-counters-XXXXXX", command[160];
+	struct rdma_guest g = {0};
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(command, sizeof(command), "mkdir -p %s/ports/1/hw_counters", directory);
+	assert_int_equal(system(command), 0);
+	write_counter(directory, "sent_pkts", "18446744073709551615\n");
+	write_counter(directory, "rcvd_pkts", "7\n");
+	write_counter(directory, "lifespan", "10\n");
+	write_counter(directory, "a name with blanks", "1\n");
+	write_counter(directory, "a_name_that_has_one_more_than_31", "1\n");
+	write_counter(directory, "empty", "");
+	mock.sysfs = directory;
+	guest_init(&g.guest, 4 << 20);
+	rdma_guest_start(&g, mock_open("mock0,hca-counters"));
+	assert_int_equal(RDMA_GUEST_CALL(&g, QUERY_COUNTERS, &port, &counters), 0);
+	assert_int_equal(counters.count, 8 + 3);
+	assert_int_equal(counter(&counters, "slice_requests"), 0);
+	assert_int_equal(counter(&counters, "empty"), 0);
+	assert_int_equal(counter(&counters, "rcvd_pkts"), 7);
+	assert_string_equal((char *)counters.counter[10].name, "sent_pkts");
+	assert_true(counters.counter[10].value == UINT64_MAX);
+	snprintf(command, sizeof(command), "rm -r %s", directory);
+	assert_int_equal(system(command), 0);
+	/* The HCA is gone: what it counted is not there, and the command is answered. */
+	assert_int_equal(RDMA_GUEST_CALL(&g, QUERY_COUNTERS, &port, &counters), 0);
+	assert_int_equal(counters.count, 8);
+	rdma_guest_stop(&g);
+	mock.sysfs = NULL;
 }
 
 /* --- objects */
@@ -548,12 +631,16 @@ static void test_remarks(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_messages),	TEST(test_blob),      TEST(test_config),
-		TEST(test_gids),	TEST(test_quota),     TEST(test_hidden_pointer),
-		TEST(test_ucontext),	TEST(test_doorbell),  TEST(test_events),
-		TEST(test_lost),	TEST(test_reset),     TEST(test_broken_queue),
-		TEST(test_kept),	TEST(test_multicast), TEST(test_destroy_in_use),
-		TEST(test_stuck_group), TEST(test_reserved),  TEST(test_remarks),
+		TEST(test_messages),	   TEST(test_blob),
+		TEST(test_config),	   TEST(test_gids),
+		TEST(test_quota),	   TEST(test_hidden_pointer),
+		TEST(test_counters),	   cmocka_unit_test(test_hca_counters),
+		TEST(test_ucontext),	   TEST(test_doorbell),
+		TEST(test_events),	   TEST(test_lost),
+		TEST(test_reset),	   TEST(test_broken_queue),
+		TEST(test_kept),	   TEST(test_multicast),
+		TEST(test_destroy_in_use), TEST(test_stuck_group),
+		TEST(test_reserved),	   TEST(test_remarks),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -127,6 +127,8 @@ struct bypass_rdma_quota {
  *	pages for 64 processes of the guest, or as many as the quota says, at most 256. The client may
  *	keep their descriptor: it is one of the HCA, on which verbs can be called, and with which nothing
  *	of the slice but those pages can be reached
+ * @hca_counters: the guest may read the HCA's port counters, which count what all users of the HCA
+ *	do. For an HCA that is the guest's alone
  * @virtio_id: device ID; 0 for the default (42)
  * @vectors: completion vectors, 1 to 64; 0 for the default
  * @n_gids: entries of @gids; 0: the link-local GID of each port, and its first other address
@@ -145,6 +147,7 @@ struct bypass_rdma_options {
 	bool trust_guest;
 	bool all_ram;
 	bool fixed_windows;
+	bool hca_counters;
 	uint16_t virtio_id;
 	unsigned int vectors;
 	unsigned int n_gids;
@@ -161,7 +164,7 @@ struct bypass_rdma_options {
 /**
  * bypass_rdma_parse() - read options as users write them
  * @text: "rxe0,trust-guest,qps=64,pinned=1G": the HCA, then flags (trust-guest,
- *	all-ram) and numbers (id, vectors, and the quotas: ucontexts, pds, mrs, mws, cqs,
+ *	all-ram, hca-counters) and numbers (id, vectors, and the quotas: ucontexts, pds, mrs, mws, cqs,
  *	srqs, qps, ahs, xrcds, mcasts, ids, backlog, depth, pinned, shm). Numbers may end in K, M, G or
  *	T. Lists (gids, pkeys) have indices below 128, joined by +: "gids=0+3"; addr has IPv4 and IPv6
  *	addresses, ports a range: "addr=10.7.0.5+fd00::5,ports=80-99"

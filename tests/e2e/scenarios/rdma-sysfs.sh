@@ -1,0 +1,59 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+#
+# What programs look for in the guest's sysfs: the PCI function behind the device, its NUMA node and CPUs, and counters.
+# Where the guest may read the HCA's counters, they are those that the host reads. A guest that may not has
+# those of its own slice alone.
+#
+# timeout: 400
+
+. "${0%/*}/../lib/checks.sh"
+. "${0%/*}/../lib/rdma.sh"
+
+programs="ibv_rc_pingpong
+rdma
+readlink"
+make_guest guest <<-'END'
+	ip link set lo up
+	device=/sys/class/infiniband/rxe0/device
+	[ "$(readlink -f "$device/subsystem")" = /sys/bus/pci ] || { readlink -f "$device" && exit 1; }
+	grep -q . "$device/vendor" && grep -q . "$device/local_cpus" || exit
+	grep -q . "$device/numa_node" || exit
+	[ -e "$device/infiniband/rxe0/ports/1" ] || exit # where device plugins look
+	ibv_rc_pingpong -g 1 -n 50 >/dev/null &
+	retry ibv_rc_pingpong -g 1 -n 50 127.0.0.1 >/dev/null && wait $! || exit
+	sleep 1
+	cd /sys/class/infiniband/rxe0/ports/1/hw_counters || exit
+	for name in *; do
+		value=$(cat "$name") || exit
+		[ "$name" = lifespan ] || echo "counter: $name $value"
+	done
+	rdma statistic show link rxe0/1 || exit
+	rdma statistic show link rxe0/1 | grep -q ' slice_commands [0-9]' || exit
+	mark counted
+	wait_line
+END
+
+counters() { tr -d '\r' <guest.console | sed -n 's/^counter: //p'; }
+value() { counters | sed -n "s/^$1 //p"; }
+hosts() { (cd /sys/class/infiniband/rxe0/ports/1/hw_counters && grep -r . | tr ':' ' ' | grep -v '^lifespan'); }
+run() {
+	vmm_guest guest
+	check "a guest of $options" wait_mark guest 240 counted
+	hosts | sort >host
+	send_line guest go
+	check "it ends" ended guest 120
+	check "nothing is left on the host" nothing_left
+}
+
+options=rxe0,hca-counters
+run
+counters | grep -v '^slice_' | sort >guest.counters
+check "the HCA's counters are those that the host reads" diff host guest.counters
+check "they have counted" test "$(value sent_pkts)" -gt 100
+check "the slice has counted its requests" test "$(value slice_requests)" -ge 200
+
+options=rxe0,trust-guest
+run
+check "no counter is the HCA's" test -z "$(counters | grep -v '^slice_')"
+check "the slice has counted its doorbells" test "$(value slice_doorbells)" -ge 50
