@@ -16,6 +16,8 @@ int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata)
 		.response = &response,
 		.response_size = sizeof(response),
 		.udata = udata,
+		.answer = &ucontext->mlx5,
+		.answer_size = sizeof(ucontext->mlx5),
 		.mmaps = &ucontext->mmaps,
 	};
 	int err;

@@ -59,6 +59,8 @@ static int status_to_errno(u32 status)
 
 static size_t udata_in(const struct bypass_command *command)
 {
+	if (command->blob)
+		return command->blob_size;
 	return command->udata ? command->udata->inlen : 0;
 }
 
@@ -83,6 +85,27 @@ static size_t queue_size(const struct bypass_command *command)
 static u8 *blob_in(struct bypass_call *call, const struct bypass_command *command)
 {
 	return call->bytes + sizeof(struct bypass_rdma_request) + command->request_size;
+}
+
+/* The context in which the host executes the command: of a queue, that of its doorbell page. */
+static u32 context_of(const struct bypass_command *command)
+{
+	if (command->page)
+		return command->page->context;
+	return command->ucontext ? command->ucontext->handle : BYPASS_RDMA_NONE;
+}
+
+static int copy_blob(struct bypass_call *call, const struct bypass_command *command)
+{
+	u8 *at = blob_in(call, command);
+
+	if (command->blob)
+		memcpy(at, command->blob, command->blob_size);
+	else if (udata_in(command) && ib_copy_from_udata(at, command->udata, udata_in(command)))
+		return -EFAULT;
+	if (command->page)
+		bypass_mlx5_hide_page(command->number, at, udata_in(command));
+	return 0;
 }
 
 static struct bypass_call *pack(const struct bypass_command *command)
@@ -110,19 +133,17 @@ static struct bypass_call *pack(const struct bypass_command *command)
 
 	request = (struct bypass_rdma_request *)call->bytes;
 	request->command = cpu_to_le32(command->number);
-	request->ucontext =
-		cpu_to_le32(command->ucontext ? command->ucontext->handle : BYPASS_RDMA_NONE);
+	request->ucontext = cpu_to_le32(context_of(command));
 	request->udata_in = cpu_to_le32(udata_in(command));
 	request->udata_out = cpu_to_le32(udata_out(command));
 	at = call->bytes + sizeof(*request);
 	if (command->request_size)
 		memcpy(at, command->request, command->request_size);
-	at = blob_in(call, command);
-	if (udata_in(command) && ib_copy_from_udata(at, command->udata, udata_in(command))) {
+	if (copy_blob(call, command)) {
 		kfree(call);
 		return ERR_PTR(-EFAULT);
 	}
-	at += udata_in(command);
+	at = blob_in(call, command) + udata_in(command);
 	if (command->queue)
 		memcpy(at, command->queue, sizeof(*command->queue));
 	if (command->tail_size)
@@ -240,6 +261,8 @@ static int deliver_blob(struct bypass_call *call, const struct bypass_command *c
 
 	if (!size)
 		return 0;
+	if (command->answer)
+		memcpy(command->answer, blob, min_t(size_t, size, command->answer_size));
 	if (at == BYPASS_RDMA_NONE) {
 		if (size > udata_out(command))
 			return -EPROTO;
@@ -287,8 +310,7 @@ static int unpack(struct bypass_dev *dev, struct bypass_call *call,
 
 	err = 0;
 	if (mmaps)
-		err = bypass_mmaps_insert(dev, command->ucontext, command->mmaps,
-					  (const struct bypass_rdma_mmap *)at, mmaps);
+		err = bypass_mmaps_insert(dev, command, (const struct bypass_rdma_mmap *)at, mmaps);
 	at += mmaps * sizeof(struct bypass_rdma_mmap);
 	if (!err)
 		err = deliver_blob(call, command, at, blob, le32_to_cpu(head.udata_at));

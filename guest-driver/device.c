@@ -120,6 +120,10 @@ static const struct ib_device_ops xrc_ops = {
 	INIT_RDMA_OBJ_SIZE(ib_xrcd, bypass_xrcd, ibxrcd),
 };
 
+static const struct ib_device_ops mlx5_ops = {
+	.query_ucontext = bypass_query_ucontext,
+};
+
 static const struct ib_device_ops doorbell_ops = {
 	.post_send = bypass_post_send,
 	.req_notify_cq = bypass_req_notify_cq,
@@ -173,6 +177,10 @@ int bypass_device_setup(struct bypass_dev *dev)
 	ib_set_device_ops(ibdev, &device_ops);
 	if (virtio_has_feature(dev->vdev, BYPASS_RDMA_F_XRC))
 		ib_set_device_ops(ibdev, &xrc_ops);
+	if (virtio_has_feature(dev->vdev, BYPASS_RDMA_F_QUEUE_MEMORY)) {
+		ib_set_device_ops(ibdev, &mlx5_ops);
+		ibdev->driver_def = bypass_mlx5_uapi;
+	}
 	ibdev->ops.driver_id = le32_to_cpu(dev->config.driver_id);
 	ibdev->ops.uverbs_abi_ver = le32_to_cpu(dev->config.uverbs_abi);
 	if (dev->doorbell) {

@@ -13,6 +13,7 @@
 #include <linux/xarray.h>
 #include <rdma/ib_umem.h>
 #include <rdma/ib_verbs.h>
+#include <rdma/mlx5-abi.h>
 #include <rdma/uverbs_ioctl.h>
 
 #include "bypass_rdma_abi.h"
@@ -170,11 +171,13 @@ struct bypass_mmaps {
  * @ibuc: the core's part
  * @mmaps: what the process may map of its context
  * @handle: the host's name for the context
+ * @mlx5: what a ConnectX's driver answered, for a process that imports the context
  */
 struct bypass_ucontext {
 	struct ib_ucontext ibuc;
 	struct bypass_mmaps mmaps;
 	u32 handle;
+	struct mlx5_ib_alloc_ucontext_resp mlx5;
 };
 
 /**
@@ -185,6 +188,8 @@ struct bypass_ucontext {
  * @shm_offset: offset in the region
  * @size: bytes
  * @flags: enum bypass_rdma_mmap_flags
+ * @context: of a doorbell page that the process asked for: the host's name for the context that came
+ *	with the page, and ends with it; BYPASS_RDMA_NONE for all other pieces
  * @release: gives the piece back to the host
  */
 struct bypass_mmap_entry {
@@ -194,6 +199,7 @@ struct bypass_mmap_entry {
 	u64 shm_offset;
 	u64 size;
 	u32 flags;
+	u32 context;
 	struct work_struct release;
 };
 
@@ -221,23 +227,27 @@ struct bypass_pin {
  * @size: its bytes; 0 for none
  * @record: address of the doorbell record
  * @has_record: the command names one
+ * @page: number of the doorbell page that the process wants for the queue; 0: its static page
  */
 struct bypass_user_queue {
 	u64 buffer;
 	u64 size;
 	u64 record;
 	bool has_record;
+	u32 page;
 };
 
 /**
  * struct bypass_queue - memory of a process that is a queue
  * @buffer: the queue; NULL for none
  * @record: the page of its doorbell record; NULL for none
+ * @page: the doorbell page that rings it, if not the static one of the process
  * @memory: what the host is told
  */
 struct bypass_queue {
 	struct bypass_pin *buffer;
 	struct bypass_pin *record;
+	struct rdma_user_mmap_entry *page;
 	struct bypass_rdma_queue_memory memory;
 };
 
@@ -264,6 +274,8 @@ struct bypass_kind {
  * @table: where events find the object by its handle; NULL for kinds without events
  * @pin: memory that the HCA may touch while the object lives; NULL for none
  * @queue: likewise, of a queue
+ * @answer: receives the provider's answer to the creation, @answer_size bytes; NULL: nobody wants to know
+ * @answer_size: see @answer
  * @handle: the host's name for the object
  */
 struct bypass_object {
@@ -274,12 +286,15 @@ struct bypass_object {
 	struct bypass_table *table;
 	struct bypass_pin *pin;
 	struct bypass_queue queue;
+	void *answer;
+	size_t answer_size;
 	u32 handle;
 };
 
 struct bypass_pd {
 	struct ib_pd ibpd;
 	struct bypass_object object;
+	struct mlx5_ib_alloc_pd_resp mlx5; /* what a ConnectX's driver answered */
 };
 
 struct bypass_mr {
@@ -362,7 +377,14 @@ static inline struct bypass_ucontext *bypass_caller(struct ib_udata *udata)
  * @response: set to the answer's body, @response_size bytes, on success
  * @response_size: see @response
  * @udata: the provider's blobs, NULL when there are none
+ * @blob: the provider's input in place of @udata's, @blob_size bytes; NULL: none
+ * @blob_size: see @blob
+ * @answer: receives the provider's output too, at most @answer_size bytes; NULL: not
+ * @answer_size: see @answer
+ * @page: a queue's doorbell page, if not the static one of @ucontext
  * @mmaps: receives what the answer offers to mmap; NULL when it may offer nothing
+ * @place_first: the offers are placed at this page of the file or behind, in place of where they say …
+ * @place_last: … and not behind this one; 0: where they say
  * @patience: milliseconds to wait for the answer on top of the usual
  */
 struct bypass_command {
@@ -377,7 +399,14 @@ struct bypass_command {
 	void *response;
 	size_t response_size;
 	struct ib_udata *udata;
+	const void *blob;
+	size_t blob_size;
+	void *answer;
+	size_t answer_size;
+	const struct bypass_mmap_entry *page;
 	struct bypass_mmaps *mmaps;
+	u32 place_first;
+	u32 place_last;
 	unsigned int patience;
 };
 
@@ -449,9 +478,8 @@ void bypass_event_arrived(struct virtqueue *vq);
 void bypass_completion_arrived(struct virtqueue *vq);
 
 /* mmap.c */
-int bypass_mmaps_insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext,
-			struct bypass_mmaps *mmaps, const struct bypass_rdma_mmap *from,
-			unsigned int count);
+int bypass_mmaps_insert(struct bypass_dev *dev, const struct bypass_command *command,
+			const struct bypass_rdma_mmap *from, unsigned int count);
 void bypass_mmaps_remove(struct bypass_mmaps *mmaps);
 void bypass_mmaps_replace(struct bypass_mmaps *mmaps, const struct bypass_mmaps *newer);
 int bypass_mmap(struct ib_ucontext *ibuc, struct vm_area_struct *vma);
@@ -474,6 +502,11 @@ void bypass_queue_replace(struct bypass_dev *dev, struct bypass_queue *queue,
 
 /* mlx5.c */
 int bypass_mlx5_find(const struct bypass_command *command, struct bypass_user_queue *queue);
+void bypass_mlx5_hide_page(u32 number, void *blob, size_t size);
+
+/* mlx5_uapi.c */
+int bypass_query_ucontext(struct ib_ucontext *ibuc, struct uverbs_attr_bundle *attrs);
+extern const struct uapi_definition bypass_mlx5_uapi[];
 
 /* counters.c */
 int bypass_counters_setup(struct bypass_dev *dev);

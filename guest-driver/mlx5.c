@@ -34,6 +34,8 @@ static int find_cq(const struct bypass_rdma_create_cq *request, struct ib_udata 
 	queue->record = blob.db_addr;
 	queue->has_record = true;
 	queue->size = count_entries(le32_to_cpu(request->cqe)) * blob.cqe_size;
+	if (blob.flags & MLX5_IB_CREATE_CQ_FLAGS_UAR_PAGE_INDEX)
+		queue->page = blob.uar_page_index;
 	return err;
 }
 
@@ -78,6 +80,8 @@ static int find_qp(struct ib_udata *udata, struct bypass_user_queue *queue)
 	queue->has_record = true;
 	queue->size = ((u64)blob.rq_wqe_count << blob.rq_wqe_shift) +
 		      ((u64)blob.sq_wqe_count << SEND_SHIFT);
+	if (blob.flags & MLX5_QP_FLAG_UAR_PAGE_INDEX)
+		queue->page = blob.bfreg_index;
 	return 0;
 }
 
@@ -113,4 +117,26 @@ int bypass_mlx5_find(const struct bypass_command *command, struct bypass_user_qu
 		return 0;
 	}
 	return err ? err : 1;
+}
+
+/**
+ * bypass_mlx5_hide_page() - take the doorbell page out of a blob: the host knows it by its context
+ * @number: the command
+ * @blob: the blob, @size bytes
+ * @size: see @blob
+ */
+void bypass_mlx5_hide_page(u32 number, void *blob, size_t size)
+{
+	struct mlx5_ib_create_cq *cq = blob;
+	struct mlx5_ib_create_qp *qp = blob;
+
+	if (number == BYPASS_RDMA_CREATE_CQ && size >= sizeof(*cq)) {
+		cq->flags &= ~MLX5_IB_CREATE_CQ_FLAGS_UAR_PAGE_INDEX;
+		cq->uar_page_index = 0;
+	}
+	if (number == BYPASS_RDMA_CREATE_QP &&
+	    size >= offsetofend(struct mlx5_ib_create_qp, bfreg_index)) {
+		qp->flags &= ~MLX5_QP_FLAG_UAR_PAGE_INDEX;
+		qp->bfreg_index = 0;
+	}
 }

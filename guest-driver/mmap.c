@@ -15,10 +15,11 @@ static bool in_shm(const struct bypass_dev *dev, u64 offset, u64 size)
 	       offset <= dev->shm.len - size;
 }
 
-static int insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext,
-		  struct bypass_mmaps *mmaps, const struct bypass_rdma_mmap *from)
+static int insert(struct bypass_dev *dev, const struct bypass_command *command,
+		  const struct bypass_rdma_mmap *from)
 {
 	u64 offset = le64_to_cpu(from->offset), pgoff = offset >> PAGE_SHIFT;
+	bool anywhere = command->place_last;
 	struct bypass_mmap_entry *entry;
 	int err;
 
@@ -26,7 +27,8 @@ static int insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext,
 	if (!entry)
 		return -ENOMEM;
 	entry->dev = dev;
-	entry->ucontext = ucontext;
+	entry->ucontext = command->ucontext;
+	entry->context = BYPASS_RDMA_NONE;
 	entry->shm_offset = le64_to_cpu(from->shm_offset);
 	entry->size = le64_to_cpu(from->size);
 	entry->flags = le32_to_cpu(from->flags);
@@ -34,11 +36,12 @@ static int insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext,
 	if (!in_shm(dev, entry->shm_offset, entry->size) || !PAGE_ALIGNED(offset) ||
 	    pgoff + (entry->size >> PAGE_SHIFT) > U32_MAX)
 		goto free;
-	err = rdma_user_mmap_entry_insert_range(&ucontext->ibuc, &entry->rdma_entry, entry->size,
-						pgoff, pgoff);
+	err = rdma_user_mmap_entry_insert_range(
+		&command->ucontext->ibuc, &entry->rdma_entry, entry->size,
+		anywhere ? command->place_first : pgoff, anywhere ? command->place_last : pgoff);
 	if (err)
 		goto free;
-	mmaps->entry[mmaps->count++] = &entry->rdma_entry;
+	command->mmaps->entry[command->mmaps->count++] = &entry->rdma_entry;
 	return 0;
 free:
 	kfree(entry);
@@ -48,20 +51,18 @@ free:
 /**
  * bypass_mmaps_insert() - let a process map what the host offers
  * @dev: the slice
- * @ucontext: the process
- * @mmaps: empty; receives the references
+ * @command: of a process; its mmaps are empty, and receive the references
  * @from: the host's offers
  * @count: number of them, at most BYPASS_RDMA_MMAPS_MAX
  *
- * Return: 0; or what failed, with those before it in @mmaps.
+ * Return: 0; or what failed, with those before it in the command's mmaps.
  */
-int bypass_mmaps_insert(struct bypass_dev *dev, struct bypass_ucontext *ucontext,
-			struct bypass_mmaps *mmaps, const struct bypass_rdma_mmap *from,
-			unsigned int count)
+int bypass_mmaps_insert(struct bypass_dev *dev, const struct bypass_command *command,
+			const struct bypass_rdma_mmap *from, unsigned int count)
 {
 	for (unsigned int i = 0; i < count; i++) {
 		struct bypass_rdma_mmap offer = from[i];
-		int err = insert(dev, ucontext, mmaps, &offer);
+		int err = insert(dev, command, &offer);
 
 		if (err)
 			return err;

@@ -22,8 +22,8 @@ static int publish(struct bypass_object *object)
 /**
  * bypass_create() - have the host make an object for the process that asks
  * @dev: the slice
- * @object: receives what the object is. All zeroes, but for its table and its pin: the
- *	caller sets these; on failure the pin is released
+ * @object: receives what the object is. All zeroes, but for its table, its pin, and where to keep
+ *	the provider's answer: the caller sets these; on failure the pin is released
  * @kind: how to make and destroy it
  * @request: body of the command
  * @response: set to the answer's body on success
@@ -44,6 +44,8 @@ int bypass_create(struct bypass_dev *dev, struct bypass_object *object,
 		.response = response,
 		.response_size = kind->response_size,
 		.udata = udata,
+		.answer = object->answer,
+		.answer_size = object->answer_size,
 		.mmaps = &object->mmaps,
 	};
 	__le32 handle;
@@ -144,7 +146,12 @@ static void release(struct work_struct *work)
 		.request_size = sizeof(request),
 	};
 
-	bypass_execute(entry->dev, &command);
+	/* A page that came with a context of its own goes with the context. */
+	if (entry->context == BYPASS_RDMA_NONE)
+		bypass_execute(entry->dev, &command);
+	else
+		bypass_destroy_handle(entry->dev, BYPASS_RDMA_DEALLOC_UCONTEXT, NULL,
+				      entry->context);
 	kfree(entry);
 }
 

@@ -13,9 +13,11 @@ static const struct bypass_kind kind = {
 int bypass_alloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)
 {
 	struct bypass_rdma_handle response;
+	struct bypass_pd *pd = to_pd(ibpd);
 
-	return bypass_create(to_dev(ibpd->device), &to_pd(ibpd)->object, &kind, NULL, &response,
-			     udata);
+	pd->object.answer = &pd->mlx5;
+	pd->object.answer_size = sizeof(pd->mlx5);
+	return bypass_create(to_dev(ibpd->device), &pd->object, &kind, NULL, &response, udata);
 }
 
 int bypass_dealloc_pd(struct ib_pd *ibpd, struct ib_udata *udata)

@@ -35,6 +35,24 @@ static int pin_record(struct bypass_dev *dev, const struct bypass_user_queue *us
 	return 0;
 }
 
+/* The page is the process's own, and stays for as long as the host has the queue. */
+static int find_page(const struct bypass_user_queue *user, struct bypass_queue *queue,
+		     struct bypass_command *command)
+{
+	struct bypass_mmap_entry *entry;
+
+	if (!user->page)
+		return 0;
+	queue->page = rdma_user_mmap_entry_get_pgoff(&command->ucontext->ibuc, user->page);
+	if (!queue->page)
+		return -EINVAL;
+	entry = container_of(queue->page, struct bypass_mmap_entry, rdma_entry);
+	if (entry->context == BYPASS_RDMA_NONE)
+		return -EINVAL;
+	command->page = entry;
+	return 0;
+}
+
 static int pin_buffer(struct bypass_dev *dev, const struct bypass_user_queue *user,
 		      struct bypass_queue *queue, struct bypass_command *command)
 {
@@ -73,7 +91,9 @@ int bypass_queue_pin(struct bypass_dev *dev, struct bypass_queue *queue,
 	err = bypass_mlx5_find(command, &user);
 	if (err <= 0)
 		return err;
-	err = pin_record(dev, &user, queue);
+	err = find_page(&user, queue, command);
+	if (!err)
+		err = pin_record(dev, &user, queue);
 	if (!err)
 		err = pin_buffer(dev, &user, queue, command);
 	if (err)
@@ -97,7 +117,10 @@ void bypass_queue_unpin(struct bypass_dev *dev, struct bypass_queue *queue)
 		bypass_unpin(dev, queue->buffer);
 	if (queue->record)
 		bypass_unpin(dev, queue->record);
+	if (queue->page)
+		rdma_user_mmap_entry_put(queue->page);
 	queue->buffer = queue->record = NULL;
+	queue->page = NULL;
 }
 
 /**
