@@ -68,8 +68,10 @@
  * of the process, and the provider's blob has their addresses. The module pins that memory and
  * names its pages in struct bypass_rdma_queue_memory. It has to know the blobs of such a driver
  * as far as addresses and lengths go: it refuses a device whose driver_id it does not know. The
- * process's doorbell page comes as a struct bypass_rdma_mmap of ALLOC_UCONTEXT. A queue belongs to
- * a process then: its command names a ucontext.
+ * process's doorbell page comes as the first struct bypass_rdma_mmap of ALLOC_UCONTEXT. A queue belongs
+ * to a process then: its command names a ucontext. What ALLOC_UCONTEXT offers without
+ * BYPASS_RDMA_MMAP_WRITE is the HCA's clock, the same for all processes. There a read may be an exit to
+ * the VMM, and a write has no effect.
  *
  * Memory: registrations name guest-physical pages, no DMA addresses; register the
  * ib_device with no DMA device (virtual DMA), as software HCAs do.
@@ -94,6 +96,7 @@
 #define BYPASS_RDMA_F_CM       3 /* connections: the commands of bypass_rdma_cm_abi.h */
 #define BYPASS_RDMA_F_XRC      4 /* extended reliable connections: XRC domains, SRQs and queue pairs */
 #define BYPASS_RDMA_F_COUNTERS 5 /* QUERY_COUNTERS */
+#define BYPASS_RDMA_F_CLOCK    6 /* completions have timestamps of the HCA's clock: QUERY_CLOCK */
 
 enum bypass_rdma_queue {
 	BYPASS_RDMA_QUEUE_CONTROL = 0,
@@ -217,6 +220,7 @@ enum bypass_rdma_command {
 	BYPASS_RDMA_QUERY_PKEYS = 4,	/* bypass_rdma_port_query, bypass_rdma_pkeys */
 	BYPASS_RDMA_SET_DOORBELL = 5,	/* bypass_rdma_set_doorbell, - */
 	BYPASS_RDMA_QUERY_COUNTERS = 6, /* bypass_rdma_port_query, bypass_rdma_counters */
+	BYPASS_RDMA_QUERY_CLOCK = 7,	/* -, bypass_rdma_clock */
 
 	/* Contexts and their mappings */
 	BYPASS_RDMA_ALLOC_UCONTEXT = 16,   /* -, bypass_rdma_handle */
@@ -381,6 +385,16 @@ struct bypass_rdma_device {
 	__le32 local_ca_ack_delay;
 	__le32 max_ucontext;
 	__le32 ram_page;
+};
+
+/*
+ * struct bypass_rdma_clock - QUERY_CLOCK
+ * @timestamp_mask: bits that a completion's timestamp has; 0: there are none
+ * @frequency: kHz
+ */
+struct bypass_rdma_clock {
+	__le64 timestamp_mask;
+	__le64 frequency;
 };
 
 struct bypass_rdma_port_query {
@@ -802,6 +816,7 @@ BYPASS_RDMA_ASSERT_SIZE(request, 16);
 BYPASS_RDMA_ASSERT_SIZE(response, 16);
 BYPASS_RDMA_ASSERT_SIZE(mmap, 32);
 BYPASS_RDMA_ASSERT_SIZE(device, 152);
+BYPASS_RDMA_ASSERT_SIZE(clock, 16);
 BYPASS_RDMA_ASSERT_SIZE(port, 48);
 BYPASS_RDMA_ASSERT_SIZE(gids, 8 + 17 * BYPASS_RDMA_GIDS_MAX);
 BYPASS_RDMA_ASSERT_SIZE(pkeys, 8 + 2 * BYPASS_RDMA_PKEYS_MAX);

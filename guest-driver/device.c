@@ -63,7 +63,22 @@ static int query_device(struct ib_device *ibdev, struct ib_device_attr *attr,
 	attr->atomic_cap = le32_to_cpu(response.atomic_cap);
 	attr->max_pkeys = le32_to_cpu(response.max_pkeys);
 	attr->local_ca_ack_delay = le32_to_cpu(response.local_ca_ack_delay);
+	attr->timestamp_mask = le64_to_cpu(dev->clock.timestamp_mask);
+	attr->hca_core_clock = le64_to_cpu(dev->clock.frequency);
 	return 0;
+}
+
+/* The clock stays as it is: to ask once is enough. */
+static int ask_clock(struct bypass_dev *dev)
+{
+	struct bypass_command command = {
+		.number = BYPASS_RDMA_QUERY_CLOCK,
+		.response = &dev->clock,
+		.response_size = sizeof(dev->clock),
+	};
+
+	return virtio_has_feature(dev->vdev, BYPASS_RDMA_F_CLOCK) ? bypass_execute(dev, &command)
+								  : 0;
 }
 
 /*
@@ -195,6 +210,8 @@ int bypass_device_setup(struct bypass_dev *dev)
 			return err;
 	}
 	err = bypass_counters_setup(dev);
+	if (!err)
+		err = ask_clock(dev);
 	if (err)
 		return err;
 	make_name(dev, name, sizeof(name));

@@ -75,6 +75,7 @@ struct bypass_table {
  * @ibdev: the verbs device; first, because the core allocates and frees the whole by it
  * @vdev: the virtio device
  * @config: the host's description, checked
+ * @clock: of the HCA, as completions have it; zeroes where they do not
  * @shm: shared memory region 0, guest-physical
  * @gone: no command is answered any more; each fails with -EIO at once
  * @lost_once: bit 0: bypass_lost() or bypass_silent() has been called
@@ -115,6 +116,7 @@ struct bypass_dev {
 	struct ib_device ibdev;
 	struct virtio_device *vdev;
 	struct bypass_rdma_config config;
+	struct bypass_rdma_clock clock;
 	struct virtio_shm_region shm;
 
 	bool gone;

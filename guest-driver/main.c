@@ -272,7 +272,7 @@ static int freeze(struct virtio_device *vdev)
 
 static const unsigned int features[] = {
 	BYPASS_RDMA_F_DOORBELL, BYPASS_RDMA_F_QUEUE_MEMORY, BYPASS_RDMA_F_CM,
-	BYPASS_RDMA_F_XRC,	BYPASS_RDMA_F_COUNTERS,
+	BYPASS_RDMA_F_XRC,	BYPASS_RDMA_F_COUNTERS,	    BYPASS_RDMA_F_CLOCK,
 };
 
 static const struct virtio_device_id aliases[] = {

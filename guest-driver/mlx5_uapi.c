@@ -62,8 +62,10 @@ static struct bypass_mmap_entry *take_page(struct bypass_ucontext *ucontext)
 
 	if (err)
 		return ERR_PTR(err);
-	if (mmaps.count != 1) {
-		bypass_mmaps_remove(&mmaps);
+	/* The page is the first offer. The others are of the clock, which the process has already. */
+	while (mmaps.count > 1)
+		rdma_user_mmap_entry_remove(mmaps.entry[--mmaps.count]);
+	if (!mmaps.count) {
 		bypass_destroy_handle(dev, BYPASS_RDMA_DEALLOC_UCONTEXT, NULL,
 				      le32_to_cpu(response.handle));
 		return ERR_PTR(-EPROTO);

@@ -485,6 +485,8 @@ static inline int mock_query_device_ex(const struct mock_call *c)
 	const struct ib_uverbs_ex_query_device_resp out = {
 		/* flush and atomic write, and one that no slice can have: raw scatter FCS */
 		.device_cap_flags_ex = IB_UVERBS_DEVICE_SRQ_RESIZE | 7ull << 38 | 1ull << 34,
+		.timestamp_mask = mock.driver ? (1ull << 48) - 1 : 0,
+		.hca_core_clock = mock.driver ? 156250 : 0,
 	};
 
 	if (mock.plain)

@@ -66,13 +66,14 @@ int rdma_alloc_ucontext(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct rdma_user_queues *dialect = s->dialect->user_queues;
 	struct bypass_rdma_handle *reply = (void *)c->reply;
+	bool clock = rdma_clock_shown(s);
 	struct rdma_blob blob;
 	uint32_t handle;
 	int err;
 
 	err = rdma_blob_in(s, c, &blob);
 	if (!err && dialect)
-		err = dialect->open(s->hca.cmd_fd, blob.in, c->udata_out);
+		err = dialect->open(s->hca.cmd_fd, blob.in, c->udata_out, &clock);
 	if (!err)
 		err = rdma_table_take(&s->tables[RDMA_UCONTEXT], BYPASS_RDMA_NONE, &handle);
 	if (err)
@@ -83,6 +84,8 @@ int rdma_alloc_ucontext(struct rdma_slice *s, struct rdma_command *c)
 		rdma_table_put(&s->tables[RDMA_UCONTEXT], handle);
 		return err;
 	}
+	if (dialect && clock)
+		rdma_clock_offer(s, c);
 	c->udata_out_size = blob.udata.out_size;
 	rdma_count(&s->stats.objects, 1);
 	reply->handle = htole32(handle);

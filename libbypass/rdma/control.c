@@ -48,6 +48,7 @@ static const struct shape shapes[] = {
 	COMMAND(QUERY_GIDS, query_gids, SIZE(port_query), SIZE(gids), IN_PORT),
 	COMMAND(QUERY_PKEYS, query_pkeys, SIZE(port_query), SIZE(pkeys), IN_PORT),
 	COMMAND(QUERY_COUNTERS, query_counters, SIZE(port_query), SIZE(counters), IN_PORT),
+	COMMAND(QUERY_CLOCK, query_clock, 0, SIZE(clock), 0),
 	COMMAND(SET_DOORBELL, set_doorbell, SIZE(set_doorbell), 0, 0),
 	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, .maps = true),
 	COMMAND(DEALLOC_UCONTEXT, dealloc_ucontext, HANDLE, 0, IN_HANDLE),

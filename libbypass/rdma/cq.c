@@ -48,7 +48,7 @@ int rdma_create_cq(struct rdma_slice *s, struct rdma_command *c)
 		return bypass_fail(EINVAL,
 				   "the slice has no completion vector %u, only %u (vectors=)",
 				   vector, s->options.vectors);
-	if (body->flags)
+	if (le32toh(body->flags) & ~s->dialect->cq_flags)
 		return bypass_fail(EOPNOTSUPP, "flags %#x of a completion queue cannot be had",
 				   le32toh(body->flags));
 	err = check_cqe(s, in.cqe);

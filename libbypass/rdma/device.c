@@ -374,6 +374,12 @@ static void rdma_config_write(struct bypass_virtio_device *dev, uint32_t offset,
 	(void)dev, (void)offset, (void)data, (void)size;
 }
 
+static void rdma_shm_read(struct bypass_virtio_device *dev, uint64_t offset, void *data,
+			  uint32_t size)
+{
+	rdma_clock_read(rdma_slice(dev), offset, data, size);
+}
+
 static int start_doorbell(struct rdma_slice *s, int kick_fd)
 {
 	if (!s->dialect->doorbell || s->hca_state != RDMA_HCA_WORKS)
@@ -500,6 +506,7 @@ const struct bypass_virtio_ops rdma_virtio_ops = {
 	.accept = rdma_accept,
 	.config_read = rdma_config_read,
 	.config_write = rdma_config_write,
+	.shm_read = rdma_shm_read,
 	.queue_start = rdma_queue_start,
 	.queue_call = rdma_queue_call,
 	.queue_stop = rdma_queue_stop,

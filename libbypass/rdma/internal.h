@@ -34,6 +34,7 @@
 #include <linux/futex.h>
 
 #include <bypass/rdma.h>
+#include <bypass/slice.h>
 #include <bypass/virtqueue.h>
 
 #include "../base/log_limit.h"
@@ -156,6 +157,7 @@ struct rdma_shm {
 	int fd; /* of all of it, in the guarded way; else -1 */
 	void *hva;
 	uint64_t size;
+	uint64_t tail; /* bytes at the end that are for other things than mappings */
 	uint64_t used;
 	struct rdma_mapping *mappings;
 	uint32_t orphans;
@@ -208,6 +210,19 @@ int rdma_pages_take(struct rdma_slice *s);
 /* Map them into the region. */
 int rdma_pages_show(struct rdma_slice *s);
 void rdma_pages_free(struct rdma_pages *pages);
+
+/* -------------------------------------------------------------------- clock.c */
+
+/* Before the region is made: the room that it needs behind the mappings. */
+uint64_t rdma_clock_size(const struct rdma_slice *s);
+/* Map the pages of the HCA's clock at the region's end, where the HCA shows them. */
+void rdma_clock_show(struct rdma_slice *s);
+/* Can a process of the guest have the clock? */
+bool rdma_clock_shown(const struct rdma_slice *s);
+/* Offer the process the pages, beside what the response offers already. */
+void rdma_clock_offer(struct rdma_slice *s, struct rdma_command *c);
+/* A read of @size bytes of the region beside its windows. */
+void rdma_clock_read(struct rdma_slice *s, uint64_t offset, void *data, uint32_t size);
 
 /* --------------------------------------------------------------------- blob.c */
 
@@ -271,6 +286,7 @@ rdma_handler rdma_query_counters;
 /* query.c */
 int rdma_query_check_port(struct rdma_slice *s, const struct bypass_rdma_port_query *body);
 rdma_handler rdma_query_device, rdma_query_port, rdma_query_gids, rdma_query_pkeys;
+rdma_handler rdma_query_clock;
 /* mmap.c, doorbell.c */
 rdma_handler rdma_release_mmap, rdma_set_doorbell;
 /* context.c */
@@ -596,7 +612,8 @@ struct rdma_slice {
 	const struct rdma_dialect *dialect;
 	bool guarded;
 	struct bypass_rdma_config config; /* what the guest reads */
-	struct bypass_rdma_device limits; /* what QUERY_DEVICE says */
+	struct bypass_rdma_device limits; /* what QUERY_DEVICE says … */
+	struct bypass_rdma_clock clock;	  /* … and QUERY_CLOCK */
 	uint32_t max_message;		  /* bytes, that each port takes */
 	uint16_t queue_size[RDMA_QUEUES_MAX];
 	uint64_t features; /* accepted by the driver */
@@ -610,6 +627,7 @@ struct rdma_slice {
 	struct rdma_table cm_groups;
 	struct rdma_shm shm;
 	struct rdma_pages pages;
+	struct bypass_window window; /* the region without the clock; size 0: there is no clock */
 	uint64_t pinned;
 	uint32_t mcasts;
 	int channels[RDMA_VECTORS_MAX]; /* completion channels of the host */

@@ -81,7 +81,8 @@ int rdma_pages_take(struct rdma_slice *s)
 			   "%s: doorbell pages for %u processes of the guest only, not for %u: %s",
 			   s->hca.name, s->pages.n, want, strerror(-err));
 	q->ucontexts = s->pages.n;
-	for (q->shm_bytes = RDMA_PAGE; q->shm_bytes < (uint64_t)s->pages.n * RDMA_PAGE;)
+	for (q->shm_bytes = RDMA_PAGE;
+	     q->shm_bytes < (uint64_t)s->pages.n * RDMA_PAGE + rdma_clock_size(s);)
 		q->shm_bytes *= 2;
 	return 0;
 }

@@ -25,6 +25,14 @@ int rdma_query_device(struct rdma_slice *s, struct rdma_command *c)
 	return 0;
 }
 
+int rdma_query_clock(struct rdma_slice *s, struct rdma_command *c)
+{
+	struct bypass_rdma_clock *reply = (void *)c->reply;
+
+	*reply = s->clock;
+	return 0;
+}
+
 int rdma_query_check_port(struct rdma_slice *s, const struct bypass_rdma_port_query *body)
 {
 	uint32_t port = le32toh(body->port);

@@ -138,6 +138,8 @@ int rdma_resources_make(struct rdma_slice *s)
 	if (!err)
 		err = rdma_pages_show(s);
 	if (!err)
+		rdma_clock_show(s);
+	if (!err)
 		err = make_channels(s);
 	if (!err)
 		err = make_descriptors(s);

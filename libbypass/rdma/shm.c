@@ -80,7 +80,7 @@ static struct rdma_mapping **find_gap(struct rdma_shm *shm, uint64_t size, uint6
 	*offset = 0;
 	for (; *link && (*link)->offset - *offset < size; link = &(*link)->next)
 		*offset = (*link)->offset + (*link)->size;
-	return shm->size - *offset < size ? NULL : link;
+	return shm->size - shm->tail - *offset < size ? NULL : link;
 }
 
 /* Pages that are shown for life stay, and nothing else is in such a region. */
@@ -146,7 +146,7 @@ static struct rdma_mapping **find_room(struct rdma_slice *s, uint64_t size, uint
 {
 	struct rdma_mapping **link;
 
-	if (!size || size % RDMA_PAGE || size > s->shm.size) {
+	if (!size || size % RDMA_PAGE || size > s->shm.size - s->shm.tail) {
 		bypass_fail(ENOSPC,
 			    "a queue of %llu bytes does not fit into the shared memory region of "
 			    "%llu; give the "
@@ -301,6 +301,10 @@ int rdma_shm_release(struct rdma_slice *s, uint64_t offset, uint64_t size)
 {
 	struct rdma_mapping **link = &s->shm.mappings;
 
+	/* What all processes share stays, when one of them has gone. */
+	if (s->shm.tail && size == RDMA_PAGE && offset % RDMA_PAGE == 0 && offset < s->shm.size &&
+	    offset >= s->shm.size - s->shm.tail)
+		return 0;
 	while (*link && (*link)->offset != offset)
 		link = &(*link)->next;
 	if (!*link || (*link)->size != size)
@@ -340,7 +344,7 @@ void rdma_shm_sweep(struct rdma_slice *s, uint32_t ucontext)
 			link = &(*link)->next;
 	}
 	/* Pages that the guest touched by mistake go too, and the pieces become one mapping again. */
-	if (ucontext == RDMA_ALL && !is_fixed(s) && clear_pages(s, 0, s->shm.size))
+	if (ucontext == RDMA_ALL && !is_fixed(s) && clear_pages(s, 0, s->shm.size - s->shm.tail))
 		bypass_log(BYPASS_LOG_WARN, "%s: cannot make the shared memory region anew: %m",
 			   s->dev.name);
 }

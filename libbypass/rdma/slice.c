@@ -66,15 +66,21 @@ static int settle_quota(struct rdma_slice *s, const struct ib_uverbs_query_devic
 /* What also works through a slice, of the capabilities that the extended query alone has. */
 #define CAPS_EXTENDED (RDMA_CAP_FLUSH_GLOBAL | RDMA_CAP_FLUSH_PERSISTENT | RDMA_CAP_ATOMIC_WRITE)
 
-static uint64_t query_extended_caps(const struct rdma_hca *hca)
+static uint64_t query_extended(struct rdma_slice *s)
 {
 	struct ib_uverbs_ex_query_device in = {0};
 	struct ib_uverbs_ex_query_device_resp out = {0};
 
-	/* A driver that refuses the extended query has none of these capabilities. */
-	if (rdma_uverbs(hca, IB_USER_VERBS_CMD_FLAG_EXTENDED | IB_USER_VERBS_EX_CMD_QUERY_DEVICE,
-			&in, sizeof(in), &out, sizeof(out), NULL))
+	/* A driver that refuses the extended query has none of these capabilities, and no clock. */
+	if (rdma_uverbs(&s->hca,
+			IB_USER_VERBS_CMD_FLAG_EXTENDED | IB_USER_VERBS_EX_CMD_QUERY_DEVICE, &in,
+			sizeof(in), &out, sizeof(out), NULL))
 		return 0;
+	if (s->dialect->cq_flags & IB_UVERBS_CQ_FLAGS_TIMESTAMP_COMPLETION)
+		s->clock = (struct bypass_rdma_clock){
+			.timestamp_mask = htole64(out.timestamp_mask),
+			.frequency = htole64(out.hca_core_clock),
+		};
 	return out.device_cap_flags_ex & CAPS_EXTENDED;
 }
 
@@ -82,8 +88,7 @@ static uint64_t query_extended_caps(const struct rdma_hca *hca)
 static void settle_limits(struct rdma_slice *s, const struct ib_uverbs_query_device_resp *hca)
 {
 	const struct bypass_rdma_quota *q = &s->options.quota;
-	uint64_t caps = (hca->device_cap_flags & ~(uint64_t)CAPS_UNREACHABLE) |
-			query_extended_caps(&s->hca);
+	uint64_t caps = (hca->device_cap_flags & ~(uint64_t)CAPS_UNREACHABLE) | query_extended(s);
 	bool mws = !(s->guarded && s->dialect->guard && s->dialect->guard->no_mws);
 	uint64_t mr = hca->max_mr_size < q->pinned_bytes ? hca->max_mr_size : q->pinned_bytes;
 
@@ -177,6 +182,8 @@ static void make_device(struct rdma_slice *s)
 		dev->features |= 1ull << BYPASS_RDMA_F_QUEUE_MEMORY;
 	if (le64toh(s->limits.device_cap_flags) & IB_UVERBS_DEVICE_XRC)
 		dev->features |= 1ull << BYPASS_RDMA_F_XRC;
+	if (s->clock.timestamp_mask)
+		dev->features |= 1ull << BYPASS_RDMA_F_CLOCK;
 	if (s->hca.cm_fd >= 0)
 		dev->features |= 1ull << BYPASS_RDMA_F_CM;
 	if (s->options.all_ram)
@@ -191,6 +198,10 @@ static void make_device(struct rdma_slice *s)
 	dev->shm.fd = s->shm.fd;
 	dev->shm.windows = s->pages.windows;
 	dev->shm.n_windows = s->pages.n;
+	if (s->window.size && !s->pages.n) {
+		dev->shm.windows = &s->window;
+		dev->shm.n_windows = 1;
+	}
 }
 
 /* Which way the guest's work queues go: straight, or guarded. */

@@ -42,7 +42,7 @@ static int set_up(void **state)
 	rdma_guest_start(&t->g, dev);
 	assert_int_equal(mlx5_open(&t->g, &t->g.ucontext), 0);
 	t->doorbell = t->g.mmaps[0];
-	assert_int_equal(t->g.n_mmaps, 1);
+	assert_int_equal(t->g.n_mmaps, 3);
 	assert_int_equal(rdma_guest_create(&t->g, BYPASS_RDMA_ALLOC_PD, &t->pd), 0);
 	/* Pages of a process are anywhere. */
 	for (unsigned int i = 0; i < 4; i++) {
@@ -162,7 +162,7 @@ static uint32_t create_qp(struct test *t, uint32_t cq, const struct mlx5_ib_crea
 	return call(t, BYPASS_RDMA_CREATE_QP, &body, sizeof(body), blob, size, d, qp, sizeof(*qp));
 }
 
-/* What a process learns of its context: one doorbell page, no clock, no DEVX. */
+/* What a process learns of its context: one doorbell page, the clock, no DEVX. */
 static void test_context(void **state)
 {
 	struct test *t = *state;
@@ -189,8 +189,9 @@ static void test_context(void **state)
 	memcpy(&reply, t->g.udata, sizeof(reply));
 	assert_int_equal(reply.tot_bfregs, 2);
 	assert_int_equal(reply.num_uars_per_page, 1);
-	assert_int_equal(reply.comp_mask, 0);
-	assert_int_equal(reply.clock_info_versions, 0);
+	assert_int_equal(reply.comp_mask, MLX5_IB_ALLOC_UCONTEXT_RESP_MASK_CORE_CLOCK_OFFSET);
+	assert_int_equal(reply.hca_core_clock_offset, 0x800);
+	assert_int_equal(reply.clock_info_versions, 1 << MLX5_IB_CLOCK_INFO_V1);
 	assert_int_equal(reply.qp_tab_size, 1 << 18);
 
 	/* Each process has a page of its own, which is the HCA's. */
@@ -276,6 +277,36 @@ static void test_longest_cq(void **state)
 	assert_int_equal(call(t, BYPASS_RDMA_CREATE_CQ, &body, sizeof(body), &blob, sizeof(blob),
 			      NULL, &cq, sizeof(cq)),
 			 BYPASS_RDMA_E_INVALID);
+}
+
+/* Each completion has a timestamp, whoever asks for one. */
+static void test_timestamps(void **state)
+{
+	struct test *t = *state;
+	const struct mlx5_ib_create_cq blob = cq_blob();
+	const struct description d = describe(t, PAGES * GUEST_PAGE, PAGES);
+	struct bypass_rdma_create_cq body = {.cqe = ENTRIES,
+					     .flags = IB_UVERBS_CQ_FLAGS_TIMESTAMP_COMPLETION};
+	struct bypass_rdma_clock clock;
+	struct bypass_rdma_cq cq;
+
+	assert_int_equal(call(t, BYPASS_RDMA_CREATE_CQ, &body, sizeof(body), &blob, sizeof(blob),
+			      &d, &cq, sizeof(cq)),
+			 0);
+	assert_true(t->g.dev->features & 1ull << BYPASS_RDMA_F_CLOCK);
+	assert_int_equal(rdma_guest_call(&t->g,
+					 &(struct rdma_guest_call){
+						 .command = BYPASS_RDMA_QUERY_CLOCK,
+						 .reply = &clock,
+						 .reply_size = sizeof(clock),
+					 }),
+			 0);
+	assert_int_equal(clock.timestamp_mask, (1ull << 48) - 1);
+	assert_int_equal(clock.frequency, 156250);
+	body.flags |= IB_UVERBS_CQ_FLAGS_IGNORE_OVERRUN;
+	assert_int_equal(call(t, BYPASS_RDMA_CREATE_CQ, &body, sizeof(body), &blob, sizeof(blob),
+			      &d, &cq, sizeof(cq)),
+			 BYPASS_RDMA_E_UNSUPPORTED);
 }
 
 static void test_resize(void **state)
@@ -508,12 +539,19 @@ static void test_features(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_context),   TEST(test_no_page),
-		TEST(test_cq),	      TEST(test_longest_cq),
-		TEST(test_resize),    TEST(test_srq),
-		TEST(test_qp),	      TEST(test_bad_descriptions),
-		TEST(test_bad_blobs), TEST(test_bad_queue_pairs),
-		TEST(test_gids),      TEST(test_features),
+		TEST(test_context),
+		TEST(test_no_page),
+		TEST(test_cq),
+		TEST(test_longest_cq),
+		TEST(test_timestamps),
+		TEST(test_resize),
+		TEST(test_srq),
+		TEST(test_qp),
+		TEST(test_bad_descriptions),
+		TEST(test_bad_blobs),
+		TEST(test_bad_queue_pairs),
+		TEST(test_gids),
+		TEST(test_features),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -66,7 +66,7 @@ static void test_windows(void **state)
 	const struct bypass_bar *bar = &slice->bars[BAR];
 
 	(void)state;
-	assert_int_equal(bar->size, 4 * GUEST_PAGE);
+	assert_int_equal(bar->size, 8 * GUEST_PAGE); /* two for the clock */
 	assert_int_equal(bar->n_windows, 3);
 	for (unsigned int i = 0; i < 3; i++) {
 		const struct bypass_window *w = &bar->windows[i];
@@ -87,7 +87,7 @@ static void test_numbers(void **state)
 
 	(void)state;
 	assert_int_equal(slice->bars[BAR].n_windows, 64);
-	assert_int_equal(slice->bars[BAR].size, 64 * GUEST_PAGE);
+	assert_int_equal(slice->bars[BAR].size, 128 * GUEST_PAGE);
 	bypass_slice_close(slice);
 	mock_mlx5.begun = false;
 	slice = open_slice("mock0,ucontexts=256");
@@ -113,6 +113,13 @@ static void test_fewer(void **state)
 	mock_mlx5 = (typeof(mock_mlx5)){.begin_fails = EPERM};
 	assert_null(mock_open_for("mock0", true));
 	assert_non_null(strstr(bypass_error(), "no context"));
+}
+
+static uint32_t release_pages(struct rdma_guest *g, const struct bypass_rdma_release_mmap *pages)
+{
+	return rdma_guest_call(g, &(struct rdma_guest_call){.command = BYPASS_RDMA_RELEASE_MMAP,
+							    .body = pages,
+							    .body_size = sizeof(*pages)});
 }
 
 static unsigned int count_pages(void)
@@ -181,11 +188,7 @@ static void test_processes(void **state)
 	assert_int_equal(mlx5_open(&g, &handle[3]), BYPASS_RDMA_E_QUOTA);
 	assert_int_equal(rdma_guest_stats(&g).shm_bytes, 3 * GUEST_PAGE);
 	/* As the guest's kernel ends a process. */
-	assert_int_equal(
-		rdma_guest_call(&g, &(struct rdma_guest_call){.command = BYPASS_RDMA_RELEASE_MMAP,
-							      .body = &release,
-							      .body_size = sizeof(release)}),
-		0);
+	assert_int_equal(release_pages(&g, &release), 0);
 	assert_int_equal(rdma_guest_destroy(&g, BYPASS_RDMA_DEALLOC_UCONTEXT, handle[1]), 0);
 	assert_int_equal(rdma_guest_stats(&g).shm_bytes, 2 * GUEST_PAGE);
 	check_window(&w[1], (char *)dev->shm.hva + GUEST_PAGE, 7);
@@ -224,6 +227,92 @@ static void test_other_carriers(void **state)
 	dev = mock_open_for("mock0", true);
 	assert_non_null(dev); /* guarded: one file */
 	assert_null(dev->shm.windows);
+	bypass_virtio_close(dev);
+}
+
+/* What a process of the guest sees of the clock, and what is left of it when the process has gone. */
+static void check_clock_page(struct rdma_guest *g, unsigned int i, uint64_t shown)
+{
+	const struct bypass_rdma_mmap *m = &g->mmaps[1 + i];
+	const struct bypass_rdma_release_mmap release = {.shm_offset = m->shm_offset,
+							 .size = m->size};
+	struct bypass_virtio_device *dev = g->dev;
+	uint64_t value = 0x1122334455667788 + i, got = 0;
+
+	assert_int_equal(m->offset, shown);
+	assert_int_equal(m->flags, BYPASS_RDMA_MMAP_UC);
+	assert_int_equal(pwrite(mock.cmd_fd, &value, 8, shown + 8), 8);
+	dev->ops->shm_read(dev, m->shm_offset + 8, &got, 8);
+	assert_true(got == value);
+	got = 0;
+	dev->ops->shm_read(dev, m->shm_offset + 12, &got, 4);
+	assert_int_equal(got, 0x11223344);
+	got = 0;
+	dev->ops->shm_read(dev, m->shm_offset + 8, &got, 2);
+	assert_int_equal(got, 0x7788 + i);
+	assert_int_equal(release_pages(g, &release), 0);
+	dev->ops->shm_read(dev, m->shm_offset + 8, &got, 8);
+	assert_true(got == value);
+}
+
+static const uint64_t clock_shown[] = {0x500000, 0x700000};
+
+/* Beside the windows lies the HCA's clock: for reads alone, the same for all processes. */
+static void test_clock(void **state)
+{
+	(void)state;
+	for (int fixed = 0; fixed < 2; fixed++) {
+		struct bypass_virtio_device *dev =
+			mock_open_for("mock0,ucontexts=2,shm=64K,vectors=2", fixed);
+		struct rdma_guest g = {0};
+		uint32_t handle;
+
+		assert_non_null(dev);
+		guest_init(&g.guest, 4 << 20);
+		rdma_guest_start(&g, dev);
+		assert_int_equal(mlx5_open(&g, &handle), 0);
+		assert_int_equal(g.n_mmaps, 3);
+		assert_int_equal(ftruncate(mock.cmd_fd, 0x800000), 0);
+		check_clock_page(&g, 0, clock_shown[0]);
+		check_clock_page(&g, 1, clock_shown[1]);
+		rdma_guest_stop(&g);
+	}
+}
+
+/* The BAR's window ends before the clock, and a write does not reach the clock. */
+static void test_clock_in_bar(void **state)
+{
+	struct bypass_virtio_device *dev = mock_open("mock0,shm=64K");
+	struct bypass_slice *slice;
+	uint32_t value = 7;
+
+	(void)state;
+	assert_non_null(dev);
+	assert_int_equal(bypass_virtio_pci_new(dev, &slice), 0);
+	assert_int_equal(slice->bars[BAR].size, 65536);
+	assert_int_equal(slice->bars[BAR].n_windows, 1);
+	assert_int_equal(slice->bars[BAR].windows[0].size, 65536 - 2 * GUEST_PAGE);
+	assert_int_equal(ftruncate(mock.cmd_fd, 0x800000), 0);
+	assert_int_equal(pwrite(mock.cmd_fd, &value, 4, clock_shown[1]), 4);
+	value = 0;
+	assert_int_equal(slice->ops->bar_write(slice, BAR, 65536 - GUEST_PAGE, &value, 4), 0);
+	assert_int_equal(slice->ops->bar_read(slice, BAR, 65536 - GUEST_PAGE, &value, 4), 0);
+	assert_int_equal(value, 7);
+	bypass_slice_close(slice);
+}
+
+/* Where another process maps the pages there is no clock. */
+static void test_clock_elsewhere(void **state)
+{
+	const struct bypass_virtio_carrier carrier = {.shm_map = map_nowhere};
+	struct bypass_virtio_device *dev = mock_open("mock0,shm=64K");
+
+	(void)state;
+	assert_non_null(dev);
+	assert_true(rdma_clock_shown(rdma_slice(dev)));
+	assert_int_equal(dev->ops->attach(dev, &carrier, NULL), 0);
+	assert_false(rdma_clock_shown(rdma_slice(dev)));
+	assert_int_equal(dev->ops->attach(dev, NULL, NULL), 0);
 	bypass_virtio_close(dev);
 }
 
@@ -303,8 +392,10 @@ static void test_clients(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_windows),   TEST(test_numbers),	 TEST(test_fewer),   TEST(test_gap),
-		TEST(test_processes), TEST(test_other_carriers), TEST(test_clients),
+		TEST(test_windows), TEST(test_numbers),	     TEST(test_fewer),
+		TEST(test_gap),	    TEST(test_processes),    TEST(test_other_carriers),
+		TEST(test_clock),   TEST(test_clock_in_bar), TEST(test_clock_elsewhere),
+		TEST(test_clients),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

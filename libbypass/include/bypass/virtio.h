@@ -32,7 +32,7 @@ struct bypass_window;
  *	life; the device's own. -1: there is none, as pages of several files come and go
  * @windows: NULL: the guest sees all of the region. Else the parts that the guest sees for
  *	life, by rising offset, as those of a BAR (bypass/slice.h); the device's own
- * @n_windows: their number
+ * @n_windows: their number. Reads beside them go to shm_read
  *
  * A transport that has shm_map is told of each page in its place, and @hva is not
  * what the guest sees.
@@ -106,6 +106,9 @@ struct bypass_virtio_carrier {
  * @config_read: read device-specific configuration; @offset + @size was checked
  *	against config_size
  * @config_write: write it. A device without writable fields ignores it
+ * @shm_read: a read of 1, 2, 4 or 8 bytes, aligned, beside the windows of the shared memory
+ *	region; NULL: there are zeroes. Writes there have no effect. Any thread, also while
+ *	another call is under way
  * @queue_start: begin to serve a queue; the transport calls it at DRIVER_OK for each
  *	enabled queue (or later for one enabled late), never before. Refuses rings
  *	outside RAM and misaligned ones
@@ -121,7 +124,7 @@ struct bypass_virtio_carrier {
  * @event: as of struct bypass_slice_ops. Also before attach and after a reset
  * @close: reset, then free the device
  *
- * The transport serialises calls, except to @interrupts; they may come from any
+ * The transport serialises calls, except to @interrupts and @shm_read; they may come from any
  * thread but the device's own (not from within a carrier's function). Data-path
  * work is done by the device's own threads, which wait for the kick_fds.
  *
@@ -136,6 +139,8 @@ struct bypass_virtio_ops {
 			    uint32_t size);
 	void (*config_write)(struct bypass_virtio_device *dev, uint32_t offset, const void *data,
 			     uint32_t size);
+	void (*shm_read)(struct bypass_virtio_device *dev, uint64_t offset, void *data,
+			 uint32_t size);
 	int (*queue_start)(struct bypass_virtio_device *dev, unsigned int index,
 			   const struct bypass_virtio_queue *queue);
 	int (*queue_call)(struct bypass_virtio_device *dev, unsigned int index, int fd);

@@ -149,6 +149,8 @@ struct rdma_doorbell_page {
 	bool combining;	  /* to be mapped write-combining */
 };
 
+#define RDMA_CLOCK_PAGES 2
+
 /* An HCA whose queues are memory of the guest's processes, and whose doorbells are pages. */
 struct rdma_user_queues {
 	/* What a checked blob names. 0, or a negative errno with a text: no queue can be so. */
@@ -160,9 +162,12 @@ struct rdma_user_queues {
 	void (*answer)(uint32_t command, uint8_t *out);
 	/*
 	 * The blobs of ALLOC_UCONTEXT: check what the process asks for, and describe a context with
-	 * one doorbell page, which the process maps at offset 0.
+	 * one doorbell page, which the process maps at offset 0. @clock: receives whether the
+	 * description says that the pages of the clock can be mapped; false: it must not.
 	 */
-	int (*open)(int cmd_fd, const uint8_t *in, uint8_t *out);
+	int (*open)(int cmd_fd, const uint8_t *in, uint8_t *out, bool *clock);
+	/* Where mmap(2) has the pages of the HCA's clock, read-only, on the host and in a guest. */
+	uint64_t clock[RDMA_CLOCK_PAGES];
 	/*
 	 * Begin a context on a descriptor that was just opened, for doorbell pages alone: no other queue
 	 * and no memory is to be in it. 0 or a negative errno.
@@ -184,6 +189,7 @@ struct rdma_dialect {
 	 */
 	uint32_t fixed_in_use;
 	bool dmabuf;	      /* the driver registers dma-bufs */
+	uint32_t cq_flags;    /* of CREATE_CQ, that mean nothing to the driver */
 	bool xrc;	      /* extended reliable connections, where the HCA has them */
 	bool host_gids;	      /* the process's own requests name GIDs by the HCA's indices */
 	const char *distrust; /* why its queues are not for untrusted guests; NULL: they are */

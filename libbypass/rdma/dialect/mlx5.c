@@ -33,6 +33,11 @@
 /* Send requests are counted in pieces of 64 bytes. */
 #define SEND_SHIFT 6
 
+/* What the driver shows at an offset for mmap(2): 256 pages for each kind. */
+#define SHOWN(kind)	((uint64_t)(kind) << 20)
+#define SHOWN_TIMER	5 /* a page of the adapter with its clock */
+#define SHOWN_CONVERTER 7 /* how the clock becomes time: struct mlx5_ib_clock_info */
+
 #define CREATE_QP_FLAGS                                                                            \
 	(MLX5_QP_FLAG_SIGNATURE | MLX5_QP_FLAG_SCATTER_CQE | MLX5_QP_FLAG_ALLOW_SCATTER_CQE |      \
 	 MLX5_QP_FLAG_PACKET_BASED_CREDIT_MODE)
@@ -240,8 +245,20 @@ static int query_context(int fd, struct mlx5_ib_alloc_ucontext_resp *context)
 	return rdma_message_send(fd, &m);
 }
 
-/* Clocks, raw packets' offloads, ECE and the like are left out of the answer. */
-static int open_context(int fd, const uint8_t *in, uint8_t *out)
+static void add_clock(struct mlx5_ib_alloc_ucontext_resp *reply,
+		      const struct mlx5_ib_alloc_ucontext_resp *host, bool *clock)
+{
+	*clock = *clock && host->clock_info_versions & 1 << MLX5_IB_CLOCK_INFO_V1 &&
+		 host->comp_mask & MLX5_IB_ALLOC_UCONTEXT_RESP_MASK_CORE_CLOCK_OFFSET;
+	if (!*clock)
+		return;
+	reply->comp_mask |= MLX5_IB_ALLOC_UCONTEXT_RESP_MASK_CORE_CLOCK_OFFSET;
+	reply->hca_core_clock_offset = host->hca_core_clock_offset;
+	reply->clock_info_versions = 1 << MLX5_IB_CLOCK_INFO_V1;
+}
+
+/* Raw packets' offloads, ECE and the like are left out of the answer. */
+static int open_context(int fd, const uint8_t *in, uint8_t *out, bool *clock)
 {
 	const struct mlx5_ib_alloc_ucontext_req_v2 *request = (const void *)in;
 	struct mlx5_ib_alloc_ucontext_resp *reply = (void *)out, host = {0};
@@ -275,6 +292,7 @@ static int open_context(int fd, const uint8_t *in, uint8_t *out)
 		.log_uar_size = 12,
 		.num_uars_per_page = 1,
 	};
+	add_clock(reply, &host, clock);
 	return 0;
 }
 
@@ -343,6 +361,7 @@ static const struct rdma_user_queues user_queues = {
 	.place = place,
 	.answer = answer,
 	.open = open_context,
+	.clock = {SHOWN(SHOWN_TIMER), SHOWN(SHOWN_CONVERTER)},
 	.begin = begin_context,
 	.page_take = page_take,
 	.page_give = page_give,
@@ -353,6 +372,7 @@ const struct rdma_dialect rdma_dialect_mlx5 = {
 	.stem = "mlx5_",
 	.driver_id = RDMA_DRIVER_MLX5,
 	.dmabuf = true,
+	.cq_flags = IB_UVERBS_CQ_FLAGS_TIMESTAMP_COMPLETION, /* each completion has one */
 	.xrc = true,
 	.host_gids = true,
 	.rules = rules,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * What lies in BAR 0: common configuration, ISR status, the device's own
- * configuration, notifications.
+ * configuration, notifications; and beside the windows of the shared memory.
  */
 #include <string.h>
 #include <sys/eventfd.h>
@@ -37,6 +37,8 @@ int virtio_bar_read(struct bypass_slice *slice, unsigned int bar, uint64_t offse
 
 	/* Between the structures, and beside the table in BAR 1, reads give 0. */
 	memset(data, 0, size);
+	if (bar == SHM_BAR && v->dev->ops->shm_read)
+		v->dev->ops->shm_read(v->dev, offset, data, size);
 	if (bar)
 		return 0;
 	if (offset + size <= COMMON_OFFSET + COMMON_SIZE) {

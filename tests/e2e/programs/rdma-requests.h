@@ -411,6 +411,7 @@ static const struct command commands[] = {
 	COMMAND(QUERY_GIDS, OF(port_query), OF(gids), NOTHING, KINDS, .fill = fill_port),
 	COMMAND(QUERY_PKEYS, OF(port_query), OF(pkeys), NOTHING, KINDS, .fill = fill_port),
 	COMMAND(QUERY_COUNTERS, OF(port_query), OF(counters), NOTHING, KINDS, .fill = fill_port),
+	COMMAND(QUERY_CLOCK, 0, OF(clock), NOTHING, KINDS),
 	COMMAND(SET_DOORBELL, OF(set_doorbell), 0, NOTHING, KINDS, .fill = fill_doorbell),
 	COMMAND(ALLOC_UCONTEXT, 0, HANDLE, MAKES, UCONTEXT),
 	COMMAND(DEALLOC_UCONTEXT, HANDLE, 0, ENDS, UCONTEXT),
