@@ -9,8 +9,8 @@
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/carving.sh"
+. "${0%/*}/../lib/kill-points.sh"
 
-fault=/usr/local/lib/testbed/bypass-fault
 modprobe vfio-pci
 interface=$(ls "/sys/bus/pci/devices/$igb/net")
 # Routers tell addresses and routes at any time.
@@ -19,32 +19,6 @@ for where in all default; do
 	sysctl -q net.ipv6.conf.$where.accept_ra=0
 done
 remember_host
-
-stride=$(repetitions 4 1)
-
-# Runs COMMAND with one fault point after the other until it gets through. Before each, PREPARE.
-kill_at_points() { # WHAT PREPARE COMMAND...
-	local what=$1 prepare=$2 point status state points=()
-	shift 2
-	for ((point = 1 + RANDOM % stride; ; point += stride)); do
-		$prepare >/dev/null
-		status=$({ BYPASS_FAULT_POINT=$point "$fault" "$@" >&2; echo $?; } 2>/dev/null)
-		[ "$status" != 0 ] || break
-		[ "$status" = 137 ] || fail "$what: point $point: status $status, not killed"
-		state=$(state)
-		bypass release --all >/dev/null || fail "$what: point $point: cannot release ($state)"
-		rm -f /run/bypass/*.lock /run/bypass/*.new
-		host_restored || fail "$what: point $point: the host is not as it was ($state)"
-		states="$states ${state:-nothing}"
-		points+=("$point")
-	done
-	bypass release --all >/dev/null
-	[ $point -gt 8 ] || fail "$what: only $point points"
-	echo "ok: $what: killed at points ${points[*]}, each time put back [$SECONDS s]"
-}
-
-# What the ledger says, without the time that the command takes.
-state() { sed -n 's/^ *"state": *"\(.*\)",/\1/p' /run/bypass/*.json 2>/dev/null || true; }
 
 states=
 kill_at_points "carving a whole function" : carve "$nvme"
