@@ -3,13 +3,9 @@
  * Carving: checks first, then one step after the other. All of it or nothing.
  */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <bypass/error.h>
 #include <bypass/log.h>
@@ -72,67 +68,11 @@ static int carve_whole(struct ledger *ledger, const struct bypass_carve *what)
 	return err ? err : carve_bind(ledger, ledger->function);
 }
 
-static void make_id(char id[BYPASS_CARVING_ID_SIZE])
-{
-	uint64_t number = 0;
-
-	/* The time does as well: the lock on the function keeps two carvings apart. */
-	if (getrandom(&number, sizeof(number), GRND_NONBLOCK) != sizeof(number)) {
-		struct timespec now;
-
-		clock_gettime(CLOCK_REALTIME, &now);
-		number = now.tv_sec * 1000000000ull + now.tv_nsec;
-	}
-	snprintf(id, BYPASS_CARVING_ID_SIZE, "%016" PRIx64, number);
-}
-
-/* Writes a ledger in which no step is done, so that other carvings see what this one will take. */
-static int begin(struct ledger *ledger, const struct bypass_carve *what,
-		 const struct bypass_function *function)
-{
-	int err;
-
-	/* The checks saw no ledger, but that was without the function's lock. */
-	err = ledger_load(ledger);
-	if (err != -ENOENT)
-		return err ? err
-			   : bypass_fail(EBUSY, "%s has just been carved by process %d",
-					 ledger->function, ledger->pid);
-	ledger->state = LEDGER_CARVING;
-	ledger->vendor_id = function->vendor_id;
-	ledger->device_id = function->device_id;
-	ledger_boot(ledger->boot);
-	make_id(ledger->id);
-	ledger->since = time(NULL);
-	ledger->pid = getpid();
-	ledger->vfs = what->vfs;
-	if (what->name)
-		snprintf(ledger->name, sizeof(ledger->name), "%s", what->name);
-	fault_point("ledger locked");
-	return ledger_save(ledger);
-}
-
 /* Carves with the ledger locked. On failure everything is as it was. */
 static int carve_locked(struct ledger *ledger, const struct bypass_carve *what)
 {
-	char failure[1024];
-	int err;
-
 	fault_point("ledger begun");
-	err = what->vfs ? carve_vfs(ledger, what) : carve_whole(ledger, what);
-	if (!err) {
-		ledger->state = LEDGER_CARVED;
-		err = ledger_save(ledger);
-	}
-	if (!err) {
-		fault_point("carved");
-		return 0;
-	}
-	snprintf(failure, sizeof(failure), "%s", bypass_error());
-	if (ledger_undo(ledger, NULL))
-		return bypass_fail(-err, "%s.\nUndoing the steps before it failed too: %s", failure,
-				   bypass_error());
-	return bypass_fail(-err, "%s.\nThe steps before it were undone", failure);
+	return carving_end(ledger, what->vfs ? carve_vfs(ledger, what) : carve_whole(ledger, what));
 }
 
 /* Checks @what, and takes what it takes: the function's lock, a ledger, and the names in it. */
@@ -149,7 +89,10 @@ static int claim(struct ledger *ledger, const struct bypass_carve *what)
 	if (!err)
 		err = ledger_lock(ledger, function.address, true);
 	if (!err) {
-		err = begin(ledger, what, &function);
+		ledger->vendor_id = function.vendor_id;
+		ledger->device_id = function.device_id;
+		ledger->vfs = what->vfs;
+		err = carving_begin(ledger, what->name);
 		if (err)
 			ledger_close(ledger);
 	}

@@ -10,14 +10,18 @@
 
 #include "internal.h"
 
-int carve_step(struct ledger *ledger, struct step step)
+static int do_step(struct ledger *ledger, struct step step)
 {
 	char text[2 * HOST_VALUE_SIZE];
 	int err;
 
 	err = step_read(&step);
-	if (err || !strcmp(step.from, step.to))
+	if (err)
 		return err;
+	/* What another carving has changed already, the last of those who want it changes back. */
+	if (!strcmp(step.from, step.to) &&
+	    !(step.kind == STEP_SYSCTL && step_is_shared(&step, ledger, step.from)))
+		return 0;
 	err = ledger_add_step(ledger, &step);
 	if (!err)
 		err = ledger_save(ledger);
@@ -33,6 +37,22 @@ int carve_step(struct ledger *ledger, struct step step)
 	if (err)
 		return bypass_fail(-err, "could not %s: %s", text, bypass_error());
 	return 0;
+}
+
+int carve_step(struct ledger *ledger, struct step step)
+{
+	struct ledger_all all;
+	int err;
+
+	if (step.kind != STEP_SYSCTL)
+		return do_step(ledger, step);
+	/* No other carving may count on the change, or end to, while this one looks. */
+	err = ledger_lock_all(&all);
+	if (err)
+		return err;
+	err = do_step(ledger, step);
+	ledger_unlock_all(&all);
+	return err;
 }
 
 int carve_attribute(struct ledger *ledger, const char *function, const char *slice,

@@ -27,6 +27,8 @@ int carving_check(const struct ledger *ledger)
 	unsigned int vendor = 0, device = 0;
 	const char *function = ledger->function;
 
+	if (ledger->netdev[0]) /* what it made tells by itself whose it is */
+		return 0;
 	if (host_read_uint(function, "vendor", &vendor) ||
 	    host_read_uint(function, "device", &device))
 		return bypass_fail(ENODEV,
@@ -44,6 +46,20 @@ int carving_check(const struct ledger *ledger)
 			   host_paths.ledger, function);
 }
 
+/* "10.7.0.5+fd00::5", as addr= of an RDMA slice takes them */
+static void add_addresses(const struct ledger *ledger, char *text, size_t size)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < ledger->step_count && length < size; i++) {
+		const char *address = ledger->step[i].to;
+
+		if (ledger->step[i].kind == STEP_ADDRESS)
+			length += snprintf(text + length, size - length, "%s%.*s",
+					   length ? "+" : "", (int)strcspn(address, "/"), address);
+	}
+}
+
 struct bypass_carving *carving_of(const struct ledger *ledger)
 {
 	static const enum bypass_carving_state states[] = {
@@ -58,6 +74,8 @@ struct bypass_carving *carving_of(const struct ledger *ledger)
 		return NULL;
 	snprintf(carving->function, sizeof(carving->function), "%s", ledger->function);
 	snprintf(carving->name, sizeof(carving->name), "%s", ledger->name);
+	snprintf(carving->netdev, sizeof(carving->netdev), "%s", ledger->netdev);
+	add_addresses(ledger, carving->addresses, sizeof(carving->addresses));
 	carving->state = states[ledger->state];
 	snprintf(carving->id, sizeof(carving->id), "%s", ledger->id);
 	carving->since = ledger->since;

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <net/if.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -101,7 +102,19 @@ enum step_kind {
 	STEP_LINK, /* setting @attribute ("mac", …) of VF @index of network adapter @function */
 	STEP_INTERFACE, /* setting @attribute of port @index of @function: undone only, never done */
 	STEP_NVME,	/* setting @attribute ("queues", …) of secondary controller @index */
+	/* Of an RDMA slice; @function is the name of a network device, and of an HCA. See netdev.h. */
+	STEP_NETDEV,  /* the network device */
+	STEP_ADDRESS, /* an address of the network device */
+	STEP_UP,      /* is the network device up? */
+	STEP_SYSCTL,  /* IPv4 setting @attribute of the network device, which slices share */
+	STEP_RDMA,    /* the HCA on the network device */
 };
+
+/* Is a step of this kind one of an RDMA slice? */
+static inline bool step_kind_is_rdma(enum step_kind kind)
+{
+	return kind >= STEP_NETDEV;
+}
 
 struct step {
 	enum step_kind kind;
@@ -119,6 +132,7 @@ struct step {
 	char to[HOST_VALUE_SIZE];
 };
 
+struct ledger;
 const char *step_kind_name(enum step_kind kind);
 int step_kind_parse(const char *name);
 /* Fills in @from and @instance with what is there now. */
@@ -139,6 +153,9 @@ enum step_undone {
  * the value that was found.
  */
 int step_undo(const struct step *step, char now[HOST_VALUE_SIZE]);
+/* Does the ledger of another carving of this boot have the same change? Its value before goes into @from. */
+bool step_is_shared(const struct step *step, const struct ledger *ledger,
+		    char from[HOST_VALUE_SIZE]);
 /* Would step_undo() write? */
 bool step_is_ours(const struct step *step);
 /* Explains the error that writing sriov_numvfs has given. Returns @err. */
@@ -163,7 +180,6 @@ int vf_link_read(const char *pf, unsigned int vf, const char *setting, char *val
 int vf_link_write(const char *pf, unsigned int vf, const char *setting, const char *value);
 
 /* interface.c: settings of a function's own network interfaces, which go away with its driver */
-struct ledger;
 /* Adds a step for each setting to the ledger. */
 int interfaces_note(struct ledger *ledger, const char *function);
 /* Puts one setting back. If that fails, a remark says which command does it. */
@@ -201,13 +217,14 @@ enum ledger_state {
 struct ledger {
 	int directory; /* descriptor of host_paths.ledger */
 	int lock;
-	char function[BYPASS_ADDRESS_SIZE];
+	char function[BYPASS_ADDRESS_SIZE]; /* or the name of an RDMA slice */
 	unsigned int vendor_id;
 	unsigned int device_id;
 	char boot[40];			 /* ID of the boot in which it was carved */
 	char id[BYPASS_CARVING_ID_SIZE]; /* tells this carving from earlier and later ones */
 	bool rebound;			 /* releasing has begun to bind the host's driver */
 	unsigned int vfs;		 /* that the carving makes; 0: the whole function */
+	char netdev[IF_NAMESIZE];	 /* that an RDMA slice is on; empty for functions */
 	char name[BYPASS_SLICE_NAME_SIZE];
 	enum ledger_state state;
 	time_t since;
@@ -226,6 +243,11 @@ struct ledger_all {
 int ledger_lock_all(struct ledger_all *all);
 void ledger_unlock_all(struct ledger_all *all);
 
+/*
+ * What ledgers are called by, in the kernel's spelling: the address of a function, or the name of an RDMA slice: a
+ * letter, then letters, digits, '-', '_' and '.', as a network device may be called. -EINVAL, with nothing explained.
+ */
+int ledger_key(const char *text, char key[BYPASS_ADDRESS_SIZE]);
 /* "0000:01:00.0.json" */
 void ledger_file_name(char *name, size_t size, const char *function, const char *suffix);
 /* Explains why the directory cannot be used. Returns -@err. */
@@ -253,6 +275,16 @@ bool ledger_is_of_this_boot(const struct ledger *ledger);
 void ledger_boot(char boot[40]);
 /* Addresses that have a ledger, ordered; free() it. Returns how many. */
 int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE]);
+
+/* carving.c: how a carving begins and ends, whatever it carves */
+
+/*
+ * With the lock over all ledgers and the ledger's own: writes a ledger in which no step is done, so that other carvings
+ * see what this one will take. The caller has filled in what is of its kind.
+ */
+int carving_begin(struct ledger *ledger, const char *name);
+/* After all steps, or @err: the ledger says that they are done, or they are undone. */
+int carving_end(struct ledger *ledger, int err);
 
 /* carve_check.c: everything that could be refused; with the lock over all ledgers */
 int carve_check(const struct bypass_carve *what, struct bypass_function *function);

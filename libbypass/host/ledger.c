@@ -113,6 +113,7 @@ static struct json_object *ledger_to_json(const struct ledger *ledger)
 	put_text(root, "boot", ledger->boot);
 	put_text(root, "id", ledger->id);
 	put_text(root, "name", ledger->name);
+	put_text(root, "netdev", ledger->netdev);
 	put_text(root, "state", state_names[ledger->state]);
 	put_number(root, "since", ledger->since);
 	put_number(root, "pid", ledger->pid);
@@ -200,7 +201,7 @@ int ledger_remove(struct ledger *ledger)
 int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE])
 {
 	char(*list)[BYPASS_ADDRESS_SIZE] = NULL, (*more)[BYPASS_ADDRESS_SIZE];
-	char address[BYPASS_ADDRESS_SIZE];
+	char key[BYPASS_ADDRESS_SIZE];
 	struct dirent *entry;
 	int count = 0, copy;
 	DIR *dir;
@@ -218,13 +219,13 @@ int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE])
 		if (!suffix || strcmp(suffix, ".json"))
 			continue;
 		*suffix = '\0';
-		if (bypass_address(entry->d_name, address))
+		if (ledger_key(entry->d_name, key))
 			continue;
 		more = realloc(list, (count + 1) * sizeof(*list));
 		if (!more)
 			break;
 		list = more;
-		strcpy(list[count++], address);
+		strcpy(list[count++], key);
 	}
 	closedir(dir);
 	if (count)

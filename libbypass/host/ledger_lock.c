@@ -3,6 +3,7 @@
  * The ledgers' directory and its locks: FUNCTION.lock, which whoever works on the function has locked,
  * and one over all ledgers. What is not as we would have made it is reported and left alone.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -64,6 +65,21 @@ int ledger_directory(bool create)
 				   host_paths.ledger, host_paths.ledger);
 	}
 	return fd;
+}
+
+int ledger_key(const char *text, char key[BYPASS_ADDRESS_SIZE])
+{
+	size_t length = strlen(text);
+
+	if (!pci_address(text, key))
+		return 0;
+	/* The lock over all ledgers has the place of one that is called "all". */
+	if (!isalpha((unsigned char)text[0]) || length >= IF_NAMESIZE || !strcmp(text, "all") ||
+	    strspn(text, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") !=
+		    length)
+		return -EINVAL;
+	strcpy(key, text);
+	return 0;
 }
 
 void ledger_file_name(char *name, size_t size, const char *function, const char *suffix)

@@ -89,8 +89,8 @@ static void get_address(struct reader *reader, struct json_object *object, const
 	address[0] = '\0';
 	if (text[0] == '\0' && may_be_empty)
 		return;
-	if (bypass_address(text, address) || strcmp(text, address))
-		bad(reader, "'%s' is no PCI address", key);
+	if (ledger_key(text, address) || strcmp(text, address))
+		bad(reader, "'%s' is no PCI address, nor the name of a network device", key);
 }
 
 static int64_t get_number(struct reader *reader, struct json_object *object, const char *key,
@@ -171,6 +171,9 @@ static int read_root(struct reader *reader, struct ledger *ledger, struct json_o
 	get_text(reader, root, "id", ledger->id, sizeof(ledger->id));
 	get_text(reader, root, "boot", ledger->boot, sizeof(ledger->boot));
 	get_text(reader, root, "name", ledger->name, sizeof(ledger->name));
+	/* Ledgers of functions had none once. */
+	if (json_object_object_get_ex(root, "netdev", NULL))
+		get_text(reader, root, "netdev", ledger->netdev, sizeof(ledger->netdev));
 	get_text(reader, root, "state", state, sizeof(state));
 	if (!strcmp(state, "carved"))
 		ledger->state = LEDGER_CARVED;

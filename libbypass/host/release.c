@@ -12,6 +12,7 @@
 #include <bypass/log.h>
 
 #include "internal.h"
+#include "netdev.h"
 
 static int fail_held(const char *address, const char *name, const struct bypass_holder *holder)
 {
@@ -75,8 +76,19 @@ static int check_vfs_unused(const struct ledger *ledger)
 	return err;
 }
 
+/* A context that is open keeps an rxe from being removed, and whoever removes it waits. */
+static int check_hca_unused(const struct ledger *ledger)
+{
+	struct bypass_holder holder;
+	int err = rdma_link_holder(ledger->function, &holder);
+
+	return err > 0 ? fail_held(ledger->function, "", &holder) : err;
+}
+
 static int check_users(const struct ledger *ledger, const char *slice)
 {
+	if (ledger->netdev[0])
+		return check_hca_unused(ledger);
 	if (ledger->slice_count && !strcmp(ledger->slice[0].address, ledger->function))
 		return check_whole_unused(ledger);
 	if (ledger_is_all(ledger, slice))

@@ -15,6 +15,7 @@
 #include <bypass/error.h>
 
 #include "internal.h"
+#include "netdev.h"
 
 static int attribute_read(const struct step *step, char *value, size_t size)
 {
@@ -209,6 +210,66 @@ static int nvme_write(const struct step *step, const char *value)
 	return nvme_vf_write(step->function, step->index, step->attribute, value);
 }
 
+static int device_read(const struct step *step, char *value, size_t size)
+{
+	return netdev_read(step->function, value, size);
+}
+
+static int device_write(const struct step *step, const char *value)
+{
+	char now[HOST_VALUE_SIZE];
+	int err = netdev_read(step->function, now, sizeof(now));
+
+	if (err || !strcmp(now, value))
+		return err;
+	return netdev_write(step->function, value);
+}
+
+static int address_read(const struct step *step, char *value, size_t size)
+{
+	return netdev_address_read(step->function, step->to, value, size);
+}
+
+static int address_write(const struct step *step, const char *value)
+{
+	return netdev_address_write(step->function, step->to, value[0]);
+}
+
+static int up_read(const struct step *step, char *value, size_t size)
+{
+	return netdev_up_read(step->function, value, size);
+}
+
+static int up_write(const struct step *step, const char *value)
+{
+	return netdev_up_write(step->function, value);
+}
+
+static int sysctl_read(const struct step *step, char *value, size_t size)
+{
+	return netdev_sysctl_read(step->function, step->attribute, value, size);
+}
+
+static int sysctl_write(const struct step *step, const char *value)
+{
+	return netdev_sysctl_write(step->function, step->attribute, value);
+}
+
+static int hca_read(const struct step *step, char *value, size_t size)
+{
+	return rdma_link_read(step->function, value, size);
+}
+
+static int hca_write(const struct step *step, const char *value)
+{
+	char now[HOST_VALUE_SIZE];
+	int err = rdma_link_read(step->function, now, sizeof(now));
+
+	if (err || !strcmp(now, value))
+		return err;
+	return rdma_link_write(step->function, value);
+}
+
 static const struct {
 	const char *name;
 	int (*read)(const struct step *step, char *value, size_t size);
@@ -220,6 +281,11 @@ static const struct {
 	[STEP_LINK] = {"vf-link", link_read, link_write},
 	[STEP_INTERFACE] = {"interface", NULL, NULL}, /* see interface_put_back() */
 	[STEP_NVME] = {"nvme-vf", nvme_read, nvme_write},
+	[STEP_NETDEV] = {"netdev", device_read, device_write},
+	[STEP_ADDRESS] = {"address", address_read, address_write},
+	[STEP_UP] = {"up", up_read, up_write},
+	[STEP_SYSCTL] = {"sysctl", sysctl_read, sysctl_write},
+	[STEP_RDMA] = {"rdma", hca_read, hca_write},
 };
 
 #define KIND_COUNT (sizeof(kinds) / sizeof(kinds[0]))
@@ -241,13 +307,18 @@ int step_kind_parse(const char *name)
  * The number of a device's directory in sysfs. The kernel gives each directory a number of its own,
  * also when a device comes back at the same address. 0: there is no such device.
  */
-static uint64_t device_instance(const char *function)
+static uint64_t instance_below(const char *directory, const char *name)
 {
 	struct stat info;
 	char path[256];
 
-	snprintf(path, sizeof(path), "%s/bus/pci/devices/%s", host_paths.sys, function);
+	snprintf(path, sizeof(path), "%s/%s/%s", host_paths.sys, directory, name);
 	return stat(path, &info) ? 0 : info.st_ino & INT64_MAX;
+}
+
+static uint64_t device_instance(const char *function)
+{
+	return instance_below("bus/pci/devices", function);
 }
 
 /* Of the device in which the step's value lives; 0 when the value lives in the hardware. */
@@ -264,9 +335,22 @@ static uint64_t step_instance(const struct step *step)
 		return device_instance(step->slice);
 	case STEP_NVME:
 		return 0;
+	case STEP_RDMA: /* the HCA is the value */
+		return instance_below("class/infiniband", step->function);
+	case STEP_NETDEV:
+	case STEP_ADDRESS:
+	case STEP_UP:
+	case STEP_SYSCTL:
+		return instance_below("class/net", step->function);
 	default:
 		return device_instance(step->function);
 	}
+}
+
+/* Is the value of the step a device that the step makes? */
+static bool step_makes(const struct step *step)
+{
+	return step->kind == STEP_VFS || step->kind == STEP_NETDEV || step->kind == STEP_RDMA;
 }
 
 int step_read(struct step *step)
@@ -279,7 +363,7 @@ int step_do(struct step *step)
 {
 	int err = kinds[step->kind].write(step, step->to);
 
-	if (!err && step->kind == STEP_VFS)
+	if (!err && step_makes(step))
 		step->instance = step_instance(step);
 	return err;
 }
@@ -303,16 +387,17 @@ static int step_compare(const struct step *step, char now[HOST_VALUE_SIZE])
 	int err;
 
 	now[0] = '\0';
-	if (step->kind != STEP_NVME && step->slice[0] && !host_has(step->slice, ""))
+	if (step->kind != STEP_NVME && !step_kind_is_rdma(step->kind) && step->slice[0] &&
+	    !host_has(step->slice, ""))
 		return STEP_DEVICE_GONE;
-	if (step->instance && step->kind != STEP_VFS && step_instance(step) != step->instance)
+	if (step->instance && !step_makes(step) && step_instance(step) != step->instance)
 		return STEP_DEVICE_GONE;
 	err = kinds[step->kind].read(step, now, HOST_VALUE_SIZE);
 	if (err || !strcmp(now, step->from))
 		return err;
 	if (strcmp(now, step->to) || is_overridden(step, now))
 		return STEP_OF_ANOTHER;
-	if (step->kind == STEP_VFS && step->instance && step_instance(step) != step->instance)
+	if (step_makes(step) && step->instance && step_instance(step) != step->instance)
 		return STEP_OF_ANOTHER; /* as many VFs, but not the ones that we made */
 	return STEP_UNDONE;
 }
@@ -360,6 +445,22 @@ void step_describe(const struct step *step, char *text, size_t size)
 	case STEP_NVME:
 		snprintf(text, size, "set %s of NVMe controller %u of %s to %s", step->attribute,
 			 step->index, step->function, step->to);
+		break;
+	case STEP_NETDEV:
+		snprintf(text, size, "make the network device %s, %s", step->function, step->to);
+		break;
+	case STEP_ADDRESS:
+		snprintf(text, size, "give %s the address %s", step->function, step->to);
+		break;
+	case STEP_UP:
+		snprintf(text, size, "set %s %s", step->function, step->to);
+		break;
+	case STEP_SYSCTL:
+		snprintf(text, size, "set net.ipv4.conf.%s.%s to %s", step->function,
+			 step->attribute, step->to);
+		break;
+	case STEP_RDMA:
+		snprintf(text, size, "make the HCA %s, %s", step->function, step->to);
 		break;
 	}
 }

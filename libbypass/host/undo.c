@@ -54,6 +54,8 @@ static int undo(struct ledger *ledger, const struct step *step, char now[HOST_VA
 		return STEP_DEVICE_GONE;
 	if (step->kind == STEP_INTERFACE)
 		return undo_interface(ledger, step);
+	if (step->kind == STEP_SYSCTL && step_is_shared(step, ledger, now))
+		return STEP_UNDONE; /* the last one does it */
 	/* Written first: after a crash the next release must know whose interface this is. */
 	if (step->kind == STEP_DRIVER && step->from[0] && step_is_ours(step)) {
 		ledger->rebound = true;
@@ -63,7 +65,7 @@ static int undo(struct ledger *ledger, const struct step *step, char now[HOST_VA
 	return step_undo(step, now);
 }
 
-int ledger_undo_step(struct ledger *ledger, size_t index, int *unsaved)
+static int undo_step(struct ledger *ledger, size_t index, int *unsaved)
 {
 	struct step *step = &ledger->step[index];
 	char text[2 * HOST_VALUE_SIZE], now[HOST_VALUE_SIZE] = "";
@@ -86,6 +88,21 @@ int ledger_undo_step(struct ledger *ledger, size_t index, int *unsaved)
 	*unsaved = ledger_save(ledger);
 	fault_point("undo in the ledger");
 	return 0;
+}
+
+int ledger_undo_step(struct ledger *ledger, size_t index, int *unsaved)
+{
+	struct ledger_all all;
+	int err;
+
+	if (ledger->step[index].kind != STEP_SYSCTL)
+		return undo_step(ledger, index, unsaved);
+	err = ledger_lock_all(&all);
+	if (err)
+		return err;
+	err = undo_step(ledger, index, unsaved);
+	ledger_unlock_all(&all);
+	return err;
 }
 
 static void strike_slice(struct ledger *ledger, const char *address)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass carve: makes slices of a function: VFs of a PF, or the whole function.
+ * bypass carve: makes slices of a function: VFs of a PF, or the whole function; or an HCA with addresses of its own.
  */
 #include <errno.h>
 #include <getopt.h>
@@ -16,6 +16,8 @@
 
 struct arguments {
 	struct bypass_carve carve;
+	struct bypass_carve_rdma rdma;
+	const char *addresses[BYPASS_CARVE_ADDRESSES];
 	const char *mac;
 	const char *guid;
 	const char *vlan;
@@ -169,6 +171,56 @@ static enum exit_code carve(struct arguments *arguments)
 	return code;
 }
 
+static enum exit_code carve_rdma(struct arguments *arguments)
+{
+	struct bypass_carving *carving;
+	sigset_t held;
+
+	arguments->rdma.addresses = arguments->addresses;
+	arguments->rdma.name = arguments->carve.name;
+	hold_signals(&held);
+	if (bypass_carve_rdma(&arguments->rdma, &carving))
+		return failed();
+	report(carving);
+	if (!wants_json())
+		printf("\nFor a guest: --rdma %s,addr=%s\n", carving->function, carving->addresses);
+	free(carving);
+	return EXIT_DONE;
+}
+
+static enum exit_code add_address(struct arguments *arguments, const char *address)
+{
+	if (arguments->rdma.address_count == BYPASS_CARVE_ADDRESSES)
+		return wrong_usage(&command_carve, "--addr is given more than %d times",
+				   BYPASS_CARVE_ADDRESSES);
+	arguments->addresses[arguments->rdma.address_count++] = address;
+	return EXIT_DONE;
+}
+
+/* Do the options go together? Then the slices are carved. */
+static enum exit_code carve_either(struct arguments *arguments, char **rest, int count)
+{
+	bool of_vfs = arguments->mac || arguments->guid || arguments->vlan || arguments->trust;
+
+	if (arguments->rdma.netdev) {
+		if (count || arguments->carve.vfs || of_vfs || arguments->carve.force)
+			return wrong_usage(&command_carve, "--rdma goes with --addr and --name "
+							   "alone, and with no function");
+		if (!arguments->rdma.address_count)
+			return wrong_usage(&command_carve, "--rdma needs an address: --addr");
+		return carve_rdma(arguments);
+	}
+	if (arguments->rdma.address_count)
+		return wrong_usage(&command_carve, "--addr goes with --rdma");
+	if (count != 1)
+		return wrong_usage(&command_carve, "say which one function to carve");
+	if (!arguments->carve.vfs && of_vfs)
+		return wrong_usage(&command_carve, "--mac, --guid, --vlan and --trust go with "
+						   "--vfs");
+	arguments->carve.function = rest[0];
+	return carve(arguments);
+}
+
 static enum exit_code run_carve(int argc, char **argv)
 {
 	enum {
@@ -178,7 +230,9 @@ static enum exit_code run_carve(int argc, char **argv)
 		OPTION_VLAN,
 		OPTION_TRUST,
 		OPTION_NAME,
-		OPTION_FORCE
+		OPTION_FORCE,
+		OPTION_RDMA,
+		OPTION_ADDR
 	};
 	static const struct option options[] = {
 		{"vfs", required_argument, NULL, OPTION_VFS},
@@ -188,6 +242,8 @@ static enum exit_code run_carve(int argc, char **argv)
 		{"trust", required_argument, NULL, OPTION_TRUST},
 		{"name", required_argument, NULL, OPTION_NAME},
 		{"force", no_argument, NULL, OPTION_FORCE},
+		{"rdma", required_argument, NULL, OPTION_RDMA},
+		{"addr", required_argument, NULL, OPTION_ADDR},
 		COMMON_OPTIONS,
 	};
 	struct arguments arguments = {0};
@@ -213,28 +269,29 @@ static enum exit_code run_carve(int argc, char **argv)
 			arguments.carve.name = optarg;
 		} else if (option == OPTION_FORCE) {
 			arguments.carve.force = true;
+		} else if (option == OPTION_RDMA) {
+			arguments.rdma.netdev = optarg;
+		} else if (option == OPTION_ADDR) {
+			code = add_address(&arguments, optarg);
+			if (code != EXIT_DONE)
+				return code;
 		} else if (common_option(&command_carve, option, &code)) {
 			return code;
 		}
 	}
-	if (optind + 1 != argc)
-		return wrong_usage(&command_carve, "say which one function to carve");
-	if (!arguments.carve.vfs &&
-	    (arguments.mac || arguments.guid || arguments.vlan || arguments.trust))
-		return wrong_usage(&command_carve, "--mac, --guid, --vlan and --trust go with "
-						   "--vfs");
-	arguments.carve.function = argv[optind];
-	return carve(&arguments);
+	return carve_either(&arguments, argv + optind, argc - optind);
 }
 
 const struct command command_carve = {
 	.name = "carve",
-	.summary = "make slices of a function: its VFs, or all of it",
+	.summary = "make slices of a function: its VFs, or all of it; or an HCA",
 	.usage = "bypass carve PF --vfs N [OPTION…]\n"
 		 "       bypass carve FUNCTION [OPTION…]\n"
+		 "       bypass carve --rdma NETDEV --addr ADDRESS[/LENGTH]… [--name NAME]\n"
 		 "Creates N VFs on a PF, or takes a whole function from its driver, and binds\n"
-		 "them to vfio-pci for guests. All of it or, when a step fails, nothing. Needs\n"
-		 "root.\n\n"
+		 "them to vfio-pci for guests. Or makes an HCA in software (rxe) that has\n"
+		 "addresses of its own, on a network device. All of it or, when a step fails,\n"
+		 "nothing. Needs root.\n\n"
 		 "  --vfs N             create N VFs; without it, the function itself is the\n"
 		 "                      slice\n"
 		 "  --mac MAC[,…]       MAC address of each VF; by default one that is derived\n"
@@ -247,12 +304,16 @@ const struct command command_carve = {
 		 "                      NAME\n"
 		 "  --force             take a function that the host itself depends on,\n"
 		 "                      unasked\n"
+		 "  --rdma NETDEV       an HCA on a macvlan of this network device\n"
+		 "  --addr ADDRESS      IPv4 or IPv6 address of the HCA, with the length of its\n"
+		 "                      prefix unless NETDEV is in its network; up to 8 times\n"
 		 "  --json              what was carved, as JSON\n"
 		 "  -v, --verbose       each step\n"
 		 "  -h, --help          this text\n\n"
 		 "Examples:\n"
 		 "  bypass carve 0000:01:00.0 --vfs 2 --mac 02:00:00:00:00:01,02:00:00:00:00:02\n"
 		 "  bypass carve 02:00.0 --vfs 1 --name scratch\n"
-		 "  bypass carve 03:00.0",
+		 "  bypass carve 03:00.0\n"
+		 "  bypass carve --rdma eth0 --addr 10.7.0.5/24",
 	.run = run_carve,
 };

@@ -32,6 +32,15 @@ struct json_object *holder_json(const char *address)
 	return named_process(holder.pid, holder.name);
 }
 
+static struct json_object *carved_holder_json(const struct bypass_carved *slice)
+{
+	struct bypass_holder holder;
+
+	if (bypass_carved_holder(slice, &holder) <= 0)
+		return NULL;
+	return named_process(holder.pid, holder.name);
+}
+
 struct json_object *process_json(pid_t pid)
 {
 	char name[BYPASS_PROCESS_NAME_SIZE];
@@ -51,6 +60,8 @@ struct json_object *carving_json(const struct bypass_carving *carving)
 	strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &utc);
 	add_text(object, "function", carving->function);
 	add_text_or_null(object, "name", carving->name);
+	add_text_or_null(object, "netdev", carving->netdev);
+	add_text_or_null(object, "addresses", carving->addresses);
 	add_text(object, "state", state_names[carving->state]);
 	add_text_or_null(object, "since", carving->since ? since : "");
 	add_number(object, "pid", carving->pid);
@@ -61,7 +72,7 @@ struct json_object *carving_json(const struct bypass_carving *carving)
 
 		add_text(slice, "address", carving->slice[i].address);
 		add_text(slice, "name", carving->slice[i].name);
-		json_object_object_add(slice, "holder", holder_json(carving->slice[i].address));
+		json_object_object_add(slice, "holder", carved_holder_json(&carving->slice[i]));
 		json_object_array_add(slices, slice);
 	}
 	json_object_object_add(object, "slices", slices);
@@ -113,11 +124,14 @@ static void add_row(struct json_object *rows, struct json_object *carving,
 {
 	struct json_object *row = json_object_new_object();
 
-	add_text(row, "function", get_text(carving, "function"));
+	add_text(row, "function",
+		 get_text(carving, is_null(carving, "netdev") ? "function" : "netdev"));
 	add_text(row, "state", get_text(carving, "state"));
 	add_text(row, "since", get_text(carving, "since"));
 	if (slice) {
-		add_text(row, "address", get_text(slice, "address"));
+		add_text(row, "address",
+			 is_null(carving, "addresses") ? get_text(slice, "address")
+						       : get_text(carving, "addresses"));
 		add_text(row, "slice", get_text(slice, "name"));
 		json_object_object_add(row, "holder",
 				       json_object_get(json_object_object_get(slice, "holder")));

@@ -64,9 +64,27 @@ struct bypass_carve {
 	bool force;
 };
 
+/** BYPASS_CARVE_ADDRESSES - the most addresses of one RDMA slice */
+#define BYPASS_CARVE_ADDRESSES 8
+
 /**
- * struct bypass_carved - one function that a guest can have
- * @address: its PCI address
+ * struct bypass_carve_rdma - an HCA in software with addresses of its own
+ * @netdev: network device, in whose network the addresses are
+ * @address_count: entries of @addresses, from 1 to BYPASS_CARVE_ADDRESSES
+ * @addresses: "10.7.0.5/24", "fd00::5/64"; without a length the network is one that @netdev has an address in
+ * @name: of the HCA, and of the network device below it, as network devices may be called; NULL: the first of
+ *        bypass0, bypass1, … that is free
+ */
+struct bypass_carve_rdma {
+	const char *netdev;
+	size_t address_count;
+	const char *const *addresses;
+	const char *name;
+};
+
+/**
+ * struct bypass_carved - one function that a guest can have, or an HCA
+ * @address: its PCI address; of an HCA its name
  * @name: its name, unique on this host
  */
 struct bypass_carved {
@@ -92,7 +110,9 @@ enum bypass_carving_state {
 
 /**
  * struct bypass_carving - one carved function, as its ledger says
- * @function: address of the PF, or of the function that was carved whole
+ * @function: address of the PF, or of the function that was carved whole; of an RDMA slice its name
+ * @netdev: network device that an RDMA slice is on; empty for functions
+ * @addresses: of an RDMA slice, joined by +, as addr= of bypass_rdma_parse() takes them
  * @name: name that the carving was given; empty when it was given none
  * @id: tells this carving from every other of the same function, see bypass_release_carving()
  * @state: how far it is
@@ -105,6 +125,8 @@ enum bypass_carving_state {
  */
 struct bypass_carving {
 	char function[BYPASS_ADDRESS_SIZE];
+	char netdev[16];
+	char addresses[BYPASS_CARVE_ADDRESSES * 40];
 	char name[BYPASS_SLICE_NAME_SIZE];
 	char id[BYPASS_CARVING_ID_SIZE];
 	enum bypass_carving_state state;
@@ -136,6 +158,34 @@ struct bypass_carving {
  * else what the step that failed says.
  */
 int bypass_carve(const struct bypass_carve *what, struct bypass_carving **carving);
+
+/**
+ * bypass_carve_rdma() - make an HCA in software that has addresses of its own
+ * @what: which addresses, and where
+ * @carving: receives what was made, to be given back with free(); may be NULL
+ *
+ * Makes a macvlan in bridge mode on the network device, gives it the addresses, and makes an rxe on it. The device of
+ * the host answers ARP for its own addresses alone from then on (arp_ignore), until the last such slice is released.
+ * All of it or nothing, as bypass_carve(). Loads no module.
+ *
+ * A macvlan does not reach the device that it is on: on the host, whoever wants to reach the slice needs such an HCA as
+ * well. Between slices of one host, IPv4 addresses reach each other, and link-local ones.
+ *
+ * Return: 0, or a negative errno: -ENODEV when there is no such network device; -ENOTSUP when it is no Ethernet or
+ * rdma_rxe is not loaded, -EOPNOTSUPP when an adapter with RDMA of its own is behind it; -EINVAL when an address or the
+ * name is none; -EADDRINUSE when this host has the address; -EEXIST when the name is taken; -EACCES without root; else
+ * what the step that failed says.
+ */
+int bypass_carve_rdma(const struct bypass_carve_rdma *what, struct bypass_carving **carving);
+
+/**
+ * bypass_carved_holder() - who has this slice open?
+ * @slice: of a carving
+ * @holder: filled in when somebody has
+ *
+ * Return: as bypass_function_holder(), of functions and HCAs.
+ */
+int bypass_carved_holder(const struct bypass_carved *slice, struct bypass_holder *holder);
 
 /**
  * bypass_release() - put a function back as it was before it was carved
