@@ -153,17 +153,24 @@ reports() { # KIND
 	tr -d '\r' <attacker.console | sed -n "/^== $1/,/^mark: over $1/p" | grep '^hostile:'
 }
 
-# The attack got as far as a driver, with each command. A guarded slice of rxe has no memory windows.
+# The attack got as far as a driver, with each command that the slice offers.
 deep() { # KIND
-	local lines
-	lines=$(reports "$1" | awk '$3 == "accepted" { accepted[$2] += $4; refused[$2] += $6 }
-		END { for (command in accepted) print command, accepted[command], refused[command] }')
-	[ "$(wc -l <<<"$lines")" = 30 ] || return 1
-	if [ "$hca $1" = "rxe0 guarded" ]; then
-		[ "$(grep -c '_MW 0 ' <<<"$lines")" = 2 ] || return 1
-		lines=$(grep -v '_MW ' <<<"$lines")
-	fi
-	! grep -E ' 0( |$)' <<<"$lines"
+	reports "$1" | awk '
+		$3 == "accepted" {
+			accepted[$2] += $4
+			refused[$2] += $6
+			offered[$2] = !/not offered$/
+		}
+		END {
+			for (command in refused) {
+				commands++
+				if (refused[command] && offered[command] == (accepted[command] > 0))
+					continue
+				print command, accepted[command], refused[command]
+				missing = 1
+			}
+			exit missing || !commands
+		}'
 }
 
 end_bystander() {

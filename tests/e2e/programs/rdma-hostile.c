@@ -622,13 +622,21 @@ static void deep_round(struct attack *a)
 	a->deep++;
 }
 
+/* A guarded slice of rxe has no memory windows, and no slice of rxe has XRC. */
+static bool can_be_had(const struct attack *a, const char *command)
+{
+	if (is_mlx5(&a->m))
+		return true;
+	return (a->only_commands || !strstr(command, "_MW")) && !strstr(command, "_X");
+}
+
 static void report(const struct attack *a)
 {
 	unsigned long accepted = 0, refused = 0;
 
 	for (size_t i = 0; i < COMMANDS; i++) {
-		printf("hostile: %s accepted %lu refused %lu\n", commands[i].name, a->accepted[i],
-		       a->refused[i]);
+		printf("hostile: %s accepted %lu refused %lu%s\n", commands[i].name, a->accepted[i],
+		       a->refused[i], can_be_had(a, commands[i].name) ? "" : " not offered");
 		accepted += a->accepted[i];
 		refused += a->refused[i];
 	}
@@ -640,14 +648,6 @@ static void report(const struct attack *a)
 	printf("hostile: %lu deep rounds: %lu commands accepted, %lu refused, %lu work requests, "
 	       "%lu completions notified\n",
 	       a->deep, accepted, refused, a->posted, a->notified);
-}
-
-/* A guarded slice of rxe has no memory windows, and no slice of rxe has XRC. */
-static bool can_be_had(const struct attack *a, const char *command)
-{
-	if (is_mlx5(&a->m))
-		return true;
-	return (a->only_commands || !strstr(command, "_MW")) && !strstr(command, "_X");
 }
 
 /* Has each command been accepted, where it can be had, and refused? */
