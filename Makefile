@@ -242,7 +242,18 @@ $(E2E): $(O)/tests/e2e/programs/%: $(O)/obj/tests/e2e/programs/%.o $(STATIC)
 
 $(addprefix $(O)/tests/e2e/programs/,hca-hostile rdma-unmap): OWN_LIBS := -lmlx5
 
-e2e: $(E2E)
+# One of MPI is tests/e2e/programs/mpi/NAME.c. It becomes NAME-openmpi and NAME-mpich where the headers are: in the
+# testbed's root tree.
+MPI := $(foreach kind,$(notdir $(wildcard /opt/openmpi /opt/mpich)),\
+	$(patsubst tests/e2e/programs/mpi/%.c,$(O)/tests/e2e/programs/%-$(kind),$(wildcard tests/e2e/programs/mpi/*.c)))
+$(O)/tests/e2e/programs/%-openmpi: tests/e2e/programs/mpi/%.c $(O)/flags
+	@mkdir -p $(@D) && $(say) $@
+	$(CC) -std=gnu17 $(WARN) -O2 -g -isystem /opt/openmpi/include -o $@ $< -l:libmpi.so.40
+$(O)/tests/e2e/programs/%-mpich: tests/e2e/programs/mpi/%.c $(O)/flags
+	@mkdir -p $(@D) && $(say) $@
+	$(CC) -std=gnu17 $(WARN) -O2 -g -isystem /opt/mpich/include -o $@ $< -l:libmpich.so.12
+
+e2e: $(E2E) $(MPI)
 
 # --- installation
 
