@@ -28,7 +28,7 @@ traced_exits() {
 		/ kvm_userspace_exit: / { print access[thread] }' $tracing/trace | sed 's/unsatisfied-//'
 }
 
-# A guest's script: names the ranges of the adapter's BARs. On the host: exits_at NAME [read|write], those there.
+# A guest's script: names the ranges of the adapter's BARs. On the host: exits_at NAME [read|write], the exits there.
 mark_bars() { # DEVICE
 	path=$(readlink -f "/sys/class/infiniband/$1/device")
 	[ -e "$path/resource" ] || path=${path%/*} # of a virtio device it is the function's
@@ -38,14 +38,24 @@ mark_bars() { # DEVICE
 }
 guest_functions+=(mark_bars)
 
-exits_at() {
-	local kind=${2:-} address access start end count=0 bars
+exits_at() { traced_exits | at_bars "$@"; }
+
+# kicks_at NAME: writes there that cost no exit, as the kernel signals an ioeventfd.
+kicks_at() {
+	local writes
+	writes=$(sed -n 's/.* kvm_mmio: mmio write .* gpa \(0x[0-9a-f]*\) .*/\1 write/p' $tracing/trace | at_bars "$1")
+	echo $((writes - $(exits_at "$1" write)))
+}
+
+# at_bars NAME [read|write]: how many of the accesses that are read, one a line, are at these ranges.
+at_bars() {
+	local kind=${2:-} times address access start end count=0 bars
 	bars=$(tr -d '\r' <"$1.console" | sed -n 's/^mark: bar //p')
 	[ -n "$bars" ] || { echo "unknown, for $1 names no BAR"; return; }
-	while read -r address access; do
+	while read -r times address access; do
 		while read -r start end; do
-			[[ -n $kind && $kind != "$access" ]] || ((address < start || address > end)) || count=$((count + 1))
+			[[ -n $kind && $kind != "$access" ]] || ((address < start || address > end)) || count=$((count + times))
 		done <<<"$bars"
-	done < <(traced_exits)
+	done < <(sort | uniq -c)
 	echo $count
 }
