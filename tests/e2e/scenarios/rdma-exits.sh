@@ -22,6 +22,7 @@ declare -a with guest_options
 make_guest guest --with rdma-operations "${with[@]}" <<END
 set -e
 ${at_first:-}
+mark first; wait_line
 rmmod bypass_rdma
 modprobe bypass_rdma timeout=86400 # nor does it ask now and then whether the host is there
 mark_bars $hca
@@ -33,9 +34,11 @@ END
 rdma_guest guest "${guest_options[@]}"
 [ -z "${on_host:-}" ] || $on_host
 
-# Exits to user space so far for the slice's BARs, whoever counts: KVM, and bypass-vmm.
-# (What a guest types and prints leaves it by ports.)
+# Exits to user space so far for the slice's BARs, whoever counts: KVM, and bypass-vmm. The module that is loaded
+# now causes the first ones. (What a guest types and prints leaves it by ports.)
+check "the guest" wait_mark guest 600 first
 trace_exits
+send_line guest go
 exits() {
 	exits_at guest
 	[ "$way" = qemu ] || [ "$way" = vfio ] || bypass top --json --interval 0.1 |
@@ -45,7 +48,7 @@ exits() {
 typed=$([ "$way" != vmm ] || echo 1)
 interrupts() { tr -d '\r' <guest.console | sed -n "s/^mark: $1 //p"; }
 
-check "the guest" wait_mark guest 600 up
+check "its module is loaded anew" wait_mark guest 360 up
 send_line guest go
 check "a queue pair" wait_mark guest 360 poll-ready
 traced_exits >exits.before
