@@ -31,6 +31,15 @@ static bool is_any(const uint8_t *ip)
 	       (is_mapped(ip) && !memcmp(ip + 12, none, sizeof(none) - 12));
 }
 
+/* The guest itself, of either family. The host's rdma_cm would take itself for it. */
+static bool is_loopback(const uint8_t *ip)
+{
+	static const uint8_t loopback[16] = {[15] = 1};
+
+	return !memcmp(ip, loopback, sizeof(loopback)) ||
+	       (is_mapped(ip) && ip[12] == IN_LOOPBACKNET);
+}
+
 /* One that means something only together with a network interface of the host's. */
 static bool is_link_local(const uint8_t *ip)
 {
@@ -53,8 +62,8 @@ static int check_form(const struct bypass_rdma_cm_addr *addr)
 }
 
 /*
- * The guest's first address that serves for the unspecified one of a family: IPv6 takes IPv4 too. Or:
- * is @wanted one of the guest's?
+ * The guest's first address that serves for the unspecified one of a family, and for its loopback address: IPv6
+ * takes IPv4 too. Or: is @wanted one of the guest's?
  */
 static bool find_own(struct rdma_slice *s, const uint8_t *wanted, uint16_t family, uint8_t *ip)
 {
@@ -108,22 +117,43 @@ static void to_socket(const uint8_t *ip, __be16 port, struct sockaddr_in6 *to)
 	}
 }
 
-/* An address of the guest's, out of what the guest asks for. */
-static int own_address(struct rdma_slice *s, const struct bypass_rdma_cm_addr *addr,
-		       struct sockaddr_in6 *to)
+static int find_address(struct rdma_slice *s, const struct bypass_rdma_cm_addr *addr,
+			struct sockaddr_in6 *to)
 {
+	bool first = is_any(addr->ip) || is_loopback(addr->ip);
 	uint8_t ip[16];
-	int err = check_form(addr);
 
-	if (!err)
-		err = check_port(s, be16toh(addr->port));
-	if (err)
-		return err;
-	if (!find_own(s, is_any(addr->ip) ? NULL : addr->ip, le16toh(addr->family), ip))
+	if (!find_own(s, first ? NULL : addr->ip, le16toh(addr->family), ip))
 		return bypass_fail(EADDRNOTAVAIL, "the address is none of the slice's (addr=, "
 						  "gids=)");
 	to_socket(ip, addr->port, to);
 	return 0;
+}
+
+/* An address of the guest's, out of what the guest asks for. */
+static int own_address(struct rdma_slice *s, const struct bypass_rdma_cm_addr *addr,
+		       struct sockaddr_in6 *to)
+{
+	int err = check_form(addr);
+
+	if (!err)
+		err = check_port(s, be16toh(addr->port));
+	return err ? err : find_address(s, addr, to);
+}
+
+/* Where a connection leads: anywhere, but the loopback address leads to the guest and not to the host. */
+static int peer_address(struct rdma_slice *s, const struct bypass_rdma_cm_addr *addr,
+			struct sockaddr_in6 *to)
+{
+	int err = check_form(addr);
+
+	if (!err && is_any(addr->ip))
+		err = bypass_fail(EINVAL, "a connection leads to no address");
+	if (!err && is_loopback(addr->ip))
+		err = find_address(s, addr, to);
+	else if (!err)
+		to_socket(addr->ip, addr->port, to);
+	return err;
 }
 
 int rdma_cm_group_address(const struct bypass_rdma_cm_addr *addr, struct sockaddr_in6 *to)
@@ -192,9 +222,7 @@ int rdma_cm_resolve_addr(struct rdma_slice *s, struct rdma_command *c)
 
 	id = rdma_cm_find(s, le32toh(body->id), &err);
 	if (!err)
-		err = check_form(&body->dst);
-	if (!err && is_any(body->dst.ip))
-		err = bypass_fail(EINVAL, "a connection leads to no address");
+		err = peer_address(s, &body->dst, &in.dst_addr);
 	if (err)
 		return err;
 	if (!src.family)
@@ -204,7 +232,6 @@ int rdma_cm_resolve_addr(struct rdma_slice *s, struct rdma_command *c)
 		err = rdma_cm_ask(id);
 	if (err)
 		return err;
-	to_socket(body->dst.ip, body->dst.port, &in.dst_addr);
 	in.id = id->host;
 	err = rdma_cm_call(s, RDMA_USER_CM_CMD_RESOLVE_IP, &in, sizeof(in), 0,
 			   "resolve an address");

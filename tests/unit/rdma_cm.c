@@ -15,8 +15,9 @@
 #include "rdma_slice.h"
 
 /* The addresses of the mock's GIDs but the first, which is link-local: ::9 and ::a. */
-#define OWN   9
-#define OTHER 10
+#define OWN	 9
+#define OTHER	 10
+#define LOOPBACK 1
 
 #define CM_OPTIONS "mock0,trust-guest,qps=4,cqs=4,vectors=1,ids=4,backlog=7,mcasts=2"
 
@@ -180,6 +181,11 @@ static void test_bind(void **state)
 	/* The unspecified address never reaches the host: it would stand for all of the host's. */
 	assert_int_equal(bind_id(t, id, address(0, 0)), 0);
 	assert_int_equal(mock_cm.ids[1].src.sin6_addr.s6_addr[15], OWN);
+	/* Nor does the loopback address, which is the host's as well. */
+	mock_cm.ids[1].src = (struct sockaddr_in6){0};
+	assert_int_equal(bind_id(t, id, address(LOOPBACK, 0)), 0);
+	assert_int_equal(mock_cm.ids[1].src.sin6_addr.s6_addr[15], OWN);
+	assert_int_equal(bind_id(t, id, address4(INADDR_LOOPBACK, 0)), BYPASS_RDMA_E_NO_ADDRESS);
 	assert_int_equal(bind_id(t, id, address(OTHER, 0)), BYPASS_RDMA_E_NO_ADDRESS);
 	assert_int_equal(bind_id(t, id, address4(0, 0)), BYPASS_RDMA_E_NO_ADDRESS);
 	assert_int_equal(bind_id(t, id, address4(0x0a070001, 0)), BYPASS_RDMA_E_NO_ADDRESS);
@@ -225,12 +231,18 @@ static void test_resolve(void **state)
 	assert_int_equal(mock_cm.ids[1].src.sin6_addr.s6_addr[15], OWN);
 	assert_int_equal(mock_cm.ids[1].dst.sin6_addr.s6_addr[15], 77);
 	assert_int_equal(mock_cm.ids[1].dst.sin6_port, htobe16(80));
+	/* The guest itself, and not the host. */
+	assert_int_equal(resolve(t, id, none, address(LOOPBACK, 80)), 0);
+	assert_int_equal(mock_cm.ids[1].dst.sin6_addr.s6_addr[15], OWN);
+	assert_int_equal(mock_cm.ids[1].dst.sin6_port, htobe16(80));
+	assert_int_equal(resolve(t, id, none, address4(INADDR_LOOPBACK, 80)),
+			 BYPASS_RDMA_E_NO_ADDRESS);
 	assert_int_equal(resolve(t, id, address(OTHER, 0), address(77, 80)),
 			 BYPASS_RDMA_E_NO_ADDRESS);
 	assert_int_equal(resolve(t, id, none, address(0, 80)), BYPASS_RDMA_E_INVALID);
 	assert_int_equal(resolve(t, id, none, none), BYPASS_RDMA_E_INVALID);
 	/* The host keeps an event of each, until the guest fetches it. */
-	for (int i = 1; i < 8; i++)
+	for (int i = 2; i < 8; i++)
 		assert_int_equal(resolve(t, id, none, address(77, 80)), 0);
 	assert_int_equal(resolve(t, id, none, address(77, 80)), BYPASS_RDMA_E_QUOTA);
 	mock_cm_event(BYPASS_RDMA_CM_ADDR_ERROR, 1, -ETIMEDOUT);
