@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Connections by rdma_cm: stock programs of librdmacm between a guest under bypass-vmm and the host, both
-# ways, then between two guests. Each guest has an address of its own. What processes leave behind that
-# were killed goes away.
+# ways, then between two guests, and of a guest under QEMU with the host. Each guest has an address of its own.
+# What processes leave behind that were killed goes away.
 #
 # timeout: 1200
 
@@ -12,7 +12,7 @@
 
 modprobe rdma_ucm
 at_exit "wait_for 20 rmmod rdma_ucm || true" # other scenarios find the host without
-for address in 10.7.0.5 10.7.0.6; do
+for address in 10.7.0.5 10.7.0.6 10.7.0.7; do
 	ip addr add $address/24 dev "$netdev"
 done
 check "the host's ids" test -c /dev/infiniband/rdma_cm
@@ -21,10 +21,14 @@ check "the host's ids" test -c /dev/infiniband/rdma_cm
 servers="rping -s -a SERVER -v -V -C 5
 ucmatose -b SERVER -C 2 -S 1000
 udaddy -b SERVER -C 2
+rstream -b SERVER -S 1000 -C 20
+riostream -b SERVER -S 1000 -C 20
 ib_send_lat -R -F -n 20 -s 64"
 clients="rping -c -a SERVER -v -V -C 5
 ucmatose -s SERVER -C 2 -S 1000
 udaddy -s SERVER -C 2
+rstream -s SERVER -S 1000 -C 20
+riostream -s SERVER -S 1000 -C 20
 ib_send_lat -R -F -n 20 -s 64 SERVER"
 
 # in_turn ROLE ADDRESS LIST: each program of the list once; a client until its server is there.
@@ -60,6 +64,8 @@ guest_functions+=(in_turn)
 programs="rping
 ucmatose
 udaddy
+rstream
+riostream
 ib_send_lat"
 
 # udaddy answers to the address in a datagram's header, whose GID a guest does not find: see docs/rdma.md.
@@ -102,6 +108,12 @@ make_guest second <<-END
 	in_turn client 10.7.0.5 "\$to_guest" || exit
 END
 
+make_guest third <<-END
+	$in_guest
+	modprobe bypass_rdma_cm || exit
+	in_turn client $host "\$clients" || exit
+END
+
 ids() { rdma resource show cm_id | grep -c 'link rxe0' || true; }
 
 options=rxe0,trust-guest,addr=10.7.0.5
@@ -122,4 +134,11 @@ wait_for 240 either_ended 2>/dev/null || true
 check "the second guest, to the first" ended second 60
 check "the first guest" ended first 240
 check "nothing is left on the host" nothing_left
-grep -a '^== ' first.console second.console
+
+options=rxe0,addr=10.7.0.7
+qemu_guest third
+partner=third
+in_turn server $host "$servers" || fail "the host serves a guest under QEMU"
+check "a guest under QEMU, by bypass serve" ended third 120
+leaves_nothing third
+grep -a '^== ' first.console second.console third.console
