@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Counters of the ports, in hw_counters/ of sysfs and for "rdma statistic". The host names them, once, and gives their
- * values whenever somebody asks. The core keeps the values for a moment, so that no reader floods the host.
+ * Counters of the ports, in hw_counters/ of sysfs and for "rdma statistic". The host names them,
+ * once, and gives their values whenever somebody asks. The core keeps the values for a moment, so
+ * that no reader floods the host.
  */
 #include <linux/ctype.h>
 #include <linux/slab.h>

@@ -160,9 +160,9 @@ static void make_name(const struct bypass_dev *dev, char *name, size_t size)
 }
 
 /*
- * The PCI function, where the transport is one: hwloc, UCX and device plugins take a device's address, NUMA node and
- * local CPUs from its parent in sysfs, and know adapters of PCI alone. The core gets no DMA device, whatever the
- * parent is.
+ * The PCI function, where the transport is one: hwloc, UCX and device plugins take a device's
+ * address, NUMA node and local CPUs from its parent in sysfs, and know adapters of PCI alone. The
+ * core gets no DMA device, whatever the parent is.
  */
 static struct device *find_parent(const struct bypass_dev *dev)
 {

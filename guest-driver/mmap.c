@@ -87,8 +87,8 @@ void bypass_mmaps_replace(struct bypass_mmaps *mmaps, const struct bypass_mmaps 
 }
 
 /*
- * The provider of an HCA with doorbell pages asks for further pages by an offset that nobody has offered.
- * It goes on without them, and its program too, when the error says that there are none.
+ * The provider of an HCA with doorbell pages asks for further pages by an offset that nobody has
+ * offered. It goes on without them, and its program too, when the error says that there are none.
  */
 static int not_offered(const struct bypass_dev *dev)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Queue pairs: RC, UC, UD, and the two halves of an XRC connection. The numbers of states, masks and access flags are those of
- * verbs on both sides. The host resolves addresses.
+ * Queue pairs: RC, UC, UD, and the two halves of an XRC connection. The numbers of states, masks
+ * and access flags are those of verbs on both sides. The host resolves addresses.
  */
 #include "internal.h"
 

@@ -275,8 +275,8 @@ static inline int mock_mlx5_region(struct ib_uverbs_ioctl_hdr *header)
 }
 
 /*
- * On the descriptor of doorbell pages there is a context first, without DEVX and without pages that are not
- * asked for, and then nothing but pages.
+ * On the descriptor of doorbell pages there is a context first, without DEVX and without pages that
+ * are not asked for, and then nothing but pages.
  */
 static inline bool mock_mlx5_begin(struct ib_uverbs_ioctl_hdr *header)
 {

@@ -16,8 +16,8 @@
 #define AUTOPROBE "sriov_drivers_autoprobe"
 
 /*
- * All VFs have their driver: probing is set back as it was. With probing off the host could not bind
- * a VF that is given back alone.
+ * All VFs have their driver: probing is set back as it was. With probing off the host could not
+ * bind a VF that is given back alone.
  */
 static int probe_again(struct ledger *ledger)
 {

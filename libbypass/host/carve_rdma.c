@@ -200,8 +200,8 @@ static int make_netdev(struct ledger *ledger, const struct plan *plan)
 }
 
 /*
- * The host's device would answer ARP for the slices' addresses as well, and first: what other hosts send then would
- * reach the host's device and no slice.
+ * The host's device would answer ARP for the slices' addresses as well, and first: what other hosts
+ * send then would reach the host's device and no slice.
  */
 static int keep_arp_apart(struct ledger *ledger, const struct plan *plan)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * How a carving begins and ends: with a ledger in which no step is done, and with one in which all are; or, when a step
- * failed, with none.
+ * How a carving begins and ends: with a ledger in which no step is done, and with one in which all
+ * are; or, when a step failed, with none.
  */
 #include <errno.h>
 #include <inttypes.h>

@@ -119,9 +119,9 @@ static inline bool step_kind_is_rdma(enum step_kind kind)
 struct step {
 	enum step_kind kind;
 	/*
-	 * Number of the kernel's device in which the value lives; 0: not known, or the value lives in
-	 * the hardware. A device that is removed and comes back has another number. What was set in
-	 * the first is gone then.
+	 * Number of the kernel's device in which the value lives; 0: not known, or the value lives
+	 * in the hardware. A device that is removed and comes back has another number. What was set
+	 * in the first is gone then.
 	 */
 	uint64_t instance;
 	char function[BYPASS_ADDRESS_SIZE];
@@ -244,8 +244,9 @@ int ledger_lock_all(struct ledger_all *all);
 void ledger_unlock_all(struct ledger_all *all);
 
 /*
- * What ledgers are called by, in the kernel's spelling: the address of a function, or the name of an RDMA slice: a
- * letter, then letters, digits, '-', '_' and '.', as a network device may be called. -EINVAL, with nothing explained.
+ * What ledgers are called by, in the kernel's spelling: the address of a function, or the name of
+ * an RDMA slice: a letter, then letters, digits, '-', '_' and '.', as a network device may be
+ * called. -EINVAL, with nothing explained.
  */
 int ledger_key(const char *text, char key[BYPASS_ADDRESS_SIZE]);
 /* "0000:01:00.0.json" */
@@ -279,8 +280,8 @@ int ledger_list(int directory, char (**functions)[BYPASS_ADDRESS_SIZE]);
 /* carving.c: how a carving begins and ends, whatever it carves */
 
 /*
- * With the lock over all ledgers and the ledger's own: writes a ledger in which no step is done, so that other carvings
- * see what this one will take. The caller has filled in what is of its kind.
+ * With the lock over all ledgers and the ledger's own: writes a ledger in which no step is done, so
+ * that other carvings see what this one will take. The caller has filled in what is of its kind.
  */
 int carving_begin(struct ledger *ledger, const char *name);
 /* After all steps, or @err: the ledger says that they are done, or they are undone. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The ledger's files: one for each carved function, FUNCTION.json, written whole beside its place and
- * renamed into it.
+ * The ledger's files: one for each carved function, FUNCTION.json, written whole beside its place
+ * and renamed into it.
  */
 #include <ctype.h>
 #include <dirent.h>

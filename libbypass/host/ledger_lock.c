@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * The ledgers' directory and its locks: FUNCTION.lock, which whoever works on the function has locked,
- * and one over all ledgers. What is not as we would have made it is reported and left alone.
+ * The ledgers' directory and its locks: FUNCTION.lock, which whoever works on the function has
+ * locked, and one over all ledgers. What is not as we would have made it is reported and left
+ * alone.
  */
 #include <ctype.h>
 #include <errno.h>

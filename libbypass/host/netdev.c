@@ -96,8 +96,9 @@ static int fill_macvlan(struct rtnl_link *link, const char *name, const char *ma
 }
 
 /*
- * Slices are addresses of one host to each other. Without accept_local the kernel drops what comes from such an
- * address. Each device answers ARP for its own address alone, and takes packets whose way back is another device's.
+ * Slices are addresses of one host to each other. Without accept_local the kernel drops what comes
+ * from such an address. Each device answers ARP for its own address alone, and takes packets whose
+ * way back is another device's.
  */
 static int set_sysctls(const char *name)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * Network devices and software HCAs that carving makes: netdev.c makes the first, rdma_link.c the second. Values are
- * text as the ledger has it; an empty value means that the thing is not there.
+ * Network devices and software HCAs that carving makes: netdev.c makes the first, rdma_link.c the
+ * second. Values are text as the ledger has it; an empty value means that the thing is not there.
  */
 #ifndef BYPASS_HOST_NETDEV_H
 #define BYPASS_HOST_NETDEV_H

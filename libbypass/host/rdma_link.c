@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * HCAs in software: an rxe is made and removed through the kernel's RDMA netlink (rdma/rdma_netlink.h). And who uses an
- * HCA.
+ * HCAs in software: an rxe is made and removed through the kernel's RDMA netlink
+ * (rdma/rdma_netlink.h). And who uses an HCA.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Releasing: finds what is to be released, and asks whether it is in use, before anything is undone.
+ * Releasing: finds what is to be released, and asks whether it is in use, before anything is
+ * undone.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -24,8 +25,8 @@ static int fail_held(const char *address, const char *name, const struct bypass_
 }
 
 /*
- * May this function be taken from its driver? Unbinding a function that a process has open blocks in
- * the kernel without end. Unbinding a disk takes the disk from under its file system.
+ * May this function be taken from its driver? Unbinding a function that a process has open blocks
+ * in the kernel without end. Unbinding a disk takes the disk from under its file system.
  */
 static int check_unused(const char *address, const char *name)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Changes that several carvings have made together: settings of a network device that several RDMA slices are on. Each
- * ledger has the change, and the last one that is released undoes it. Whoever looks has the lock over all ledgers.
+ * Changes that several carvings have made together: settings of a network device that several RDMA
+ * slices are on. Each ledger has the change, and the last one that is released undoes it. Whoever
+ * looks has the lock over all ledgers.
  */
 #include <stdlib.h>
 #include <string.h>

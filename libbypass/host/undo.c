@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Undoing: the steps in the ledger, last first, each struck out once it is undone. What is left after a
- * failure or a crash is what still has to be undone.
+ * Undoing: the steps in the ledger, last first, each struck out once it is undone. What is left
+ * after a failure or a crash is what still has to be undone.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -152,8 +152,8 @@ int ledger_undo(struct ledger *ledger, const char *slice)
 	int err = 0, unsaved = 0;
 
 	/*
-	 * A ledger that cannot be written is no reason to leave the host half undone: an undo can be
-	 * repeated, and the file goes away at the end.
+	 * A ledger that cannot be written is no reason to leave the host half undone: an undo can
+	 * be repeated, and the file goes away at the end.
 	 */
 	for (size_t i = ledger->step_count; i-- && !err;)
 		if (all || !strcmp(ledger->step[i].slice, slice))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Connections: addresses. A guest binds, and connects from, those addresses alone that its GID table
- * shows. So an id always has an address before rdma_cm could choose one of the host's for the id.
+ * Connections: addresses. A guest binds, and connects from, those addresses alone that its GID
+ * table shows. So an id always has an address before rdma_cm could choose one of the host's for the
+ * id.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -62,8 +63,8 @@ static int check_form(const struct bypass_rdma_cm_addr *addr)
 }
 
 /*
- * The guest's first address that serves for the unspecified one of a family, and for its loopback address: IPv6
- * takes IPv4 too. Or: is @wanted one of the guest's?
+ * The guest's first address that serves for the unspecified one of a family, and for its loopback
+ * address: IPv6 takes IPv4 too. Or: is @wanted one of the guest's?
  */
 static bool find_own(struct rdma_slice *s, const uint8_t *wanted, uint16_t family, uint8_t *ip)
 {

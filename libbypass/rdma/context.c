@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Contexts: one for each process of the guest, the owner of all that the process creates. All share
- * the host's one context, so that a driver never sees the command. Where the HCA has doorbell pages,
- * each process gets a page of its own.
+ * the host's one context, so that a driver never sees the command. Where the HCA has doorbell
+ * pages, each process gets a page of its own.
  */
 #include <errno.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Counters of a port that the guest may read: those that the slice itself counts; and, where whoever opened the slice has
- * said so, those that the HCA has in hw_counters/ of sysfs. The HCA counts for all of its users together: a guest
- * that reads these learns how busy the others are.
+ * Counters of a port that the guest may read: those that the slice itself counts; and, where
+ * whoever opened the slice has said so, those that the HCA has in hw_counters/ of sysfs. The HCA
+ * counts for all of its users together: a guest that reads these learns how busy the others are.
  */
 #include <ctype.h>
 #include <dirent.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Completion queues. The slice creates a queue by uverbs and not by libibverbs: libibverbs would map
- * the queue, and the guest must be the one that maps the queue.
+ * Completion queues. The slice creates a queue by uverbs and not by libibverbs: libibverbs would
+ * map the queue, and the guest must be the one that maps the queue.
  */
 #include <errno.h>
 #include <string.h>

@@ -180,8 +180,8 @@ void rdma_shm_orphan(struct rdma_slice *s, enum rdma_kind kind, uint32_t handle)
 /* The guest has no more use for an orphan. */
 int rdma_shm_release(struct rdma_slice *s, uint64_t offset, uint64_t size);
 /*
- * Pages that the region shows for life (pages.c) belong to an object from now on. They are taken back as
- * others are, and stay where they are.
+ * Pages that the region shows for life (pages.c) belong to an object from now on. They are taken
+ * back as others are, and stay where they are.
  */
 int rdma_shm_assign(struct rdma_slice *s, uint64_t offset, uint64_t size,
 		    const struct rdma_mapping *owner);
@@ -203,8 +203,8 @@ struct rdma_pages {
 };
 
 /*
- * Where the options want fixed windows: take pages for as many contexts as the quota has, or as the HCA
- * gives. The quota is then of so many contexts, and of a region of that size.
+ * Where the options want fixed windows: take pages for as many contexts as the quota has, or as the
+ * HCA gives. The quota is then of so many contexts, and of a region of that size.
  */
 int rdma_pages_take(struct rdma_slice *s);
 /* Map them into the region. */
@@ -331,8 +331,8 @@ struct rdma_piece {
 };
 
 /*
- * Pieces of guest memory, and the addresses at which the pieces lie side by side. What no mapping can
- * lay side by side may be gathered in a dma-buf instead.
+ * Pieces of guest memory, and the addresses at which the pieces lie side by side. What no mapping
+ * can lay side by side may be gathered in a dma-buf instead.
  */
 struct rdma_span {
 	struct rdma_piece *pieces;
@@ -375,8 +375,8 @@ struct rdma_udmabuf {
 
 void rdma_udmabuf_open(struct rdma_udmabuf *u, const struct rdma_dialect *dialect);
 /*
- * Make a dma-buf of the span's pieces, where they cannot be laid out: -E2BIG when the pieces are too
- * many or too large.
+ * Make a dma-buf of the span's pieces, where they cannot be laid out: -E2BIG when the pieces are
+ * too many or too large.
  */
 int rdma_span_gather(const struct rdma_udmabuf *u, struct rdma_span *span);
 /* Register a span that was gathered. @in->start is not read. 0 or a negative errno, without a text. */
@@ -415,8 +415,8 @@ struct rdma_queue_call {
 };
 
 /*
- * Execute the command. Where queues are memory of the process, the memory that the guest's command @c
- * names is checked and laid out for the driver first. @pinned receives the bytes that then stay
+ * Execute the command. Where queues are memory of the process, the memory that the guest's command
+ * @c names is checked and laid out for the driver first. @pinned receives the bytes that then stay
  * pinned, with the page of the doorbell record.
  */
 int rdma_queue_make(struct rdma_slice *s, struct rdma_command *c, struct rdma_blob *blob,

@@ -79,8 +79,9 @@ static int find_part(struct rdma_slice *s, bool has, enum rdma_kind kind, __le32
 }
 
 /*
- * The objects that a new queue pair refers to, by their uverbs handles. XRC splits a queue pair: the
- * initiator only sends; the target only receives, into queues of its domain, and has nothing else.
+ * The objects that a new queue pair refers to, by their uverbs handles. XRC splits a queue pair:
+ * the initiator only sends; the target only receives, into queues of its domain, and has nothing
+ * else.
  */
 static int find_parts(struct rdma_slice *s, const struct bypass_rdma_create_qp *body,
 		      struct ib_uverbs_create_qp *in)

@@ -3,8 +3,9 @@
  * The states of a queue pair: which one follows which, and the attributes that a transition needs
  * or may set. The source is the InfiniBand Architecture Specification, volume 1, chapters 10.3.1
  * and 11.2.5.2, and annex A14 for XRC, whose initiator has the half of a connection that sends, and
- * whose target has the half that receives. Drivers leave this check to their callers, or make it for a part of the masks
- * only: a queue pair that is in a state without the attributes of that state crashes rxe.
+ * whose target has the half that receives. Drivers leave this check to their callers, or make it
+ * for a part of the masks only: a queue pair that is in a state without the attributes of that
+ * state crashes rxe.
  */
 #include <errno.h>
 

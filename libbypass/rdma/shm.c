@@ -130,8 +130,9 @@ static void unmap_pages(struct rdma_slice *s, const struct rdma_mapping *m)
 }
 
 /*
- * A guest may keep the pages of a queue that is gone, because a process may still map the pages. Each
- * such piece is a mapping of the VMM's process: there may be as many pieces as queues, and no more.
+ * A guest may keep the pages of a queue that is gone, because a process may still map the pages.
+ * Each such piece is a mapping of the VMM's process: there may be as many pieces as queues, and no
+ * more.
  */
 static uint32_t most_orphans(const struct rdma_slice *s)
 {

@@ -24,8 +24,8 @@ static uint32_t lesser(uint32_t a, uint32_t b)
 }
 
 /*
- * Where doorbell pages are laid out when the slice is opened, they are not laid out for all the processes that
- * a quota has room for else.
+ * Where doorbell pages are laid out when the slice is opened, they are not laid out for all the
+ * processes that a quota has room for else.
  */
 #define FIXED_PAGES 64u
 

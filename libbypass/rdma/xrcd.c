@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * XRC domains. A domain belongs to the guest, not to the process that asks for it: the guest's processes
- * share a domain by a file of the guest, and the guest's kernel knows when the last one has left. To the
- * host the domain has no file, so that nobody else can open it.
+ * XRC domains. A domain belongs to the guest, not to the process that asks for it: the guest's
+ * processes share a domain by a file of the guest, and the guest's kernel knows when the last one
+ * has left. To the host the domain has no file, so that nobody else can open it.
  */
 #include <errno.h>
 

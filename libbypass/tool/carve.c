@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * bypass carve: makes slices of a function: VFs of a PF, or the whole function; or an HCA with addresses of its own.
+ * bypass carve: makes slices of a function: VFs of a PF, or the whole function; or an HCA with
+ * addresses of its own.
  */
 #include <errno.h>
 #include <getopt.h>

@@ -50,8 +50,8 @@ static const uint16_t bodies[] = {
 #define LIST GUEST_PAGE
 
 /*
- * Describe the queue of a request of @size bytes as its blob has it. Returns the request's new size,
- * or the old one where the blob names no queue.
+ * Describe the queue of a request of @size bytes as its blob has it. Returns the request's new
+ * size, or the old one where the blob names no queue.
  */
 static uint32_t describe(struct rdma_slice *s, struct guest *guest, uint32_t command, uint32_t size)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Carving an HCA in software: names and addresses, what is refused, a carve that fails in the middle, and a change
- * that two carvings share.
+ * Carving an HCA in software: names and addresses, what is refused, a carve that fails in the
+ * middle, and a change that two carvings share.
  */
 #include <errno.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Connections of a guest, on an rdma_cm of the host that is not there: what reaches the host, and what
- * does not.
+ * Connections of a guest, on an rdma_cm of the host that is not there: what reaches the host, and
+ * what does not.
  */
 #include <setjmp.h>
 #include <stdarg.h>

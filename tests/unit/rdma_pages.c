@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * Doorbell pages that are laid out when the slice is opened: as windows of a BAR, by a vfio-user client, and for
- * the processes of a guest.
+ * Doorbell pages that are laid out when the slice is opened: as windows of a BAR, by a vfio-user
+ * client, and for the processes of a guest.
  */
 #include <poll.h>
 #include <pthread.h>
@@ -132,8 +132,8 @@ static unsigned int count_pages(void)
 }
 
 /*
- * Pages that do not follow one another cannot be windows of one base: the first one elsewhere ends the row, and
- * goes back to the HCA, wherever it lies.
+ * Pages that do not follow one another cannot be windows of one base: the first one elsewhere ends
+ * the row, and goes back to the HCA, wherever it lies.
  */
 static void test_gap(void **state)
 {
@@ -155,8 +155,8 @@ static void test_gap(void **state)
 }
 
 /*
- * A process of the guest has the page of its context. None is taken or given back meanwhile, and a page shows the
- * same for life.
+ * A process of the guest has the page of its context. None is taken or given back meanwhile, and a
+ * page shows the same for life.
  */
 static void test_processes(void **state)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * XRC on mlx5: domains that no process owns, shared receive queues and queue pairs of theirs, what each of
- * these may name, and which attributes the two halves of a connection have.
+ * XRC on mlx5: domains that no process owns, shared receive queues and queue pairs of theirs, what
+ * each of these may name, and which attributes the two halves of a connection have.
  */
 #include <setjmp.h>
 #include <stdarg.h>

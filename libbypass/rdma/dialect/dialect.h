@@ -51,9 +51,9 @@ struct rdma_map_rule {
 
 /*
  * The blobs of one command. @optional: of the bytes that the driver reads, so many at the end may
- * be missing, as in the library of an older guest; the driver then reads zeroes. With @hidden, the driver takes an address at @hidden_at in
- * the input blob and puts @hidden bytes there in place of an output blob; @maps then
- * lie in these.
+ * be missing, as in the library of an older guest; the driver then reads zeroes. With @hidden, the
+ * driver takes an address at @hidden_at in the input blob and puts @hidden bytes there in place of
+ * an output blob; @maps then lie in these.
  */
 struct rdma_blob_rule {
 	uint32_t command; /* enum bypass_rdma_command */
@@ -169,8 +169,8 @@ struct rdma_user_queues {
 	/* Where mmap(2) has the pages of the HCA's clock, read-only, on the host and in a guest. */
 	uint64_t clock[RDMA_CLOCK_PAGES];
 	/*
-	 * Begin a context on a descriptor that was just opened, for doorbell pages alone: no other queue
-	 * and no memory is to be in it. 0 or a negative errno.
+	 * Begin a context on a descriptor that was just opened, for doorbell pages alone: no other
+	 * queue and no memory is to be in it. 0 or a negative errno.
 	 */
 	int (*begin)(int cmd_fd);
 	/* A new doorbell page, and its end: 0 or a negative errno. */

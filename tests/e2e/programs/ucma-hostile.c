@@ -84,8 +84,8 @@ static time_t end;
 static unsigned long accepted[COMMANDS], refused[COMMANDS];
 
 /*
- * Where answers go. The first bytes are an id where the command makes one. Around them lies memory of no use: an
- * address of which three bytes are wrong leads there.
+ * Where answers go. The first bytes are an id where the command makes one. Around them lies memory
+ * of no use: an address of which three bytes are wrong leads there.
  */
 #define WASTE (1ul << 24)
 static __thread union answer {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * mpi-check: each rank says where it runs. Then an all-to-all and an allreduce of several sizes: each number is
- * compared with the one that must come. mpi-check N: after that N messages of 64 bytes from the first rank to
- * the last, and as many back, between two lines that begin with "mark: ". At each of these the first rank waits for
- * a line on its standard input, so that somebody else can count meanwhile.
+ * mpi-check: each rank says where it runs. Then an all-to-all and an allreduce of several sizes:
+ * each number is compared with the one that must come. mpi-check N: after that N messages of 64
+ * bytes from the first rank to the last, and as many back, between two lines that begin with "mark:
+ * ". At each of these the first rank waits for a line on its standard input, so that somebody else
+ * can count meanwhile.
  */
 #include <mpi.h>
 #include <stdint.h>
