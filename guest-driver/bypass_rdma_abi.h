@@ -97,6 +97,7 @@
 #define BYPASS_RDMA_F_XRC      4 /* extended reliable connections: XRC domains, SRQs and queue pairs */
 #define BYPASS_RDMA_F_COUNTERS 5 /* QUERY_COUNTERS */
 #define BYPASS_RDMA_F_CLOCK    6 /* completions have timestamps of the HCA's clock: QUERY_CLOCK */
+#define BYPASS_RDMA_F_OWNER    7 /* SET_OWNER: a word says whether the device is served */
 
 enum bypass_rdma_queue {
 	BYPASS_RDMA_QUEUE_CONTROL = 0,
@@ -221,6 +222,7 @@ enum bypass_rdma_command {
 	BYPASS_RDMA_SET_DOORBELL = 5,	/* bypass_rdma_set_doorbell, - */
 	BYPASS_RDMA_QUERY_COUNTERS = 6, /* bypass_rdma_port_query, bypass_rdma_counters */
 	BYPASS_RDMA_QUERY_CLOCK = 7,	/* -, bypass_rdma_clock */
+	BYPASS_RDMA_SET_OWNER = 8,	/* bypass_rdma_set_owner, - */
 
 	/* Contexts and their mappings */
 	BYPASS_RDMA_ALLOC_UCONTEXT = 16,   /* -, bypass_rdma_handle */
@@ -479,20 +481,11 @@ struct bypass_rdma_counters {
  * wait until the device has cleared it, which it does *after* the CQ is armed: the
  * application may poll only then, or it would miss a completion. Give up with -EIO when
  * the device is broken or silent for seconds.
- *
- * @owner is the device's to write too, and says whether the device is served: without a
- * command and without an exit the driver sees that the process behind the device was
- * killed. The word is a robust futex of the thread that reads the bitmaps: the thread's ID
- * while the thread lives, BYPASS_RDMA_OWNER_DIED set by the host's kernel when the thread
- * ends, 0 while no thread reads the bitmaps (the VM is paused, or the service ends) and on
- * a host that does not say.
  */
 struct bypass_rdma_doorbell {
 	__le32 awake;
-	__le32 owner;
-	__le32 reserved[14];
+	__le32 reserved[15];
 };
-#define BYPASS_RDMA_OWNER_DIED 0x40000000u /* FUTEX_OWNER_DIED */
 
 #define BYPASS_RDMA_BITMAP_BYTES(bits) ((((bits) + 63u) / 64u) * 8u)
 #define BYPASS_RDMA_SEND_OFFSET	       64u
@@ -505,6 +498,19 @@ struct bypass_rdma_doorbell {
 struct bypass_rdma_set_doorbell {
 	__le64 gpa;  /* 0 takes it back; then no QP may exist */
 	__le64 size; /* BYPASS_RDMA_DOORBELL_BYTES(max_qp, max_cq) of config space, at least */
+};
+
+/*
+ * With BYPASS_RDMA_F_OWNER a word of 32 bits in guest memory says whether the device is served: without a
+ * command and without an exit the driver sees that the process behind the device was killed. The
+ * word is a robust futex of the thread that executes commands. It has the thread's ID while the
+ * thread lives. The host's kernel sets BYPASS_RDMA_OWNER_DIED in it when the thread ends. It is 0
+ * when the device was reset or its service ended in good order, and on a host that cannot say.
+ */
+#define BYPASS_RDMA_OWNER_DIED 0x40000000u /* FUTEX_OWNER_DIED */
+
+struct bypass_rdma_set_owner {
+	__le64 gpa; /* of the word, a multiple of 4; 0 takes the word back */
 };
 
 /*

@@ -93,8 +93,8 @@ struct bypass_table {
  * @contexts: number of processes that have the device open
  * @watch: looks each second whether the host still serves the device, while there are @contexts: a
  *	process that waits for a completion asks nothing
- * @owned: how often @watch may see no owner of the doorbell before the device is lost; 0: there
- *	never was an owner
+ * @owner: shared with the host: says whether somebody serves the device; NULL where the host does not say
+ * @owned: how often @watch may see no owner before the device is lost; 0: there never was an owner
  * @question: when @watch asks the host again, in jiffies
  * @events: the event queue
  * @event_buffers: one message for each place in @events; the host writes them
@@ -136,6 +136,7 @@ struct bypass_dev {
 
 	atomic_t contexts;
 	struct delayed_work watch;
+	__le32 *owner;
 	unsigned int owned;
 	unsigned long question;
 
@@ -459,6 +460,10 @@ bool bypass_absent(struct bypass_dev *dev);
 u32 bypass_owner(const struct bypass_dev *dev);
 bool bypass_owner_died(const struct bypass_dev *dev);
 void bypass_give_up_absent(struct bypass_dev *dev);
+
+/* owner.c: the host is told where to say whether somebody serves the device */
+int bypass_owner_setup(struct bypass_dev *dev);
+void bypass_owner_free(struct bypass_dev *dev);
 
 /* watch.c: does the host still answer? */
 void bypass_watch(struct work_struct *work);

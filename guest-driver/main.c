@@ -150,6 +150,7 @@ static void free_dev(struct bypass_dev *dev)
 	}
 	bypass_events_free(dev);
 	bypass_doorbell_free(dev);
+	bypass_owner_free(dev);
 	xa_destroy(&dev->srqs.objects);
 	xa_destroy(&dev->qps.objects);
 	xa_destroy(&dev->cqs.objects);
@@ -186,6 +187,9 @@ static int start_device(struct bypass_dev *dev)
 		return err;
 	virtio_device_ready(dev->vdev);
 	bypass_events_start(dev);
+	err = bypass_owner_setup(dev);
+	if (err)
+		return err;
 	if (virtio_has_feature(dev->vdev, BYPASS_RDMA_F_DOORBELL)) {
 		err = bypass_doorbell_setup(dev);
 		if (err)
@@ -271,8 +275,8 @@ static int freeze(struct virtio_device *vdev)
 #endif
 
 static const unsigned int features[] = {
-	BYPASS_RDMA_F_DOORBELL, BYPASS_RDMA_F_QUEUE_MEMORY, BYPASS_RDMA_F_CM,
-	BYPASS_RDMA_F_XRC,	BYPASS_RDMA_F_COUNTERS,	    BYPASS_RDMA_F_CLOCK,
+	BYPASS_RDMA_F_DOORBELL, BYPASS_RDMA_F_QUEUE_MEMORY, BYPASS_RDMA_F_CM,	 BYPASS_RDMA_F_XRC,
+	BYPASS_RDMA_F_COUNTERS, BYPASS_RDMA_F_CLOCK,	    BYPASS_RDMA_F_OWNER,
 };
 
 static const struct virtio_device_id aliases[] = {

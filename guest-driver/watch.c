@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Liveness: while processes have the device open, the module looks whether somebody serves the device.
- * A process that waits for a completion asks nothing itself. Each second the module looks at the owner
- * of the doorbell: a word in memory, which costs neither an exit nor a wake-up of the host. A command
- * now and then finds a host that hangs. The module does not poll the device's status: such a read is
- * an exit to user space, and a running job makes none.
+ * A process that waits for a completion asks nothing itself. Each second the module looks at the word
+ * that says whether the device has an owner: that costs neither an exit nor a wake-up of the host. A
+ * command now and then finds a host that hangs, or one that has no such word. The module does not poll
+ * the device's status: such a read is an exit to user space, and a running job makes none.
  */
 #include "internal.h"
 
 #define BYPASS_LOOK_MS 1000
-/* A doorbell without an owner: the VM was paused just now, or the service ends. */
+/* A device without an owner: the service ends in good order, and the function goes soon. */
 #define BYPASS_LOOKS 3
 
-/* Has the doorbell had an owner, and has none any more? */
+/* Has the device had an owner, and has none any more? */
 static bool left_alone(struct bypass_dev *dev)
 {
 	if (bypass_owner(dev))

@@ -185,6 +185,15 @@ static inline uint32_t rdma_guest_set_doorbell(struct rdma_guest *g)
 							    .body_size = sizeof(body)});
 }
 
+static inline uint32_t rdma_guest_set_owner(struct rdma_guest *g, uint64_t gpa)
+{
+	const struct bypass_rdma_set_owner body = {.gpa = gpa};
+
+	return rdma_guest_call(g, &(struct rdma_guest_call){.command = BYPASS_RDMA_SET_OWNER,
+							    .body = &body,
+							    .body_size = sizeof(body)});
+}
+
 /* Register @n pages of guest memory, wherever they are, as [@iova, @iova + @length). */
 static inline uint32_t rdma_guest_register(struct rdma_guest *g, uint32_t pd, uint32_t access,
 					   uint64_t iova, uint64_t length, const uint64_t *pages,

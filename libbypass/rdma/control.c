@@ -50,6 +50,7 @@ static const struct shape shapes[] = {
 	COMMAND(QUERY_COUNTERS, query_counters, SIZE(port_query), SIZE(counters), IN_PORT),
 	COMMAND(QUERY_CLOCK, query_clock, 0, SIZE(clock), 0),
 	COMMAND(SET_DOORBELL, set_doorbell, SIZE(set_doorbell), 0, 0),
+	COMMAND(SET_OWNER, set_owner, SIZE(set_owner), 0, 0),
 	COMMAND(ALLOC_UCONTEXT, alloc_ucontext, 0, HANDLE, .maps = true),
 	COMMAND(DEALLOC_UCONTEXT, dealloc_ucontext, HANDLE, 0, IN_HANDLE),
 	COMMAND(RELEASE_MMAP, release_mmap, SIZE(release_mmap), 0, 0),

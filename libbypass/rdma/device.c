@@ -25,7 +25,7 @@ enum source {
 	SOURCE_ASYNC = 0x2000,
 	SOURCE_REMOVAL,
 	SOURCE_CM,
-	SOURCE_STOP,
+	SOURCE_WAKE,
 };
 
 /* The transport goes first: a busy guest must not keep the control thread on the lock. */
@@ -135,6 +135,15 @@ static void cm_event(struct rdma_slice *s)
 	rdma_events_deliver(s);
 }
 
+/* The thread shall stop, or the memory map has changed. */
+static void look_around(struct rdma_slice *s)
+{
+	eventfd_t value;
+
+	eventfd_read(s->control_wake_fd, &value);
+	rdma_owner_renew(s);
+}
+
 static void handle_source(struct rdma_slice *s, uint32_t source)
 {
 	if (source < RDMA_QUEUES_MAX)
@@ -145,7 +154,9 @@ static void handle_source(struct rdma_slice *s, uint32_t source)
 		check_removal(s);
 	else if (source == SOURCE_CM)
 		cm_event(s);
-	else if (source != SOURCE_STOP)
+	else if (source == SOURCE_WAKE)
+		look_around(s);
+	else
 		rdma_completions_deliver(s, source - SOURCE_CHANNEL);
 }
 
@@ -156,6 +167,10 @@ static void *control_thread(void *opaque)
 	int n;
 
 	pthread_setname_np(pthread_self(), "bypass-control");
+	if (rdma_owner_begin(&s->owner))
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s: %s: the guest learns late that its service has ended", s->dev.name,
+			   bypass_error());
 	while (!atomic_load(&s->control_stops)) {
 		n = epoll_wait(s->epoll_fd, events, sizeof(events) / sizeof(events[0]), -1);
 		pthread_mutex_lock(&s->lock);
@@ -163,6 +178,7 @@ static void *control_thread(void *opaque)
 			handle_source(s, events[i].data.u32);
 		leave(s);
 	}
+	rdma_owner_leave(s);
 	return NULL;
 }
 
@@ -174,7 +190,7 @@ static void unwatch(struct rdma_slice *s, int fd)
 
 static void unwatch_sources(struct rdma_slice *s)
 {
-	unwatch(s, s->control_stop_fd);
+	unwatch(s, s->control_wake_fd);
 	unwatch(s, s->hca.async_fd);
 	unwatch(s, s->removal_fd);
 	unwatch(s, s->hca.cm_fd);
@@ -187,7 +203,7 @@ static int start_control(struct rdma_slice *s)
 	sigset_t all, old;
 	int err = 0;
 
-	err = watch(s, s->control_stop_fd, EPOLLIN, SOURCE_STOP);
+	err = watch(s, s->control_wake_fd, EPOLLIN, SOURCE_WAKE);
 	if (!err)
 		err = watch(s, s->hca.async_fd, EPOLLIN | EPOLLET, SOURCE_ASYNC);
 	if (!err)
@@ -216,13 +232,10 @@ fail:
 
 static void stop_control(struct rdma_slice *s)
 {
-	eventfd_t value;
-
 	if (s->control_runs) {
 		atomic_store(&s->control_stops, true);
-		eventfd_write(s->control_stop_fd, 1);
+		eventfd_write(s->control_wake_fd, 1);
 		pthread_join(s->control_thread, NULL);
-		eventfd_read(s->control_stop_fd, &value);
 		s->control_runs = false;
 	}
 	unwatch_sources(s);
@@ -333,7 +346,9 @@ static int rdma_set_memory(struct bypass_virtio_device *dev, const struct bypass
 	s->ram_page = page;
 	pthread_rwlock_unlock(&s->memory_lock);
 	pthread_mutex_unlock(&s->pin_lock);
-	eventfd_write(s->doorbell_wake_fd, 1); /* the doorbell area may lie elsewhere */
+	/* The doorbell area and the owner's word may lie elsewhere. */
+	eventfd_write(s->doorbell_wake_fd, 1);
+	eventfd_write(s->control_wake_fd, 1);
 	bypass_memory_free(old);
 	if (page > RDMA_PAGE && page != old_page)
 		warn_of_huge_pages(s, page);
@@ -480,7 +495,7 @@ static void rdma_reset(struct bypass_virtio_device *dev)
 		s->hca_state = RDMA_HCA_CLOSED;
 	leave(s);
 	pthread_rwlock_wrlock(&s->memory_lock);
-	s->doorbell_gpa = 0;
+	s->doorbell_gpa = s->owner_gpa = 0;
 	pthread_rwlock_unlock(&s->memory_lock);
 }
 

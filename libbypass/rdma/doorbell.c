@@ -101,7 +101,6 @@ static bool scan_area(struct rdma_slice *s)
 
 	pthread_rwlock_rdlock(&s->memory_lock);
 	area = find_area(s);
-	rdma_owner_take(&s->owner, area ? &area->owner : NULL);
 	if (area) {
 		__atomic_store_n(&area->awake, htole32(1), __ATOMIC_SEQ_CST);
 		any = scan_bitmaps(s, (char *)area);
@@ -113,19 +112,6 @@ static bool scan_area(struct rdma_slice *s)
 	}
 	pthread_rwlock_unlock(&s->memory_lock);
 	return any;
-}
-
-/* The guest's memory may be another's soon: nothing is marked there when the thread ends. */
-static void disown_area(struct rdma_slice *s)
-{
-	struct bypass_rdma_doorbell *area;
-
-	pthread_rwlock_rdlock(&s->memory_lock);
-	area = find_area(s);
-	rdma_owner_take(&s->owner, NULL);
-	if (area)
-		__atomic_store_n(&area->owner, 0, __ATOMIC_RELAXED);
-	pthread_rwlock_unlock(&s->memory_lock);
 }
 
 /* @waited_ms: since the last call; -1: somebody rang. Returns when to scan again, in ms. */
@@ -153,10 +139,6 @@ static void *doorbell_thread(void *opaque)
 	bool rang;
 
 	pthread_setname_np(pthread_self(), "bypass-doorbell");
-	if (rdma_owner_begin(&s->owner))
-		bypass_log(BYPASS_LOG_WARN,
-			   "%s: %s: the guest learns late that its service has ended", s->dev.name,
-			   bypass_error());
 	while (!atomic_load(&s->doorbell_stops)) {
 		rang = scan_area(s);
 		/* Also while others keep ringing: whoever waits for what is moved may not ring. */
@@ -169,7 +151,6 @@ static void *doorbell_thread(void *opaque)
 		if (fds[1].revents)
 			eventfd_read(fds[1].fd, &value);
 	}
-	disown_area(s);
 	return NULL;
 }
 
@@ -224,6 +205,6 @@ int rdma_set_doorbell(struct rdma_slice *s, struct rdma_command *c)
 	else
 		s->doorbell_gpa = gpa;
 	pthread_rwlock_unlock(&s->memory_lock);
-	eventfd_write(s->doorbell_wake_fd, 1); /* the area has a new owner */
+	eventfd_write(s->doorbell_wake_fd, 1); /* the area may have bits already */
 	return err;
 }

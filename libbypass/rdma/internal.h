@@ -288,7 +288,7 @@ int rdma_query_check_port(struct rdma_slice *s, const struct bypass_rdma_port_qu
 rdma_handler rdma_query_device, rdma_query_port, rdma_query_gids, rdma_query_pkeys;
 rdma_handler rdma_query_clock;
 /* mmap.c, doorbell.c */
-rdma_handler rdma_release_mmap, rdma_set_doorbell;
+rdma_handler rdma_release_mmap, rdma_set_doorbell, rdma_set_owner;
 /* context.c */
 void rdma_ucontext_end(struct rdma_slice *s, uint32_t handle);
 rdma_handler rdma_alloc_ucontext, rdma_dealloc_ucontext;
@@ -582,6 +582,10 @@ struct rdma_owner {
 
 int rdma_owner_begin(struct rdma_owner *owner);
 void rdma_owner_take(struct rdma_owner *owner, uint32_t *word);
+/* The control thread: the word that the guest has named may lie elsewhere … */
+void rdma_owner_renew(struct rdma_slice *s);
+/* … and is nobody's when the thread ends in good order. */
+void rdma_owner_leave(struct rdma_slice *s);
 
 /* ---------------------------------------------------------------- doorbell.c */
 
@@ -644,6 +648,7 @@ struct rdma_slice {
 	pthread_rwlock_t memory_lock;
 	struct bypass_memory *memory; /* the slice's own copy; never NULL */
 	uint64_t doorbell_gpa;	      /* 0: not told yet */
+	uint64_t owner_gpa;	      /* likewise */
 	uint64_t ram_page;	      /* the largest page of the files behind RAM */
 
 	/* Read by the doorbell thread with host_lock: uverbs handle + 1, or 0. */
@@ -657,14 +662,14 @@ struct rdma_slice {
 
 	pthread_t control_thread;
 	pthread_t doorbell_thread;
-	struct rdma_owner owner; /* the doorbell thread */
+	struct rdma_owner owner; /* the control thread */
 	bool control_runs;
 	bool doorbell_runs;
 	_Atomic bool control_stops;
 	_Atomic bool doorbell_stops;
 	_Atomic int callers; /* of the transport, waiting for lock: they go first */
 	int epoll_fd;
-	int control_stop_fd;
+	int control_wake_fd;  /* wakes the control thread, to stop or to look around */
 	int doorbell_wake_fd; /* wakes the doorbell thread, to stop or to look around */
 	int doorbell_kick_fd; /* the transport's; valid while the thread runs */
 	int removal_fd;	      /* inotify: the HCA's device node goes away */

@@ -37,7 +37,7 @@ static void make_locks(struct rdma_slice *s)
 
 void rdma_resources_init(struct rdma_slice *s)
 {
-	s->epoll_fd = s->control_stop_fd = s->doorbell_wake_fd = s->removal_fd = -1;
+	s->epoll_fd = s->control_wake_fd = s->doorbell_wake_fd = s->removal_fd = -1;
 	s->lost_fd = s->dev.event_fd = s->udmabuf.fd = -1;
 	s->shm.fd = s->pages.fd = -1;
 	memset(s->channels, -1, sizeof(s->channels));
@@ -108,11 +108,11 @@ static int make_descriptors(struct rdma_slice *s)
 	struct epoll_event readable = {.events = EPOLLIN};
 
 	s->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	s->control_stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	s->control_wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->doorbell_wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->lost_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	s->dev.event_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (s->epoll_fd < 0 || s->control_stop_fd < 0 || s->doorbell_wake_fd < 0 ||
+	if (s->epoll_fd < 0 || s->control_wake_fd < 0 || s->doorbell_wake_fd < 0 ||
 	    s->lost_fd < 0 || s->dev.event_fd < 0 ||
 	    epoll_ctl(s->dev.event_fd, EPOLL_CTL_ADD, s->lost_fd, &readable))
 		return bypass_fail(errno, "no descriptors for a slice of %s: %m", s->hca.name);
@@ -150,7 +150,7 @@ int rdma_resources_make(struct rdma_slice *s)
 
 void rdma_resources_free(struct rdma_slice *s)
 {
-	const int fds[] = {s->epoll_fd, s->control_stop_fd, s->doorbell_wake_fd, s->removal_fd,
+	const int fds[] = {s->epoll_fd, s->control_wake_fd, s->doorbell_wake_fd, s->removal_fd,
 			   s->lost_fd,	s->dev.event_fd,    s->udmabuf.fd};
 
 	rdma_shm_free(&s->shm);

@@ -175,7 +175,8 @@ static void make_device(struct rdma_slice *s)
 	dev->ops = &rdma_virtio_ops;
 	memcpy(dev->name, s->hca.name, sizeof(dev->name));
 	dev->id = s->options.virtio_id;
-	dev->features = BYPASS_VIRTQUEUE_FEATURES | 1ull << BYPASS_RDMA_F_COUNTERS;
+	dev->features = BYPASS_VIRTQUEUE_FEATURES | 1ull << BYPASS_RDMA_F_COUNTERS |
+			1ull << BYPASS_RDMA_F_OWNER;
 	if (s->dialect->doorbell)
 		dev->features |= 1ull << BYPASS_RDMA_F_DOORBELL;
 	if (s->dialect->user_queues)

@@ -44,6 +44,7 @@ static const uint16_t bodies[] = {
 	[BYPASS_RDMA_CM_INIT_QP_ATTR] = 8,  [BYPASS_RDMA_CM_NOTIFY] = 8,
 	[BYPASS_RDMA_CM_SET_OPTION] = 16,   [BYPASS_RDMA_CM_JOIN] = 32,
 	[BYPASS_RDMA_CM_LEAVE] = 8,	    [BYPASS_RDMA_QUERY_COUNTERS] = 8,
+	[BYPASS_RDMA_SET_OWNER] = 8,
 };
 
 /* Second page of RAM: the list of one run, from the third page on. */

@@ -28,6 +28,7 @@
 #define RESPONSE_AT 0x40000u
 #define RUNS_AT	    0x50000u
 #define DOORBELL_AT 0x54000u
+#define OWNER_AT    0x57fc0u
 #define EVENTS_AT   0x58000u
 #define TABLE_AT    0x5a000u
 #define MEMORY_AT   0x60000u
@@ -68,6 +69,7 @@ static void prepare(struct attack *a, const char *path)
 	if (pread(a->v.config_fd, a->home, sizeof(a->home), PCI_BASE_ADDRESS_0) != sizeof(a->home))
 		fail("cannot read config space");
 	a->m.doorbell_gpa = a->v.gpa + DOORBELL_AT;
+	a->m.owner_gpa = a->v.gpa + OWNER_AT;
 	a->m.runs = (void *)(a->v.arena + RUNS_AT);
 	a->m.runs_gpa = a->v.gpa + RUNS_AT;
 	a->m.memory_gpa = a->v.gpa + MEMORY_AT;
@@ -129,12 +131,12 @@ static bool maps(uint32_t command)
 	       command == BYPASS_RDMA_CREATE_QP || command == BYPASS_RDMA_CREATE_XSRQ;
 }
 
-/* A known command, and a body of numbers that may mean something; never a doorbell area. */
+/* A known command, and a body of numbers that may mean something; never a place for the host. */
 static void scribble(const struct attack *a, uint32_t *words, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++) {
 		words[i] = one_in(2) ? below(3) : number();
-		if (words[i] == BYPASS_RDMA_SET_DOORBELL)
+		if (words[i] == BYPASS_RDMA_SET_DOORBELL || words[i] == BYPASS_RDMA_SET_OWNER)
 			words[i]++;
 	}
 	words[0] = BYPASS_RDMA_ALLOC_UCONTEXT + below(60);
@@ -375,11 +377,15 @@ static void spare_others(struct attack *a, void *at)
 {
 	struct bypass_rdma_request *request = at;
 	struct bypass_rdma_set_doorbell *doorbell = (void *)(request + 1);
+	struct bypass_rdma_set_owner *owner = (void *)(request + 1);
 	struct bypass_rdma_modify_qp *modify = (void *)(request + 1);
 
 	if (request->command == BYPASS_RDMA_SET_DOORBELL && doorbell->gpa < a->v.ram_end &&
 	    doorbell->gpa - a->v.gpa >= LIMIT)
 		doorbell->gpa = a->m.doorbell_gpa;
+	if (request->command == BYPASS_RDMA_SET_OWNER && owner->gpa < a->v.ram_end &&
+	    owner->gpa - a->v.gpa >= LIMIT)
+		owner->gpa = a->m.owner_gpa;
 	/* What belongs to a process can be given back at one stroke. */
 	if (a->spare_vmm && maps(request->command))
 		request->ucontext = a->m.objects[UCONTEXT][0].handle;
@@ -445,7 +451,7 @@ static void begin(struct attack *a)
 		BYPASS_RDMA_SET_DOORBELL, BYPASS_RDMA_QUERY_GIDS, BYPASS_RDMA_ALLOC_UCONTEXT,
 		BYPASS_RDMA_ALLOC_PD,	  BYPASS_RDMA_REG_MR,	  BYPASS_RDMA_CREATE_CQ,
 		BYPASS_RDMA_CREATE_QP,	  BYPASS_RDMA_MODIFY_QP,  BYPASS_RDMA_MODIFY_QP,
-		BYPASS_RDMA_MODIFY_QP,
+		BYPASS_RDMA_MODIFY_QP,	  BYPASS_RDMA_SET_OWNER,
 	};
 	const struct bypass_rdma_gids *gids =
 		(void *)(a->v.arena + RESPONSE_AT + sizeof(struct bypass_rdma_response));

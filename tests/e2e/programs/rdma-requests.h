@@ -58,6 +58,7 @@ struct model {
 	struct bypass_rdma_config config;
 	uint8_t gid[16];
 	uint64_t doorbell_gpa;
+	uint64_t owner_gpa;
 	struct bypass_rdma_run *runs; /* room for RUNS_MAX, in pages … */
 	uint64_t runs_gpa;	      /* … whose address this is */
 	uint64_t memory_gpa;	      /* what may be registered … */
@@ -99,6 +100,11 @@ static inline void fill_doorbell(struct model *m, void *body)
 		.gpa = m->doorbell_gpa,
 		.size = BYPASS_RDMA_DOORBELL_BYTES(m->config.max_qp, m->config.max_cq),
 	};
+}
+
+static inline void fill_owner(struct model *m, void *body)
+{
+	((struct bypass_rdma_set_owner *)body)->gpa = m->owner_gpa;
 }
 
 static inline void fill_release(struct model *m, void *body)
@@ -413,6 +419,7 @@ static const struct command commands[] = {
 	COMMAND(QUERY_COUNTERS, OF(port_query), OF(counters), NOTHING, KINDS, .fill = fill_port),
 	COMMAND(QUERY_CLOCK, 0, OF(clock), NOTHING, KINDS),
 	COMMAND(SET_DOORBELL, OF(set_doorbell), 0, NOTHING, KINDS, .fill = fill_doorbell),
+	COMMAND(SET_OWNER, OF(set_owner), 0, NOTHING, KINDS, .fill = fill_owner),
 	COMMAND(ALLOC_UCONTEXT, 0, HANDLE, MAKES, UCONTEXT),
 	COMMAND(DEALLOC_UCONTEXT, HANDLE, 0, ENDS, UCONTEXT),
 	COMMAND(RELEASE_MMAP, OF(release_mmap), 0, NOTHING, KINDS, .fill = fill_release),
