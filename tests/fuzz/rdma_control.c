@@ -8,7 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	return fuzz_control("mock0,trust-guest,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
-			    "ahs=8,ucontexts=4,mcasts=8,ids=8,shm=128K,pinned=256K",
-			    data, size);
+	fuzz_control("mock0,trust-guest,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
+		     "ahs=8,ucontexts=4,mcasts=8,ids=8,shm=128K,pinned=256K",
+		     false, data, size);
+	return 0;
 }

@@ -150,22 +150,25 @@ static void step(struct rdma_slice *s, struct guest *guest, struct input *in)
 		abort();
 }
 
-/* @text: the options of the slice. */
-static inline int fuzz_control(const char *text, const uint8_t *data, size_t size)
+/* @text: the options of the slice, which is returned. @fixed: its carrier maps windows once. */
+static inline struct rdma_slice *fuzz_control(const char *text, bool fixed, const uint8_t *data,
+					      size_t size)
 {
 	struct input in = {data, size};
 	static struct guest guest;
 	static struct bypass_virtio_device *dev;
+	static unsigned int untouched; /* objects of the slice itself */
 	struct rdma_slice *s;
 	struct bypass_rdma_stats stats;
 
 	if (!dev) {
 		guest_init(&guest, RAM);
 		mock_cm_open();
-		dev = mock_open(text);
+		dev = mock_open_for(text, fixed);
 		if (!dev || dev->ops->set_memory(dev, guest.mem) ||
 		    dev->ops->accept(dev, dev->features))
 			abort();
+		untouched = mock_objects();
 	}
 	s = rdma_slice(dev);
 	s->features = dev->features;
@@ -175,11 +178,11 @@ static inline int fuzz_control(const char *text, const uint8_t *data, size_t siz
 
 	dev->ops->reset(dev);
 	bypass_rdma_stats(dev, &stats);
-	if (mock_objects() || mock_cm_ids() || stats.objects || stats.pinned_bytes ||
+	if (mock_objects() != untouched || mock_cm_ids() || stats.objects || stats.pinned_bytes ||
 	    stats.shm_bytes || s->mcasts)
 		abort();
 	mock.next_offset = MOCK_QUEUE;
-	return 0;
+	return s;
 }
 
 #endif

@@ -12,7 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	mock.driver = &mock_mlx5_driver;
-	return fuzz_control("mock0,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
-			    "ahs=8,xrcds=4,ucontexts=4,mcasts=8,ids=8,shm=128K,pinned=256K",
-			    data, size);
+	fuzz_control("mock0,all-ram,qps=8,cqs=8,mrs=8,pds=8,mws=8,srqs=8,"
+		     "ahs=8,xrcds=4,ucontexts=4,mcasts=8,ids=8,shm=128K,pinned=256K",
+		     false, data, size);
+	return 0;
 }
