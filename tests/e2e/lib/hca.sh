@@ -54,9 +54,9 @@ rebind_under_traffic() {
 	check "mlx5_1 is there again" wait_for 120 active mlx5_1
 }
 
-state_of() { cat "/sys/class/infiniband/$1/ports/1/state" 2>/dev/null || true; }
-active() { [[ $(state_of "$1") == *ACTIVE ]]; }
-down() { [[ $(state_of "$1") == *DOWN ]]; }
+# A program can use it: its port is in sysfs before its file in /dev/infiniband is there.
+active() { ibv_devinfo -d "$1" | grep PORT_ACTIVE; }
+down() { grep -q DOWN "/sys/class/infiniband/$1/ports/1/state"; }
 
 no_complaints() {
 	! dmesg | grep -E "$kernel_trouble|WARNING: CPU" || fail "the kernel complains"

@@ -12,8 +12,8 @@ hca='' # of the host
 . "${0%/*}/../lib/rdma.sh"
 . "${0%/*}/../lib/kexec.sh"
 
-# An error of the port's state counts as a port that is not active.
-active_port() { grep -q ACTIVE /sys/class/infiniband/mlx5_0/ports/1/state 2>/dev/null; }
+# A program can use it: the port is in sysfs before /dev/infiniband/uverbs0 is there.
+active() { ibv_devinfo -d mlx5_0 2>/dev/null | grep -q PORT_ACTIVE; }
 listening() { grep -q ':4853 ' /proc/net/tcp /proc/net/tcp6; } # port 18515
 within() { # SECONDS COMMAND...
 	end=$(($(date +%s) + $1))
@@ -23,14 +23,15 @@ within() { # SECONDS COMMAND...
 		sleep 0.2
 	done
 }
-is_idle() { ! active_port; }
-guest_functions+=(active_port listening within is_idle)
+# An error of the port's state counts as a port that is not active. A program could wait for a dead device.
+is_idle() { ! grep -q ACTIVE /sys/class/infiniband/mlx5_0/ports/1/state 2>/dev/null; }
+guest_functions+=(active listening within is_idle)
 programs="ib_send_bw -d mlx5_0 -x 1 -F -D 600"
 for kernel in /guest /guest-6.1; do
 	name=guest${kernel#/guest}
-	make_guest "$name" --hca --with ibv_rc_pingpong --with kexec <<-'END'
+	make_guest "$name" --hca --with ibv_rc_pingpong --with ibv_devinfo --with kexec <<-'END'
 		device=$(readlink -f /sys/class/infiniband/mlx5_0/device)
-		within 120 active_port
+		within 120 active
 		! in_second_kernel || { mark up && wait_line; }
 		$programs >/tmp/server 2>&1 &
 		server=$!
@@ -56,9 +57,9 @@ for kernel in /guest /guest-6.1; do
 		mark removed
 		wait_line
 		echo 1 >/sys/bus/pci/rescan
-		within 240 active_port
+		within 240 active
 		ibv_rc_pingpong -d mlx5_0 -g 1 -c -n 100 >/tmp/server 2>&1 &
-		retry ibv_rc_pingpong -d mlx5_0 -g 1 -c -n 100 127.0.0.1 && wait $! || exit
+		retry ibv_rc_pingpong -d mlx5_0 -g 1 -c -n 100 127.0.0.1 && wait $! || { cat /tmp/server && exit 1; }
 		! dmesg | grep -E 'WARNING: |BUG: |Oops|blocked for more than'
 	END
 	[ $kernel != /guest ] || carry_kernel "$name"
