@@ -199,22 +199,32 @@ static int make_netdev(struct ledger *ledger, const struct plan *plan)
 	return carve_step(ledger, step);
 }
 
-/*
- * The host's device would answer ARP for the slices' addresses as well, and first: what other hosts
- * send then would reach the host's device and no slice.
- */
-static int keep_arp_apart(struct ledger *ledger, const struct plan *plan)
+/* A setting of the host's device, which is a number: the larger, the stricter. */
+static int restrict_arp(struct ledger *ledger, const struct plan *plan, const char *setting,
+			const char *to)
 {
 	struct step step = new_step(plan, STEP_SYSCTL);
 	char now[HOST_VALUE_SIZE];
-	int err = netdev_sysctl_read(plan->netdev, "arp_ignore", now, sizeof(now));
+	int err = netdev_sysctl_read(plan->netdev, setting, now, sizeof(now));
 
-	if (err || atoi(now) > 1) /* stricter still */
+	if (err || atoi(now) > atoi(to))
 		return err;
 	snprintf(step.function, sizeof(step.function), "%s", plan->netdev);
-	strcpy(step.attribute, "arp_ignore");
-	strcpy(step.to, "1");
+	snprintf(step.attribute, sizeof(step.attribute), "%s", setting);
+	snprintf(step.to, sizeof(step.to), "%s", to);
 	return carve_step(ledger, step);
+}
+
+/*
+ * The host's device would answer ARP for the slices' addresses as well, and first: what other hosts
+ * send then would reach the host's device and no slice. Who is asked learns from the question too:
+ * the host answers a ping to a slice by its own device, which then may not ask in the slice's name.
+ */
+static int keep_arp_apart(struct ledger *ledger, const struct plan *plan)
+{
+	int err = restrict_arp(ledger, plan, "arp_ignore", "1");
+
+	return err ? err : restrict_arp(ledger, plan, "arp_announce", "2");
 }
 
 static int carve_steps(struct ledger *ledger, const struct plan *plan)

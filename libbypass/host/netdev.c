@@ -106,6 +106,8 @@ static int set_sysctls(const char *name)
 
 	if (!err)
 		err = netdev_sysctl_write(name, "arp_ignore", "1");
+	if (!err)
+		err = netdev_sysctl_write(name, "arp_announce", "2");
 	return err ? err : netdev_sysctl_write(name, "rp_filter", "2");
 }
 

@@ -68,6 +68,7 @@ static void put_netdev(void)
 	put_file(in_tree("sys/class/net/" NETDEV "/type"), "1\n");
 	put_file(in_tree("sys/module/rdma_rxe/refcnt"), "0\n");
 	put_file(arp_path(), "0\n");
+	put_file(in_tree("proc/sys/net/ipv4/conf/" NETDEV "/arp_announce"), "0\n");
 }
 
 static void assert_arp(const char *value)
@@ -111,12 +112,16 @@ static void test_refused(void **state)
 static void test_fails_in_the_middle(void **state)
 {
 	struct bypass_carving **list;
+	char announce[16];
 
 	(void)state;
 	put_netdev();
 	assert_true(carve(NETDEV, "10.7.0.5/24", NULL) < 0);
 	assert_says("The steps before it were undone");
 	assert_arp("0");
+	get_file(in_tree("proc/sys/net/ipv4/conf/" NETDEV "/arp_announce"), announce,
+		 sizeof(announce));
+	assert_string_equal(announce, "0");
 	assert_int_equal(bypass_carvings(&list), 0);
 	bypass_carvings_free(list);
 }

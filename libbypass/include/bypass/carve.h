@@ -165,7 +165,8 @@ int bypass_carve(const struct bypass_carve *what, struct bypass_carving **carvin
  * @carving: receives what was made, to be given back with free(); may be NULL
  *
  * Makes a macvlan in bridge mode on the network device, gives it the addresses, and makes an rxe on it. The device of
- * the host answers ARP for its own addresses alone from then on (arp_ignore), until the last such slice is released.
+ * the host answers ARP, and asks, for its own addresses alone from then on (arp_ignore, arp_announce), until the last
+ * such slice is released.
  * All of it or nothing, as bypass_carve(). Loads no module.
  *
  * A macvlan does not reach the device that it is on: on the host, whoever wants to reach the slice needs such an HCA as

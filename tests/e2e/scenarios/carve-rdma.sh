@@ -13,7 +13,7 @@
 hca=''
 . "${0%/*}/../lib/rdma.sh"
 
-arp() { cat "/proc/sys/net/ipv4/conf/$netdev/arp_ignore"; }
+arp() { cat "/proc/sys/net/ipv4/conf/$netdev"/arp_{ignore,announce} | xargs; }
 addresses="--addr 10.7.0.5 --addr fd00:7::5/64"
 # shellcheck disable=SC2086
 carve_first() { bypass carve --rdma "$netdev" $addresses; }
@@ -37,7 +37,7 @@ check_error "twice the same" "10.7.0.5 is named twice" bypass carve --rdma "$net
 check_error "a name that exists" "taken by a network device" bypass carve --rdma "$netdev" --addr 10.7.0.5 --name lo
 check_error "a name that cannot be" "cannot be the name" bypass carve --rdma "$netdev" --addr 10.7.0.5 --name all
 check_error "no root" "need root" setpriv --reuid 65534 --regid 65534 --clear-groups bypass carve --rdma "$netdev" --addr 10.7.0.5
-check "nothing was made" test "$(ls /sys/class/infiniband)$(arp)" = 0
+check "nothing was made" test "$(ls /sys/class/infiniband)$(arp)" = "0 0"
 remember_host
 
 carve_all >carved
@@ -48,7 +48,7 @@ check "status lists it" listed
 check "so does list" grep -q '^bypass1/1 *ACTIVE *bypass1 ' <(bypass list --rdma)
 check_error "an address that a slice has" "10.7.0.6 is an address of bypass1" bypass carve --rdma "$netdev" --addr 10.7.0.6
 check_error "a slice's name" "'bypass1' is taken" bypass carve --rdma "$netdev" --addr 10.7.0.7 --name bypass1
-check "the host's device leaves ARP for them alone" test "$(arp)" = 1
+check "the host's device leaves ARP for them alone" test "$(arp)" = "1 2"
 
 # gid DEVICE GID: the index of the GID with RoCE v2.
 gid() {
@@ -109,10 +109,10 @@ ip addr del 10.8.0.1/24 dev "$netdev"
 
 # The last one puts ARP back.
 check "one is released" bypass release host0
-check "ARP stays apart" test "$(arp)" = 1
+check "ARP stays apart" test "$(arp)" = "1 2"
 check "all are released" bypass release --all
 check "the host is as it was" host_restored
-check "ARP too" test "$(arp)" = 0
+check "ARP too" test "$(arp)" = "0 0"
 
 # What somebody else has done since.
 carve_first >/dev/null
@@ -134,5 +134,5 @@ check "the host is as it was" host_restored
 # shellcheck disable=SC2086
 kill_at_points "carving" : carve --rdma "$netdev" $addresses
 kill_at_points "releasing" carve_first release bypass0
-check "ARP is as it was" test "$(arp)" = 0
+check "ARP is as it was" test "$(arp)" = "0 0"
 modprobe -r rdma_rxe || true
