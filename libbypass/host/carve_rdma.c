@@ -274,6 +274,20 @@ static int claim(struct ledger *ledger, const struct bypass_carve_rdma *what, st
 	return err;
 }
 
+/* The kernel gives such an HCA the GIDs of a macvlan on its device too. */
+static void remark_rxe(const char *netdev)
+{
+	char hca[64];
+
+	rdma_link_above(netdev, hca, sizeof(hca));
+	if (hca[0])
+		bypass_log(BYPASS_LOG_WARN,
+			   "%s has the HCA %s, which rdma_cm takes for the addresses of slices "
+			   "on %s: guests cannot connect by rdma_cm. 'rdma link delete %s', and "
+			   "carve an HCA for the host",
+			   netdev, hca, netdev, hca);
+}
+
 static void remark_down(const char *netdev)
 {
 	char state[HOST_VALUE_SIZE];
@@ -294,8 +308,10 @@ int bypass_carve_rdma(const struct bypass_carve_rdma *what, struct bypass_carvin
 	if (err)
 		return err;
 	err = carving_end(&ledger, carve_steps(&ledger, &plan));
-	if (!err)
+	if (!err) {
 		remark_down(plan.netdev);
+		remark_rxe(plan.netdev);
+	}
 	if (!err && carving) {
 		*carving = carving_of(&ledger);
 		if (!*carving)

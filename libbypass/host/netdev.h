@@ -47,6 +47,8 @@ int rdma_link_read(const char *name, char *value, size_t size);
 int rdma_link_write(const char *name, const char *value);
 /* The HCA that is an adapter with the interface @netdev; empty: none. */
 void rdma_link_adapter(const char *netdev, char *hca, size_t size);
+/* The rxe on @netdev; empty: none. */
+void rdma_link_above(const char *netdev, char *hca, size_t size);
 /* As bypass_function_holder(), of an HCA. */
 int rdma_link_holder(const char *name, struct bypass_holder *holder);
 

@@ -166,6 +166,24 @@ void rdma_link_adapter(const char *netdev, char *hca, size_t size)
 		closedir(dir);
 }
 
+void rdma_link_above(const char *netdev, char *hca, size_t size)
+{
+	char path[256], link[64], wanted[64];
+	struct dirent *entry;
+	DIR *dir;
+
+	hca[0] = '\0';
+	snprintf(wanted, sizeof(wanted), LINK_TYPE " on %s", netdev);
+	snprintf(path, sizeof(path), "%s/class/infiniband", host_paths.sys);
+	dir = opendir(path);
+	while (dir && !hca[0] && (entry = readdir(dir)))
+		if (entry->d_name[0] != '.' && !rdma_link_read(entry->d_name, link, sizeof(link)) &&
+		    !strcmp(link, wanted))
+			snprintf(hca, size, "%.63s", entry->d_name);
+	if (dir)
+		closedir(dir);
+}
+
 static bool is_node(const char *link, const void *opaque)
 {
 	char target[256];

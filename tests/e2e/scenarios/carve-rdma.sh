@@ -68,6 +68,14 @@ pingpong() { # SERVER GID CLIENT GID
 check "the first reaches the second" pingpong bypass1 "$(v4 bypass1 6)" bypass0 "$(v4 bypass0 5)"
 check "the host's reaches the first" pingpong bypass0 "$(v4 bypass0 5)" host0 "$(v4 host0 9)"
 
+# An HCA on the device itself has the slices' GIDs as well.
+rdma link add rxe0 type rxe netdev "$netdev"
+bypass carve --rdma "$netdev" --addr 10.7.0.8 --name beside 2>warned
+check "a warning" grep -q "$netdev has the HCA rxe0, which rdma_cm takes" warned
+check "it has their GIDs" wait_for 10 grep -qrx 0000:0000:0000:0000:0000:ffff:0a07:0008 /sys/class/infiniband/rxe0/ports/1/gids/
+bypass release beside
+rdma link delete rxe0
+
 # Guests: between the two, and to the host's HCA. TCP, by which the programs meet, goes by VFs.
 ip addr add 10.8.0.1/24 dev "$netdev"
 modprobe vfio-pci
