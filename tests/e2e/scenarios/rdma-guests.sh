@@ -12,13 +12,15 @@
 
 programs+=${more_programs:+$'\n'$more_programs}
 with_host=${with_host:-} # programs between guest one and the host
+alone=${alone:-}         # a program of each guest for itself
 
 carve_networks 2
-with=(--with rdma-pairs --with rdma-isolation)
+with=(--with rdma-pairs --with rdma-isolation ${alone:+--with "${alone%% *}"})
 make_guest one "${with[@]}" <<END
 network 10.7.0.2
 run_programs || exit
 rdma-pairs $hca 64 50 || exit
+${alone:-true} || exit
 rdma-isolation $hca victim || exit
 programs='$with_host'
 mark with-host
@@ -29,6 +31,7 @@ make_guest two "${with[@]}" <<END
 network 10.7.0.3
 run_programs 10.7.0.2 || exit
 rdma-pairs $hca 64 50 10.7.0.2 || exit
+${alone:-true} || exit
 rdma-isolation $hca attacker 10.7.0.2
 END
 kernel=/guest vmm_guest one --slice "${vfs[0]}"
