@@ -5,14 +5,8 @@
  *	rdma-pairs DEVICE N ROUNDS		waits for the other side
  *	rdma-pairs DEVICE N ROUNDS HOST		goes to it
  *
- * A message says which side, which pair and which round it is of; each is in its turn. Before these, options:
- *
- *	--seconds S	as many rounds again, until so much time has passed for either side
- *	--timeout T	of the queue pairs, as verbs count it (14): 67 ms, and with each more twice as long
- *	--retries N	of the queue pairs (7, which is without end on rxe)
+ * A message says which side, which pair and which round it is of; each is in its turn.
  */
-#include <getopt.h>
-
 #include "rdma-peer.h"
 
 #define PORT "18600"
@@ -32,8 +26,8 @@ struct side {
 	struct ibv_mr *mr;
 	struct pair *pairs;
 	uint32_t n;
-	uint32_t rounds; /* that all pairs come to */
-	uint32_t who;	 /* 0 or 1 */
+	uint32_t rounds;
+	uint32_t who; /* 0 or 1 */
 };
 
 static void fill(uint64_t *message, uint32_t who, uint32_t pair, uint32_t round)
@@ -135,11 +129,10 @@ static void received(struct side *side, uint32_t i)
 	pair->got++;
 }
 
-static void exchange(struct side *side, uint32_t rounds)
+static void exchange(struct side *side)
 {
-	uint64_t left = 2ull * side->n * rounds;
+	uint64_t left = 2ull * side->n * side->rounds;
 
-	side->rounds += rounds;
 	for (uint32_t i = 0; i < side->n; i++)
 		post_send(side, i);
 	for (; left; left--) {
@@ -154,62 +147,25 @@ static void exchange(struct side *side, uint32_t rounds)
 	}
 }
 
-/* The options; how many seconds there are to fill, or a negative number for wrong usage. */
-static double options(int argc, char **argv)
-{
-	static const struct option known[] = {
-		{"seconds", required_argument, NULL, 's'},
-		{"timeout", required_argument, NULL, 't'},
-		{"retries", required_argument, NULL, 'r'},
-		{0},
-	};
-	double seconds = 0;
-	int option;
-
-	while ((option = getopt_long(argc, argv, "", known, NULL)) >= 0) {
-		if (option == 's')
-			seconds = strtod(optarg, NULL);
-		else if (option == 't')
-			answer_timeout = strtoul(optarg, NULL, 0);
-		else if (option == 'r')
-			retry_count = strtoul(optarg, NULL, 0);
-		else
-			return -1;
-	}
-	return argc - optind < 3 ? -1 : seconds;
-}
-
 int main(int argc, char **argv)
 {
-	double seconds = options(argc, argv), end;
-	char again, theirs = 0;
 	struct side side = {0};
-	uint32_t rounds;
+	char token = 0;
 	int fd;
 
-	if (seconds < 0) {
-		fputs("usage: rdma-pairs [--seconds S] [--timeout T] [--retries N] DEVICE N ROUNDS "
-		      "[HOST]\n",
-		      stderr);
+	if (argc < 4) {
+		fputs("usage: rdma-pairs DEVICE N ROUNDS [HOST]\n", stderr);
 		return 2;
 	}
-	argv += optind;
-	side.device = open_device(argv[0]);
-	side.n = strtoul(argv[1], NULL, 0);
-	rounds = strtoul(argv[2], NULL, 0);
-	side.who = !!argv[3];
+	side.device = open_device(argv[1]);
+	side.n = strtoul(argv[2], NULL, 0);
+	side.rounds = strtoul(argv[3], NULL, 0);
+	side.who = argc > 4;
 	make_pairs(&side);
-	fd = side.who ? reach(argv[3], PORT) : accept_one(PORT);
+	fd = side.who ? reach(argv[4], PORT) : accept_one(PORT);
 	connect_pairs(&side, fd);
-	puts("pairs: connected");
-	fflush(stdout);
-	end = now() + seconds;
-	do {
-		exchange(&side, rounds);
-		again = now() < end;
-		/* Neither leaves before the other has its last answer. */
-		swap_bytes(fd, &again, &theirs, 1);
-	} while (again || theirs);
+	exchange(&side);
+	swap_bytes(fd, &token, &token, 1); /* neither leaves before the other has its last answer */
 	printf("pairs: %u queue pairs, %u messages each way, all of them right\n", side.n,
 	       side.rounds);
 	leave(fd);
