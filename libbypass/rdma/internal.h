@@ -11,9 +11,9 @@
  *	pin_lock	keeps the memory map as it is while the HCA's driver pins guest
  *			memory, which takes seconds; held by the control thread meanwhile,
  *			and by whoever changes the map
- *	memory_lock	the guest's memory map, the doorbell area and the queues' call_fds;
- *			shared by whoever copies from or to guest memory or signals, for no
- *			longer than that
+ *	memory_lock	the guest's memory map, the doorbell area, the owner's word and the
+ *			queues' call_fds; shared by whoever copies from or to guest memory or
+ *			signals, for no longer than that
  *	ring_lock	the guarded way's rings
  *	host_lock	held while the doorbell thread uses a queue of the HCA, and while one
  *			is destroyed: uverbs refuses to destroy what is in use
@@ -31,8 +31,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <linux/futex.h>
-
 #include <bypass/rdma.h>
 #include <bypass/slice.h>
 #include <bypass/virtqueue.h>
@@ -40,6 +38,7 @@
 #include "../base/log_limit.h"
 #include "bypass_rdma_cm_abi.h"
 #include "dialect/dialect.h"
+#include "owner.h"
 
 struct bypass_memory;
 struct ibv_context;
@@ -288,7 +287,9 @@ int rdma_query_check_port(struct rdma_slice *s, const struct bypass_rdma_port_qu
 rdma_handler rdma_query_device, rdma_query_port, rdma_query_gids, rdma_query_pkeys;
 rdma_handler rdma_query_clock;
 /* mmap.c, doorbell.c */
-rdma_handler rdma_release_mmap, rdma_set_doorbell, rdma_set_owner;
+rdma_handler rdma_release_mmap, rdma_set_doorbell;
+/* owner.c */
+rdma_handler rdma_set_owner;
 /* context.c */
 void rdma_ucontext_end(struct rdma_slice *s, uint32_t handle);
 rdma_handler rdma_alloc_ucontext, rdma_dealloc_ucontext;
@@ -568,25 +569,6 @@ bool rdma_guard_notified(struct rdma_slice *s, uint32_t handle);
  */
 bool rdma_guard_move(struct rdma_slice *s, bool *any);
 
-/* ------------------------------------------------------------------- owner.c */
-
-/**
- * struct rdma_owner - what a thread that lives owns in guest memory
- * @head: what the kernel looks at when the thread ends; its own memory
- * @tid: the thread
- */
-struct rdma_owner {
-	struct robust_list_head head;
-	uint32_t tid;
-};
-
-int rdma_owner_begin(struct rdma_owner *owner);
-void rdma_owner_take(struct rdma_owner *owner, uint32_t *word);
-/* The control thread: the word that the guest has named may lie elsewhere … */
-void rdma_owner_renew(struct rdma_slice *s);
-/* … and is nobody's when the thread ends in good order. */
-void rdma_owner_leave(struct rdma_slice *s);
-
 /* ---------------------------------------------------------------- doorbell.c */
 
 int rdma_doorbell_start(struct rdma_slice *s);
@@ -648,7 +630,7 @@ struct rdma_slice {
 	pthread_rwlock_t memory_lock;
 	struct bypass_memory *memory; /* the slice's own copy; never NULL */
 	uint64_t doorbell_gpa;	      /* 0: not told yet */
-	uint64_t owner_gpa;	      /* likewise */
+	uint64_t owner_gpa;	      /* of the owner's word; 0: not told yet */
 	uint64_t ram_page;	      /* the largest page of the files behind RAM */
 
 	/* Read by the doorbell thread with host_lock: uverbs handle + 1, or 0. */
