@@ -206,6 +206,7 @@ static void test_memory_changes(void **state)
 	guest_init(&other, 4 << 20);
 	assert_int_equal(rdma_guest_set_owner(&t->g, word), 0);
 	owner = read_word(&t->g.guest, word);
+	assert_true(owner > OF_NO_THREAD);
 	assert_int_equal(dev->ops->set_memory(dev, other.mem), 0);
 	assert_true(guest_await(read_word(&other, word) == owner));
 	assert_int_equal(dev->ops->set_memory(dev, none), 0);
