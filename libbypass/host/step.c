@@ -200,13 +200,6 @@ static int nvme_read(const struct step *step, char *value, size_t size)
 
 static int nvme_write(const struct step *step, const char *value)
 {
-	char now[HOST_VALUE_SIZE];
-	int err;
-
-	/* An online controller takes no resources, and one that is offline no "offline". */
-	err = nvme_vf_read(step->function, step->index, step->attribute, now, sizeof(now));
-	if (err || !strcmp(now, value))
-		return err;
 	return nvme_vf_write(step->function, step->index, step->attribute, value);
 }
 
@@ -217,11 +210,6 @@ static int device_read(const struct step *step, char *value, size_t size)
 
 static int device_write(const struct step *step, const char *value)
 {
-	char now[HOST_VALUE_SIZE];
-	int err = netdev_read(step->function, now, sizeof(now));
-
-	if (err || !strcmp(now, value))
-		return err;
 	return netdev_write(step->function, value);
 }
 
@@ -262,11 +250,6 @@ static int hca_read(const struct step *step, char *value, size_t size)
 
 static int hca_write(const struct step *step, const char *value)
 {
-	char now[HOST_VALUE_SIZE];
-	int err = rdma_link_read(step->function, now, sizeof(now));
-
-	if (err || !strcmp(now, value))
-		return err;
 	return rdma_link_write(step->function, value);
 }
 
@@ -359,10 +342,17 @@ int step_read(struct step *step)
 	return kinds[step->kind].read(step, step->from, sizeof(step->from));
 }
 
+/*
+ * Some things refuse the value that they have: an online controller of an NVMe VF takes no resources, and an interface's
+ * name is taken.
+ */
 int step_do(struct step *step)
 {
-	int err = kinds[step->kind].write(step, step->to);
+	char now[HOST_VALUE_SIZE];
+	int err = kinds[step->kind].read(step, now, sizeof(now));
 
+	if (!err && strcmp(now, step->to))
+		err = kinds[step->kind].write(step, step->to);
 	if (!err && step_makes(step))
 		step->instance = step_instance(step);
 	return err;
