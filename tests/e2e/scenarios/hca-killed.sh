@@ -98,7 +98,7 @@ done
 # Another model: bypass-vmm plugs its functions in the places of the old ones.
 start_model
 for name in guest guest-6.1; do
-	check "$name has a new function" wait_for 60 grep -q 'is back' $name.stderr
+	check "$name has a new function" wait_for 60 grep -q 'is back: ' $name.stderr
 	send_line $name go
 done
 for name in guest guest-6.1; do

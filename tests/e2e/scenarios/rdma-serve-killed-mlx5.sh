@@ -59,7 +59,7 @@ socket_guest guest --append "quiet panic=-1"
 killed guest
 check "nothing of the service is left on the host" wait_for 10 nothing_left
 start_service guest --vfio-user --rdma "$options,vectors=2"
-check "bypass-vmm plugs the device of the new service" wait_for 60 grep -q 'is back' guest.stderr
+check "bypass-vmm plugs the device of the new service" wait_for 60 grep -q 'is back: ' guest.stderr
 send_line guest go
 check "the guest has a device that works, and ends" ended guest 240
 leaves_nothing guest
