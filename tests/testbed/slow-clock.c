@@ -6,8 +6,10 @@
  * the next one, as with a debug kernel that has guests, a CPU gets to nothing else. With a slow clock more
  * is done between two ticks.
  */
+#define _GNU_SOURCE
 #include <dlfcn.h>
 #include <poll.h>
+#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/time.h>
@@ -18,6 +20,8 @@
 static int (*machine_gettime)(clockid_t clock, struct timespec *time);
 static int (*machine_ppoll)(struct pollfd *fds, nfds_t count, const struct timespec *limit,
 			    const sigset_t *signals);
+static int (*machine_timedwait)(pthread_cond_t *cond, pthread_mutex_t *mutex,
+				const struct timespec *end);
 static const clockid_t slowed[] = {CLOCK_REALTIME, CLOCK_MONOTONIC, CLOCK_MONOTONIC_RAW,
 				   CLOCK_BOOTTIME};
 static int64_t start[CLOCK_BOOTTIME + 1];
@@ -42,6 +46,9 @@ __attribute__((constructor)) static void begin(void)
 	if (machine_gettime)
 		return;
 	machine_ppoll = (typeof(machine_ppoll))dlsym(RTLD_NEXT, "ppoll");
+	/* A symbol of this name with another layout of the condition exists for old programs. */
+	machine_timedwait = (typeof(machine_timedwait))dlvsym(RTLD_NEXT, "pthread_cond_timedwait",
+							      "GLIBC_2.3.2");
 	machine_gettime = (typeof(machine_gettime))dlsym(RTLD_NEXT, "clock_gettime");
 	for (size_t i = 0; i < sizeof(slowed) / sizeof(slowed[0]); i++) {
 		machine_gettime(slowed[i], &now);
@@ -81,4 +88,20 @@ int ppoll(struct pollfd *fds, nfds_t count, const struct timespec *limit, const 
 	if (limit)
 		longer = from_ns(to_ns(limit) * factor);
 	return machine_ppoll(fds, count, limit ? &longer : NULL, signals);
+}
+
+/*
+ * The end is in slow time, and has long passed on the machine's clock. The emulator waits so for the
+ * answers of a device in another process. The monotonic clock never gets as far as today's date.
+ */
+int pthread_cond_timedwait(pthread_cond_t *restrict cond, pthread_mutex_t *restrict mutex,
+			   const struct timespec *restrict end)
+{
+	struct timespec later;
+	int64_t from;
+
+	begin();
+	from = start[to_ns(end) < start[CLOCK_REALTIME] ? CLOCK_MONOTONIC : CLOCK_REALTIME];
+	later = from_ns(from + (to_ns(end) - from) * factor);
+	return machine_timedwait(cond, mutex, &later);
 }
