@@ -4,6 +4,26 @@
  */
 #include "internal.h"
 
+/**
+ * bypass_ask_context() - ask the host for a context
+ * @dev: the slice
+ * @command: ALLOC_UCONTEXT; the caller may sleep
+ *
+ * A context whose doorbell page no process uses any more is given back later, by a work. A refusal
+ * for the quota counts once the host has heard of all of them.
+ *
+ * Return: as bypass_execute().
+ */
+int bypass_ask_context(struct bypass_dev *dev, struct bypass_command *command)
+{
+	int err = bypass_execute(dev, command);
+
+	if (err != -EDQUOT)
+		return err;
+	flush_workqueue(dev->releases);
+	return bypass_execute(dev, command);
+}
+
 int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata)
 {
 	struct bypass_dev *dev = to_dev(ibuc->device);
@@ -23,7 +43,7 @@ int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata)
 	int err;
 
 	ucontext->handle = BYPASS_RDMA_NONE;
-	err = bypass_execute(dev, &command);
+	err = bypass_ask_context(dev, &command);
 	if (err) {
 		flush_workqueue(dev->releases); /* releases point to the context */
 		return err;

@@ -522,6 +522,7 @@ int bypass_counters_setup(struct bypass_dev *dev);
 void bypass_cm_event(struct bypass_dev *dev);
 
 /* context.c */
+int bypass_ask_context(struct bypass_dev *dev, struct bypass_command *command);
 int bypass_alloc_ucontext(struct ib_ucontext *ibuc, struct ib_udata *udata);
 void bypass_dealloc_ucontext(struct ib_ucontext *ibuc);
 void bypass_disassociate(struct ib_ucontext *ibuc);

@@ -58,7 +58,7 @@ static struct bypass_mmap_entry *take_page(struct bypass_ucontext *ucontext)
 	};
 	struct bypass_dev *dev = to_dev(ucontext->ibuc.device);
 	struct bypass_mmap_entry *entry;
-	int err = bypass_execute(dev, &command);
+	int err = bypass_ask_context(dev, &command);
 
 	if (err)
 		return ERR_PTR(err);
