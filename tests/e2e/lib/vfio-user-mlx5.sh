@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # shellcheck shell=bash disable=SC2034,SC2154
 #
-# A guest with a ConnectX by vfio-user: what happens before its messages are counted. The guest has the address
-# $address, and the host $server. Sourced before rdma-exits.sh.
+# A guest with a ConnectX by vfio-user: what happens before its messages are counted. The guest takes all doorbell pages
+# that a slice can have. It has the address $address, and the host $server. Sourced before rdma-exits.sh.
 
 hca=mlx5_0
 vcpus=2 # for two programs at a time
@@ -10,8 +10,12 @@ with_host='ibv_rc_pingpong -c -g 1 -n 100
 ibv_ud_pingpong -c -g 1 -n 100
 ib_write_bw -F -n 20 -s 65536
 ib_read_lat -F -n 20'
-with=(--with ibv_devinfo --with ib_write_bw --with ib_read_lat)
+with=(--with ibv_devinfo --with ib_write_bw --with ib_read_lat --with rdma-uars)
+pages=256 # for as many processes of the guest: the most that a slice lays out
+prepare=lay_pages
+lay_pages() { options+=,ucontexts=$pages; }
 at_first="ibv_devinfo -v | sed 's/^/devinfo: /' | grep -E 'hca_id|max_qp:|PORT_ACTIVE '
+rdma-uars mlx5_0 $pages
 network $address
 run_programs & run_programs 127.0.0.1; wait \$!
 mark with-host

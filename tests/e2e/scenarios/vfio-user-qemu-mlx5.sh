@@ -11,4 +11,4 @@ way=vfio
 address=10.0.2.15 server=10.0.2.2 # in QEMU's own network
 . "${0%/*}/../lib/vfio-user-mlx5.sh"
 . "${0%/*}/rdma-exits.sh"
-grep -E '^(==|devinfo:)' guest.console
+grep -E '^(==|devinfo:|uars:)' guest.console

@@ -13,7 +13,8 @@ prepare=give_network
 give_network() {
 	. "${0%/*}/../lib/carving.sh"
 	carve_networks 1
+	lay_pages
 	guest_options=(--slice "${vfs[0]}")
 }
 . "${0%/*}/rdma-exits.sh"
-grep -E '^(==|devinfo:)' guest.console
+grep -E '^(==|devinfo:|uars:)' guest.console
