@@ -56,7 +56,7 @@ on_host() {
 
 # in_guest NAME SECONDS: the tests in a guest with a slice by `options`.
 in_guest() {
-	make_guest "$1" --with ip --with rdma <<-END
+	make_guest "$1" --with ip --with rdma --with devlink <<-END
 		/usr/bin/python3 /rdma-core-tests.py $PWD/suite $hca:1 $(printf ' %q' "${tests[@]}")
 		mark tests
 	END

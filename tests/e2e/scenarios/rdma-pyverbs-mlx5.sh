@@ -17,5 +17,5 @@ tests=('^tests\.test_(cq|cqex|cq_events|srq|qpex|parent_domain|mlx5_uar|mlx5_que
 [ -z "${LONG:-}" ] || tests=('^tests\.test_(?!efa|cuda)')
 make_python python.cpio
 on_host
-in_guest mlx5 500
+in_guest mlx5 800
 as_on_host mlx5
