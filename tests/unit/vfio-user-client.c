@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * The vfio-user client against the server, over a socket; and both ends when somebody between them
- * cuts, doubles, replays, lengthens or spoils messages.
+ * cuts, doubles, replays, lengthens or inverts messages.
  */
 #include <fcntl.h>
 #include <poll.h>
@@ -29,7 +29,7 @@ enum harm {
 	DOUBLED,  /* twice */
 	REPLAYED, /* the message before comes once more, before this one */
 	EARLIER,  /* the message before comes once more, in its place */
-	SPOILED,  /* each byte of the payload inverted */
+	INVERTED, /* each byte of the payload inverted */
 	HUGE,	  /* a size that no message has */
 	CUT,	  /* half of the header, and the end */
 	CUT_LATE, /* half of the payload, and the end */
@@ -154,7 +154,7 @@ static int pass_on(struct vfu_stream *from, struct vfu_stream *to, bool to_serve
 	case EARLIER:
 		ret = pass_earlier(to);
 		break;
-	case SPOILED:
+	case INVERTED:
 		for (uint32_t i = 0; i < size; i++)
 			msg->data[i] = ~msg->data[i];
 		ret = pass(to, msg, size);

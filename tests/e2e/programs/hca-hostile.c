@@ -241,7 +241,7 @@ static void write_command(struct function *f, unsigned int slot)
 {
 	uint8_t *entry = f->arena + slot * 64, *mailbox = f->arena + PAGE;
 	uint16_t opcode = any_opcode();
-	bool spoil = opcode != 0x200;
+	bool may_be_wrong = opcode != 0x200;
 	uint64_t gpa = f->gpa + PAGE;
 
 	for (unsigned int i = 0; i < MAILBOXES; i++) {
@@ -263,8 +263,8 @@ static void write_command(struct function *f, unsigned int slot)
 	mailbox[98] &= 0xe0; /* RMP */
 	memset(entry, 0, 64);
 	*(uint32_t *)(void *)(entry + 4) =
-		htobe32(spoil && one_in(10) ? number() : 272 + below(2048));
-	*(uint64_t *)(void *)(entry + 8) = htobe64(spoil && one_in(20) ? words(f) : gpa);
+		htobe32(may_be_wrong && one_in(10) ? number() : 272 + below(2048));
+	*(uint64_t *)(void *)(entry + 8) = htobe64(may_be_wrong && one_in(20) ? words(f) : gpa);
 	*(uint16_t *)(void *)(entry + 16) = htobe16(opcode);
 	*(uint16_t *)(void *)(entry + 22) = htobe16(below(4));
 	*(uint32_t *)(void *)(entry + 24) = htobe32(one_in(4) ? number() : below(80));
