@@ -116,10 +116,10 @@ another_attacker() { # ATTACK
 	wait_mark attacker 600 warm && send_line attacker "$1"
 }
 
-# One attack of $seconds.
+# One attack of $seconds, or as long as the attacker needs to meet each command.
 attack_once() { # ATTACK
 	send_line attacker "$1"
-	until wait_mark attacker $((seconds + 570)) "over $1"; do
+	until wait_mark attacker $((2 * seconds + 570)) "over $1"; do
 		another_attacker "$1" || break
 	done
 	check "$seconds s of it" marked attacker "over $1"

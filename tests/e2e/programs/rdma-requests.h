@@ -363,7 +363,7 @@ static inline void fill_ah(struct model *m, void *body)
 	memcpy(ah->attr.dgid, m->gid, sizeof(ah->attr.dgid));
 }
 
-/* Few groups, so that some are attached to twice. */
+/* Few groups, so that some are attached to twice. InfiniBand has LIDs of groups, rxe has none. */
 static inline void fill_mcast(struct model *m, void *body)
 {
 	struct bypass_rdma_mcast *mcast = body;
@@ -372,7 +372,7 @@ static inline void fill_mcast(struct model *m, void *body)
 	for (int i = 0; i < 8 && qp->type != IBV_QPT_UD; i++)
 		qp = some(m, QP);
 	mcast->qp = qp->handle;
-	mcast->lid = one_in(4);
+	mcast->lid = one_in(4) + (is_mlx5(m) && !one_in(4) ? 0xc000 : 0);
 	mcast->gid[0] = MCAST;
 	mcast->gid[1] = 0x0e;
 	mcast->gid[15] = 1 + below(2);

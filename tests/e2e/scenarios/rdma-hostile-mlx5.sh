@@ -6,7 +6,7 @@
 #
 # testbed: --hca 2
 # timeout: 600
-# long: 1200
+# long: 2400
 
 hca=mlx5_0
 . "${0%/*}/../lib/checks.sh"
