@@ -71,6 +71,23 @@ BYPASS_EVENT(qp)
 BYPASS_EVENT(srq)
 #undef BYPASS_EVENT
 
+/*
+ * Upon this event the core fetches its table of GIDs, and tells nobody: an HCA of RoCE, it expects,
+ * has told each change by itself. To the core, this device is none of RoCE. So programs hear of the
+ * change from here, when the table is new.
+ */
+static void tell_gid_change(struct ib_event *event)
+{
+	struct ib_device *ibdev = event->device;
+	struct ib_event_handler *handler;
+
+	flush_workqueue(ib_wq);
+	down_read(&ibdev->event_handler_rwsem);
+	list_for_each_entry(handler, &ibdev->event_handler_list, list)
+		handler->handler(handler, event);
+	up_read(&ibdev->event_handler_rwsem);
+}
+
 /* The core fetches the tables again on such an event: the module must have them by then. */
 static void port_event(struct bypass_dev *dev, struct ib_event *event, u32 port)
 {
@@ -82,6 +99,8 @@ static void port_event(struct bypass_dev *dev, struct ib_event *event, u32 port)
 		bypass_refresh_pkeys(dev, port);
 	event->element.port_num = port;
 	ib_dispatch_event(event);
+	if (event->event == IB_EVENT_GID_CHANGE)
+		tell_gid_change(event);
 }
 
 static void dispatch(struct bypass_dev *dev, u32 type, u32 handle)

@@ -32,7 +32,8 @@ has_gid() { ibv_devinfo -v | grep -qE ':10\.7\.0\.5|ffff:0a07:0005'; }
 guest_functions+=(ends connected has_gid)
 programs="rping
 ucma-hostile
-ibv_devinfo"
+ibv_devinfo
+ibv_asyncwatch"
 
 make_guest guest <<-END
 	set -e
@@ -73,12 +74,15 @@ make_guest guest <<-END
 	sleep 2
 	kill -9 \$!
 	wait
+	ibv_asyncwatch -d rxe0 & # says each event at once, as the console is a terminal
+	watcher=\$!
 	mark attacked; wait_line
 
 	timeout 20 rping -s -a $own 2>&1 | grep 'bind_addr: Cannot assign requested address'
 	if has_gid; then exit 1; fi
 	mark gone; wait_line
 	retry has_gid
+	kill \$watcher
 
 	rping -s -a $own >/tmp/server 2>&1 &
 	server=\$!
@@ -116,9 +120,11 @@ check "the peer is killed, the device removed, a hostile process killed" wait_ma
 kill $server 2>/dev/null || true
 check "nothing is left of them" wait_for 60 ids 0
 
+check "a program of the guest waits for events" wait_for 60 grep -q 'async event FD' guest.console
 check "the guest's address is taken away" ip addr del $own/24 dev "$netdev"
 send_line guest go
 check "it can listen no more, and has one GID less" wait_mark guest 120 gone
+check "the program hears of it" wait_for 60 grep -q 'event.*GID' guest.console
 ip addr add $own/24 dev "$netdev"
 send_line guest go
 check "the address is back: it listens" wait_mark guest 120 listens
