@@ -119,7 +119,7 @@ another_attacker() { # ATTACK
 # One attack of $seconds, or as long as the attacker needs to meet each command.
 attack_once() { # ATTACK
 	send_line attacker "$1"
-	until wait_mark attacker $((2 * seconds + 570)) "over $1"; do
+	until wait_mark attacker $((3 * seconds / 2 + 560)) "over $1"; do
 		another_attacker "$1" || break
 	done
 	check "$seconds s of it" marked attacker "over $1"
