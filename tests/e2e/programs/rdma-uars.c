@@ -20,23 +20,6 @@
 static const char *name;
 static unsigned int pages;
 
-static struct ibv_context *open_context(void)
-{
-	struct ibv_device **list = ibv_get_device_list(NULL);
-	struct ibv_context *context = NULL;
-	int err = 0;
-
-	for (int i = 0; list && list[i] && !context; i++) {
-		if (strcmp(name, ibv_get_device_name(list[i])))
-			continue;
-		context = ibv_open_device(list[i]);
-		err = errno;
-	}
-	ibv_free_device_list(list);
-	errno = err;
-	return context;
-}
-
 static void check_number(unsigned int got, unsigned int wanted, const char *what)
 {
 	if (errno != EDQUOT || got != wanted)
@@ -45,17 +28,12 @@ static void check_number(unsigned int got, unsigned int wanted, const char *what
 
 static void send_message(struct ibv_context *context)
 {
-	struct device device = {.context = context, .pd = ibv_alloc_pd(context)};
+	struct device device = use_context(context);
 	static char memory[2][64];
-	struct ibv_port_attr port;
 	struct ibv_cq *cq;
 	struct ibv_mr *mr;
 	struct ibv_qp *qp;
 
-	if (!device.pd || ibv_query_port(context, 1, &port))
-		fail("a context that is no good");
-	device.lid = port.lid;
-	device.gid_index = find_gid(context, &device.gid);
 	qp = make_loop(&device);
 	cq = qp->send_cq;
 	mr = must_reg(&device, memory, sizeof(memory));
@@ -76,7 +54,7 @@ static void take_contexts(void)
 	static struct ibv_context *contexts[MOST];
 	unsigned int n = 0;
 
-	while (n < MOST && (contexts[n] = open_context()))
+	while (n < MOST && (contexts[n] = open_context(name)))
 		n++;
 	check_number(n, pages, "contexts");
 	send_message(contexts[0]);
@@ -135,12 +113,12 @@ int main(int argc, char **argv)
 	name = argv[1];
 	pages = atoi(argv[2]);
 	take_contexts();
-	context = open_context();
+	context = open_context(name);
 	if (!context)
 		fail("no context after all were closed");
 	take_pages(context);
 	take_pages(context);
-	other = open_context();
+	other = open_context(name);
 	if (!other)
 		fail("no second context after all pages were given back");
 	send_message(context);

@@ -49,28 +49,45 @@ static inline int find_gid(struct ibv_context *context, union ibv_gid *gid)
 	fail("no GID is an IPv4 address");
 }
 
-/* @name NULL: the only device there is. */
-static inline struct device open_device(const char *name)
+/* @name NULL: the only device there is. Returns NULL with errno when there is none, or it cannot be opened. */
+static inline struct ibv_context *open_context(const char *name)
 {
 	struct ibv_device **list = ibv_get_device_list(NULL);
-	struct device device = {0};
+	struct ibv_context *context = NULL;
+	int err = ENODEV;
+
+	for (int i = 0; list && list[i] && !context; i++) {
+		if (name && strcmp(name, ibv_get_device_name(list[i])))
+			continue;
+		context = ibv_open_device(list[i]);
+		err = errno;
+	}
+	ibv_free_device_list(list);
+	errno = err;
+	return context;
+}
+
+static inline struct device use_context(struct ibv_context *context)
+{
+	struct device device = {.context = context, .pd = ibv_alloc_pd(context)};
 	struct ibv_port_attr port;
 
-	for (int i = 0; list && list[i] && !device.context; i++) {
-		if (!name || !strcmp(name, ibv_get_device_name(list[i])))
-			device.context = ibv_open_device(list[i]);
-	}
-	if (!device.context)
-		fail("cannot open %s", name ? name : "a device");
-	ibv_free_device_list(list);
-	device.pd = ibv_alloc_pd(device.context);
 	if (!device.pd)
 		fail("ibv_alloc_pd");
-	device.gid_index = find_gid(device.context, &device.gid);
-	if (ibv_query_port(device.context, 1, &port))
+	device.gid_index = find_gid(context, &device.gid);
+	if (ibv_query_port(context, 1, &port))
 		fail("ibv_query_port");
 	device.lid = port.lid;
 	return device;
+}
+
+static inline struct device open_device(const char *name)
+{
+	struct ibv_context *context = open_context(name);
+
+	if (!context)
+		fail("cannot open %s", name ? name : "a device");
+	return use_context(context);
 }
 
 static inline struct address address_of(const struct device *device, const struct ibv_qp *qp)
