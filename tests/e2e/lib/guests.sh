@@ -7,6 +7,9 @@
 
 # shellcheck disable=SC2154 # edu
 
+# shellcheck source=stuck.sh
+. "${0%/*}/../lib/stuck.sh"
+
 modprobe -a vfio-pci kvm-amd
 # A vCPU that waits leaves the one CPU to others at once. KVM would look for its wake-up for a while.
 echo 0 >/sys/module/kvm/parameters/halt_poll_ns
@@ -128,14 +131,11 @@ registers() { # NAME
 	END
 }
 
-# stuck NAME: where each thread of its VMM and of its service is, and each vCPU that QEMU runs.
+# stuck NAME: where the guest, its VMM and its service are.
 stuck() {
-	local task
 	[ ! -S "$1.monitor" ] || registers "$1" || true
-	for task in /proc/"${pids[$1]}"/task/* ${pids[$1.serve]:+/proc/"${pids[$1.serve]}"/task/*}; do
-		echo "$(<"$task/comm"), system call $(<"$task/syscall"):"
-		cat "$task/stack"
-	done
+	places "${pids[$1]}" ${pids[$1.serve]:+"${pids[$1.serve]}"}
+	vcpu_exits
 }
 
 # wait_printed NAME SECONDS TEXT: the guest started last prints this line in time.
