@@ -11,6 +11,8 @@
 . "${0%/*}/../lib/carving.sh"
 . "${0%/*}/../lib/guests.sh"
 
+export "${emulated[@]:1}" # for a VMM that start_guest does not start
+
 carve_vfs "$igb" 1
 net=${vfs[0]}
 carve_vfs "$nvme" 1
