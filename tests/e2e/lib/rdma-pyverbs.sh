@@ -9,36 +9,19 @@ exceptions=${runner%/*}/rdma-pyverbs.exceptions
 cp -r /opt/rdma-core suite # where Python may keep what it has compiled
 memory=1G
 
-# make_python CPIO: for guests, Python and the tests: what they load, and what is beside that in a package.
-make_python() {
-	local stage
-	stage=$(mktemp -d)
-	python3 - "$PWD/suite" <<-'END' >python.files
+. "${BASH_SOURCE[0]%/*}/python.sh"
+
+# make_tests CPIO: Python and the tests
+make_tests() {
+	make_python "$1" <<-END
 		import faulthandler, json, multiprocessing.popen_fork, multiprocessing.queues, os, random, sys, traceback
-		sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
-		sys.argv[1:] = []
+		sys.path[:0] = ["$PWD/suite", "$PWD/suite/tests"]
 		from args_parser import parser
 		parser.parse_args()
 		import tests, unittest
-		files, folders = {"/usr/bin/python3"}, set()
-		for module in list(sys.modules.values()):
-		    files.update(getattr(module, name, None) for name in ("__file__", "__cached__"))
-		    folders.update(getattr(module, "__path__", []))
-		for line in open("/proc/self/maps"):
-		    files.update(name.strip() for name in line.split(None, 5)[5:])
-		for folder in folders:
-		    for place in folder, folder + "/__pycache__":
-		        if os.path.isdir(place):
-		            files.update(entry.path for entry in os.scandir(place))
-		# The loader looks for a library by a name that is a link to the file.
-		files.update(entry.path for entry in os.scandir("/usr/lib/x86_64-linux-gnu")
-		             if entry.is_symlink() and os.path.realpath(entry.path) in files)
-		print(*(name for name in files if name and os.path.isfile(name)), sep="\n")
 	END
-	xargs cp -d --parents --preserve=timestamps -t "$stage" <python.files
-	cp "$runner" "$stage/"
-	(cd "$stage" && find . -mindepth 1 | cpio --quiet -o -H newc -R 0:0) >"$1"
-	rm -rf "$stage"
+	cp "$runner" .
+	echo "${runner##*/}" | cpio --quiet -o -H newc -R 0:0 >>"$1"
 }
 
 # verdicts LOG: a line a test, with what came of the test in its last run.

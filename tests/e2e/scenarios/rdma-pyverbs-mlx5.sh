@@ -15,7 +15,7 @@ hca=mlx5_0
 
 tests=('^tests\.test_(cq|cqex|cq_events|srq|qpex|parent_domain|mlx5_uar|mlx5_query_port|mlx5_timestamp|shared_pd)\.' _xrc_)
 [ -z "${LONG:-}" ] || tests=('^tests\.test_(?!efa|cuda)')
-make_python python.cpio
+make_tests python.cpio
 on_host
 in_guest mlx5 800
 as_on_host mlx5

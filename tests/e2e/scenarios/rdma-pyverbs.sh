@@ -12,7 +12,7 @@
 . "${0%/*}/../lib/rdma-pyverbs.sh"
 
 tests=('^tests\.test_(?!mlx5|efa|cuda)') # those of no vendor
-make_python python.cpio
+make_tests python.cpio
 on_host
 if [ -z "${LONG:-}" ]; then
 	sed -i '/ ok$/!d' host.verdicts
