@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # What programs look for in the guest's sysfs: the PCI function behind the device, its NUMA node and CPUs, and counters.
+# hwloc finds the device at that function.
 # Where the guest may read the HCA's counters, they are those that the host reads. A guest that may not has
 # those of its own slice alone.
 #
@@ -12,7 +13,8 @@
 
 programs="ibv_rc_pingpong
 rdma
-readlink"
+readlink
+lstopo-no-graphics"
 make_guest guest <<-'END'
 	ip link set lo up
 	device=/sys/class/infiniband/rxe0/device
@@ -20,6 +22,8 @@ make_guest guest <<-'END'
 	grep -q . "$device/vendor" && grep -q . "$device/local_cpus" || exit
 	grep -q . "$device/numa_node" || exit
 	[ -e "$device/infiniband/rxe0/ports/1" ] || exit # where device plugins look
+	lstopo-no-graphics >/tmp/topology || exit
+	grep -A 1 '^ *PCI' /tmp/topology | grep 'OpenFabrics "rxe0"' || { cat /tmp/topology && exit 1; }
 	ibv_rc_pingpong -g 1 -n 50 >/dev/null &
 	retry ibv_rc_pingpong -g 1 -n 50 127.0.0.1 >/dev/null && wait $! || exit
 	sleep 1
