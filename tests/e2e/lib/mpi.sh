@@ -22,7 +22,8 @@ mpich=(--with mpiexec.mpich --with hydra_pmi_proxy)
 # cluster NAME ADDRESS: in a guest. Whoever reaches its network is root there, by ssh without a password.
 cluster() {
 	hostname "$1"
-	ln -s /usr/local/bin /usr/bin # where mpirun looks for its parts
+	mkdir -p /usr/bin
+	ln -s /usr/local/bin/* /usr/bin # where mpirun looks for its parts
 	mkdir -p /root /etc/dropbear
 	echo 'root::0:0:root:/root:/bin/sh' >/etc/passwd
 	echo 'hosts: files' >/etc/nsswitch.conf
