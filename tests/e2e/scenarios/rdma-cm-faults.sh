@@ -47,7 +47,7 @@ make_guest guest <<-END
 	has_gid
 
 	mark up; wait_line
-	# A killed program's CM says goodbye in one datagram, which nobody repeats: once in about 35 times a peer does not hear.
+	# The CM sends the DREQ of a killed program once: a peer does not hear in 2 of about 70 times.
 	for round in 1 2 3; do
 		rping -c -a $host -d >/tmp/client 2>&1 &
 		client=\$!
