@@ -103,6 +103,7 @@ static struct {
 	uint64_t reg_start, reg_length, reg_iova;
 	void (*_Atomic on_arm)(void); /* called when a CQ is armed */
 	void (*on_resize)(void);      /* called once, while an SRQ is resized */
+	void (*on_modify)(void);      /* called once, while a queue pair is modified */
 	uint64_t srq_offset;	      /* where the queue of the newest SRQ is */
 	_Atomic int reg_stays; /* 1: the next registration waits until this is 0; 2: it does */
 	const char *sysfs;     /* of the next slice's HCA; NULL: none */
@@ -518,6 +519,9 @@ static inline int mock_modify_qp(const struct mock_call *c)
 	mock.modifies++;
 	if (in->attr_mask & IBV_QP_STATE)
 		mock.state[in->qp_handle] = in->qp_state;
+	if (mock.on_modify)
+		mock.on_modify();
+	mock.on_modify = NULL;
 	return 0;
 }
 

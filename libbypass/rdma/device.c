@@ -67,6 +67,9 @@ static void drain_control(struct rdma_slice *s)
 			sched_yield();
 		pthread_mutex_lock(&s->lock);
 	} while (n == 1 && !atomic_load(&s->control_stops));
+	/* A command may have read events, and nothing else tells of those any more. */
+	if (s->events_waiting || s->hca_state == RDMA_HCA_LOST)
+		rdma_events_deliver(s);
 	if (n >= 0)
 		return;
 	rdma_remark(s, "%s; the guest has to reset the device", bypass_error());

@@ -50,7 +50,7 @@ static bool put_record(struct rdma_slice *s, unsigned int queue, const void *rec
 	return n == 1;
 }
 
-static void read_events(struct rdma_slice *s)
+void rdma_events_read(struct rdma_slice *s)
 {
 	struct ib_uverbs_async_event_desc desc;
 
@@ -70,7 +70,7 @@ static void deliver_events(struct rdma_slice *s)
 	struct bypass_rdma_event event;
 	uint32_t type, element;
 
-	read_events(s);
+	rdma_events_read(s);
 	while (rdma_pending_next_event(s, &type, &element)) {
 		event.type = htole32(type);
 		event.handle = htole32(element);

@@ -120,6 +120,7 @@ struct rdma_object {
 	uint64_t pinned;  /* bytes of the guest's memory */
 	bool dmabuf;	  /* MR: registered by a udmabuf */
 	uint32_t events;  /* CQ, SRQ, QP: that wait for the guest, a bit a type */
+	bool last_wqe;	  /* QP: LAST_WQE_REACHED has come since it was in RESET */
 	struct rdma_mcast *mcasts; /* QP: groups that it is attached to */
 };
 
@@ -535,6 +536,8 @@ void rdma_pending_forget(struct rdma_slice *s, enum rdma_kind kind, uint32_t han
 
 /* ------------------------------------------------------------------- event.c */
 
+/* With lock held: read what the HCA has. The guest has it with the next rdma_events_deliver(). */
+void rdma_events_read(struct rdma_slice *s);
 /* With lock held: read what the HCA has, hand on as much as the guest has buffers for. */
 void rdma_events_deliver(struct rdma_slice *s);
 void rdma_completions_deliver(struct rdma_slice *s, unsigned int vector);

@@ -53,11 +53,27 @@ static uint32_t *mask_of(struct rdma_slice *s, uint32_t type, uint32_t element)
 	return object ? &object->events : NULL;
 }
 
+/*
+ * A queue pair in ERR takes its last work request from an SRQ once, and says so once. rxe says so again
+ * with each packet that arrives afterwards, and programs with UCX end on the second event.
+ */
+static bool comes_again(struct rdma_slice *s, uint32_t type, uint32_t element)
+{
+	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], element);
+	bool before;
+
+	if (type != BYPASS_RDMA_EVENT_QP_LAST_WQE_REACHED || !qp)
+		return false;
+	before = qp->last_wqe;
+	qp->last_wqe = true;
+	return before;
+}
+
 void rdma_pending_event(struct rdma_slice *s, uint32_t type, uint32_t element)
 {
 	uint32_t *mask = type < 32 ? mask_of(s, type, element) : NULL;
 
-	if (!mask || (*mask & 1u << type))
+	if (!mask || (*mask & 1u << type) || comes_again(s, type, element))
 		return;
 	*mask |= 1u << type;
 	s->events_waiting++;

@@ -238,6 +238,15 @@ static int translate_paths(struct rdma_slice *s, const struct bypass_rdma_qp_att
 	return rdma_av_to_dest(s, &attr->alt_ah, &in->alt_dest);
 }
 
+/* A queue pair in RESET has no work requests. Events that it had in ERR are read before it has new ones. */
+static void forget_past(struct rdma_slice *s, struct rdma_object *qp, uint32_t handle)
+{
+	rdma_events_read(s);
+	qp->last_wqe = false;
+	if (s->guarded)
+		rdma_guard_reset(s, handle);
+}
+
 int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_modify_qp *body = c->body;
@@ -292,8 +301,8 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 				   s->hca.name, in.attr_mask, in.qp_state, strerror(-err));
 	if (mask & IBV_QP_STATE)
 		qp->qp_state = attr->qp_state;
-	if (s->guarded && qp->qp_state == IBV_QPS_RESET)
-		rdma_guard_reset(s, owner.handle);
+	if (qp->qp_state == IBV_QPS_RESET)
+		forget_past(s, qp, owner.handle);
 	if (mask & IBV_QP_PORT)
 		qp->port = attr->port;
 	return rdma_blob_out(s, c, &blob, &owner, qp->qp_type);

@@ -159,6 +159,112 @@ static void test_gone(void **state)
 	} while (event[0] != IBV_EVENT_GID_CHANGE);
 }
 
+static void set_state(struct test *t, uint32_t qp, uint32_t mask, uint8_t state)
+{
+	const struct bypass_rdma_modify_qp body = {
+		.handle = qp, .mask = mask, .attr = {.qp_state = state, .port = 1}};
+	const struct rdma_guest_call call = {
+		.command = BYPASS_RDMA_MODIFY_QP, .body = &body, .body_size = sizeof(body)};
+
+	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+}
+
+static void reset(struct test *t, uint32_t qp)
+{
+	set_state(t, qp, IBV_QP_STATE, IBV_QPS_RESET);
+}
+
+/* From RESET. */
+static void to_error(struct test *t, uint32_t qp)
+{
+	set_state(t, qp, IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_ACCESS_FLAGS,
+		  IBV_QPS_INIT);
+	set_state(t, qp, IBV_QP_STATE, IBV_QPS_ERR);
+}
+
+/*
+ * How many events of the last work request of @qp the guest has not heard of yet. An event of the
+ * port overtakes one of a queue pair that is read at the same time; the second one does not.
+ */
+static unsigned int last_wqes(struct test *t, uint32_t qp)
+{
+	unsigned int n = 0, ports = 0;
+	uint32_t event[2];
+
+	assert_true(inject_event(IBV_EVENT_PORT_ERR, 1));
+	for (;;) {
+		assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
+		if (event[0] == IBV_EVENT_PORT_ERR) {
+			if (ports++)
+				return n;
+			assert_true(inject_event(IBV_EVENT_PORT_ERR, 1));
+			continue;
+		}
+		assert_int_equal(event[0], IBV_EVENT_QP_LAST_WQE_REACHED);
+		assert_int_equal(event[1], qp);
+		n++;
+	}
+}
+
+/* rxe repeats this event with each packet that arrives in ERR. The guest has it once each time. */
+static void test_last_wqe(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+	for (int round = 0; round < 3; round++) {
+		to_error(t, qp.handle);
+		assert_true(inject_event(IBV_EVENT_QP_LAST_WQE_REACHED, qp.handle));
+		assert_int_equal(last_wqes(t, qp.handle), 1);
+		for (int i = 0; i < 10; i++)
+			assert_true(inject_event(IBV_EVENT_QP_LAST_WQE_REACHED, qp.handle));
+		assert_int_equal(last_wqes(t, qp.handle), 0);
+		reset(t, qp.handle);
+	}
+	/* A new queue pair has an event of its own. */
+	to_error(t, qp.handle);
+	assert_true(inject_event(IBV_EVENT_QP_LAST_WQE_REACHED, qp.handle));
+	assert_int_equal(last_wqes(t, qp.handle), 1);
+	assert_int_equal(rdma_guest_destroy(&t->g, BYPASS_RDMA_DESTROY_QP, qp.handle), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+	assert_true(inject_event(IBV_EVENT_QP_LAST_WQE_REACHED, qp.handle));
+	assert_int_equal(last_wqes(t, qp.handle), 1);
+}
+
+static uint32_t late_qp;
+
+static void say_late(void)
+{
+	assert_true(inject_event(IBV_EVENT_QP_LAST_WQE_REACHED, late_qp));
+}
+
+/*
+ * An event that comes while the queue pair goes to RESET is one of its time before: the next ERR
+ * has its own.
+ */
+static void test_last_wqe_at_reset(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_cq cq;
+	struct bypass_rdma_qp qp;
+	uint32_t event[2];
+
+	assert_int_equal(create_cq(t, 0, &cq), 0);
+	assert_int_equal(create_qp(t, IB_UVERBS_QPT_RC, cq.handle, &qp), 0);
+	to_error(t, qp.handle);
+	late_qp = qp.handle;
+	mock.on_modify = say_late;
+	reset(t, qp.handle);
+	assert_true(rdma_guest_event(&t->g, BYPASS_RDMA_QUEUE_EVENT, 5000, event));
+	assert_int_equal(event[0], IBV_EVENT_QP_LAST_WQE_REACHED);
+	to_error(t, qp.handle);
+	assert_true(inject_event(IBV_EVENT_QP_LAST_WQE_REACHED, qp.handle));
+	assert_int_equal(last_wqes(t, qp.handle), 1);
+}
+
 /* What a newer kernel may say, and what no object of the guest has. */
 static void test_unknown(void **state)
 {
@@ -183,8 +289,13 @@ static void test_unknown(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_ports), TEST(test_no_event_buffers), TEST(test_no_completion_buffers),
-		TEST(test_gone),  TEST(test_unknown),
+		TEST(test_ports),
+		TEST(test_no_event_buffers),
+		TEST(test_no_completion_buffers),
+		TEST(test_gone),
+		TEST(test_unknown),
+		TEST(test_last_wqe),
+		TEST(test_last_wqe_at_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
