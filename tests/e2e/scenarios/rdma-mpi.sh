@@ -50,7 +50,7 @@ run $pair NPopenmpi -i -l 1 -u 1048576 -n $each
 if [ -n "${LONG:-}" ]; then
 	run $pair NPopenmpi -l 1 -u 1048576 -n $each -p 0
 fi
-export UCX_TLS=rc_verbs,tcp:aux,self UCX_NET_DEVICES=rxe0:1,eth0
+export $ucx_ways
 run mpiexec.mpich -hosts one:2,two:2 mpi-check-mpich
 exit \$status
 END
