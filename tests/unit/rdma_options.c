@@ -78,6 +78,8 @@ static void test_limits(void **state)
 	assert_int_equal(rdma_options_complete(&o), 0);
 	/* One process a rank, and two protection domains in each. */
 	assert_true(o.quota.ucontexts >= 1024 && o.quota.pds >= 2048);
+	/* 32 ranks that each have a queue pair with 63 others, as large as UCX has it on rxe. */
+	assert_true(o.quota.qps >= 32 * 63 && o.quota.shm_bytes >= 32 * 63 * 266240ull);
 	assert_int_equal(o.virtio_id, 42);
 }
 
