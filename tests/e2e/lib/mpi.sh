@@ -13,8 +13,10 @@ ucx_ways="UCX_TLS=rc_verbs,tcp:aux,self UCX_NET_DEVICES=rxe0:1,eth0 UCX_RC_RETRY
 # Open MPI over UCX. Two ranks of a guest have one CPU, and must know it: else one looks for a message until its time is
 # up, and the other waits.
 ucx="--mca pml ucx ${ucx_ways//UCX_/-x UCX_}"
-pair="mpirun --host one,two $ucx"
-four_of="mpirun --host one,two -n 4 --map-by node:OVERSUBSCRIBE"
+# mpirun asks every 5 s whether the other guest is there, and ends the job when 3 answers are missing.
+alive="--prtemca oob_tcp_keepalive_time 5 --prtemca oob_tcp_keepalive_intvl 2 --prtemca oob_tcp_keepalive_probes 3"
+pair="mpirun --host one,two $alive $ucx"
+four_of="mpirun --host one,two $alive -n 4 --map-by node:OVERSUBSCRIBE"
 four="$four_of $ucx"
 
 # What a guest needs for a kind of MPI: what starts processes here and there. What they are is up to the scenario.
