@@ -5,8 +5,14 @@
  *	rdma-pairs DEVICE N ROUNDS		waits for the other side
  *	rdma-pairs DEVICE N ROUNDS HOST		goes to it
  *
- * A message says which side, which pair and which round it is of; each is in its turn.
+ * A message says which side, which pair and which round it is of; each is in its turn. Before these, options:
+ *
+ *	--seconds S	as many rounds again, until so much time has passed for either side
+ *	--timeout T	of the queue pairs, as verbs count it (14): 67 ms, and with each more twice as long
+ *	--retries N	of the queue pairs (7, which is without end on rxe)
  */
+#include <getopt.h>
+
 #include "rdma-peer.h"
 
 #define PORT "18600"
@@ -26,8 +32,8 @@ struct side {
 	struct ibv_mr *mr;
 	struct pair *pairs;
 	uint32_t n;
-	uint32_t rounds;
-	uint32_t who; /* 0 or 1 */
+	uint32_t rounds; /* that all pairs come to */
+	uint32_t who;	 /* 0 or 1 */
 };
 
 static void fill(uint64_t *message, uint32_t who, uint32_t pair, uint32_t round)
@@ -129,17 +135,36 @@ static void received(struct side *side, uint32_t i)
 	pair->got++;
 }
 
-static void exchange(struct side *side)
+/* A queue pair has failed: print what each one says until all are silent for a second. */
+static void give_up(struct side *side, struct ibv_wc wc)
 {
-	uint64_t left = 2ull * side->n * side->rounds;
+	double end;
+	int n;
 
+	do {
+		printf("pairs: %llu of %u: %s\n", (unsigned long long)wc.wr_id, side->n,
+		       ibv_wc_status_str(wc.status));
+		end = now() + 1;
+		do {
+			n = ibv_poll_cq(side->cq, 1, &wc);
+		} while (!n && now() < end);
+	} while (n > 0);
+	exit(1);
+}
+
+static void exchange(struct side *side, uint32_t rounds)
+{
+	uint64_t left = 2ull * side->n * rounds;
+
+	side->rounds += rounds;
 	for (uint32_t i = 0; i < side->n; i++)
 		post_send(side, i);
 	for (; left; left--) {
 		struct ibv_wc wc = poll_one(side->cq);
 		uint32_t i = wc.wr_id;
 
-		expect(wc, IBV_WC_SUCCESS, "message");
+		if (wc.status != IBV_WC_SUCCESS)
+			give_up(side, wc);
 		if (wc.opcode == IBV_WC_RECV)
 			received(side, i);
 		else if (++side->pairs[i].sent < side->rounds)
@@ -147,25 +172,62 @@ static void exchange(struct side *side)
 	}
 }
 
+/* The options; how many seconds there are to fill, or a negative number for wrong usage. */
+static double options(int argc, char **argv)
+{
+	static const struct option known[] = {
+		{"seconds", required_argument, NULL, 's'},
+		{"timeout", required_argument, NULL, 't'},
+		{"retries", required_argument, NULL, 'r'},
+		{0},
+	};
+	double seconds = 0;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", known, NULL)) >= 0) {
+		if (option == 's')
+			seconds = strtod(optarg, NULL);
+		else if (option == 't')
+			answer_timeout = strtoul(optarg, NULL, 0);
+		else if (option == 'r')
+			retry_count = strtoul(optarg, NULL, 0);
+		else
+			return -1;
+	}
+	return argc - optind < 3 ? -1 : seconds;
+}
+
 int main(int argc, char **argv)
 {
+	double seconds = options(argc, argv), end;
+	char again, theirs = 0;
 	struct side side = {0};
-	char token = 0;
+	uint32_t rounds;
 	int fd;
 
-	if (argc < 4) {
-		fputs("usage: rdma-pairs DEVICE N ROUNDS [HOST]\n", stderr);
+	if (seconds < 0) {
+		fputs("usage: rdma-pairs [--seconds S] [--timeout T] [--retries N] DEVICE N ROUNDS "
+		      "[HOST]\n",
+		      stderr);
 		return 2;
 	}
-	side.device = open_device(argv[1]);
-	side.n = strtoul(argv[2], NULL, 0);
-	side.rounds = strtoul(argv[3], NULL, 0);
-	side.who = argc > 4;
+	argv += optind;
+	side.device = open_device(argv[0]);
+	side.n = strtoul(argv[1], NULL, 0);
+	rounds = strtoul(argv[2], NULL, 0);
+	side.who = !!argv[3];
 	make_pairs(&side);
-	fd = side.who ? reach(argv[4], PORT) : accept_one(PORT);
+	fd = side.who ? reach(argv[3], PORT) : accept_one(PORT);
 	connect_pairs(&side, fd);
-	exchange(&side);
-	swap_bytes(fd, &token, &token, 1); /* neither leaves before the other has its last answer */
+	puts("pairs: connected");
+	fflush(stdout);
+	end = now() + seconds;
+	do {
+		exchange(&side, rounds);
+		again = now() < end;
+		/* Neither leaves before the other has its last answer. */
+		swap_bytes(fd, &again, &theirs, 1);
+	} while (again || theirs);
 	printf("pairs: %u queue pairs, %u messages each way, all of them right\n", side.n,
 	       side.rounds);
 	leave(fd);

@@ -153,12 +153,19 @@ static inline int to_rtr(const struct device *device, struct ibv_qp *qp, const s
 	return ibv_modify_qp(qp, &attr, mask);
 }
 
+/*
+ * RC waits for an answer for 4 microseconds times 2 to the power of the first, and tries again as
+ * often as the second says: half a second in all. rxe takes 7 for no end.
+ */
+static unsigned int answer_timeout = 14;
+static unsigned int retry_count = 7;
+
 static inline int to_rts(struct ibv_qp *qp)
 {
 	struct ibv_qp_attr attr = {
 		.qp_state = IBV_QPS_RTS,
-		.timeout = 14,
-		.retry_cnt = 7,
+		.timeout = answer_timeout,
+		.retry_cnt = retry_count,
 		.rnr_retry = 7,
 		.max_rd_atomic = 1,
 	};
