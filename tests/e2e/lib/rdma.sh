@@ -5,12 +5,12 @@
 # under QEMU. The HCA is rxe on the igb adapter, or the one that the host already has and `hca` names. An empty
 # `hca` means none. Sourced after checks.sh.
 #
-# The host is 10.7.0.1. Guests under bypass-vmm have a VF of the adapter and an address beside it,
-# guests under QEMU have QEMU's own network, where the host is 10.0.2.2.
+# The host is 10.7.0.1, unless `host` says otherwise. Guests under bypass-vmm have a VF of the adapter and an
+# address beside it, guests under QEMU have QEMU's own network, where the host is 10.0.2.2.
 
 hca=${hca-rxe0}
 options=$hca
-host=10.7.0.1
+host=${host:-10.7.0.1}
 serve_id=21	# QEMU has no name for 42
 
 . "${BASH_SOURCE[0]%/*}/guests.sh"
