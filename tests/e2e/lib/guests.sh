@@ -85,13 +85,13 @@ in_background() {
 	at_exit "kill -KILL $vmm 2>/dev/null || true"
 }
 
-# A VMM begins with this where its guests run for more than a few seconds: see tests/testbed/no-pv-eoi.c.
-emulated=(env LD_PRELOAD=/usr/local/lib/testbed/no-pv-eoi.so)
+# What a VMM preloads where its guests run for more than a few seconds: see tests/testbed/no-pv-eoi.c.
+no_pv_eoi=/usr/local/lib/testbed/no-pv-eoi.so
 
 start_guest() { # NAME [OPTION of bypass-vmm]...
 	local name=$1
 	shift
-	in_background "$name" "${emulated[@]}" bypass-vmm --kernel "$kernel/vmlinuz" --initrd "$name.initrd" \
+	in_background "$name" env LD_PRELOAD=$no_pv_eoi bypass-vmm --kernel "$kernel/vmlinuz" --initrd "$name.initrd" \
 		--append "$arguments" --stats-json "$name.json" "$@"
 }
 

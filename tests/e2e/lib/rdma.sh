@@ -154,7 +154,7 @@ start_qemu() {
 	for port in ${PORTS:-}; do
 		forward+=",hostfwd=tcp:$host:$port-:$port"
 	done
-	in_background "$name" "${emulated[@]}" qemu-system-x86_64 -M q35,memory-backend=ram -accel kvm -cpu host -smp "$vcpus" \
+	in_background "$name" env LD_PRELOAD=$no_pv_eoi qemu-system-x86_64 -M q35,memory-backend=ram -accel kvm -cpu host -smp "$vcpus" \
 		-m "$memory" -object "memory-backend-memfd,id=ram,size=$memory,share=on" -nodefaults \
 		-nographic -serial stdio -monitor "unix:$name.monitor,server=on,wait=off" \
 		-kernel "$kernel/vmlinuz" -initrd "$name.initrd" \

@@ -11,7 +11,7 @@
 . "${0%/*}/../lib/carving.sh"
 . "${0%/*}/../lib/guests.sh"
 
-export "${emulated[@]:1}" # for a VMM that start_guest does not start
+export LD_PRELOAD=$no_pv_eoi # for a VMM that start_guest does not start
 
 carve_vfs "$igb" 1
 net=${vfs[0]}

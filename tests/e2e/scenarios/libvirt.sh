@@ -12,7 +12,7 @@
 guide=${0%/*}/../../../docs/libvirt.md
 sed -n '/^```xml$/,/^```$/p' "$guide" | grep -v '^```' >domain.xml
 # The one difference: what guests.sh gives to other VMMs.
-sed -i "s|<qemu:commandline>|&<qemu:env name='LD_PRELOAD' value='${emulated[1]#*=}'/>|" domain.xml
+sed -i "s|<qemu:commandline>|&<qemu:env name='LD_PRELOAD' value='$no_pv_eoi'/>|" domain.xml
 log=$(sed -n "s/.*<log file='\(.*\)'.*/\1/p" domain.xml)
 socket=$(grep -o '/run/[^"]*\.sock' domain.xml)
 

@@ -42,7 +42,7 @@ configure() {
 	mv guest.initrd /srv/bypass/initrd
 	cp "$example"/{prolog,epilog} /etc/slurm/bypass/
 	sed -e "s/^netdev=.*/netdev=$netdev/" -e "s/^nvme=.*/nvme=${vfs[0]}/" -e "s/^append=.*/append='$arguments'/" \
-		-e "s/^vmm=.*/vmm=(${emulated[*]//\//\\/} bypass-vmm)/" \
+		-e "s/^vmm=.*/vmm=(env LD_PRELOAD=${no_pv_eoi//\//\\/} bypass-vmm)/" \
 		-e '/^10.7.0.6/d' -e "s|^10.7.0.5.*|$1/24 $network $2/24|" "$example/node.conf" >/etc/bypass/slurm.conf
 	cp "$example/cgroup.conf" /etc/slurm/
 	printf 'IgnoreSystemd=yes\nEnableControllers=yes\n' >>/etc/slurm/cgroup.conf # there is no systemd here

@@ -7,7 +7,7 @@
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/guests.sh"
 
-export "${emulated[@]:1}" # for a VMM that start_guest does not start
+export LD_PRELOAD=$no_pv_eoi # for a VMM that start_guest does not start
 
 # Words come by the console. "deaf" shuts the receiver for a while, behind the driver's back, which
 # opens it with each write of its own: nothing is written meanwhile.

@@ -9,7 +9,7 @@
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/guests.sh"
 
-export "${emulated[@]:1}" # for a VMM that start_guest does not start
+export LD_PRELOAD=$no_pv_eoi # for a VMM that start_guest does not start
 
 usage() { # PATTERN OPTION...
 	local pattern=$1 status=0 lines
