@@ -13,8 +13,9 @@ ucx_ways="UCX_TLS=rc_verbs,tcp:aux,self UCX_NET_DEVICES=rxe0:1,eth0 UCX_RC_RETRY
 # Open MPI over UCX. Two ranks of a guest have one CPU, and must know it: else one looks for a message until its time is
 # up, and the other waits.
 ucx="--mca pml ucx ${ucx_ways//UCX_/-x UCX_}"
-# mpirun asks every 5 s whether the other guest is there, and ends the job when 3 answers are missing.
-alive="--prtemca oob_tcp_keepalive_time 5 --prtemca oob_tcp_keepalive_intvl 2 --prtemca oob_tcp_keepalive_probes 3"
+# mpirun asks every 5 s whether the other guest is there, and ends the job when 4 answers are missing. That is longer than
+# a wire is cut.
+alive="--prtemca oob_tcp_keepalive_time 5 --prtemca oob_tcp_keepalive_intvl 5 --prtemca oob_tcp_keepalive_probes 4"
 pair="mpirun --host one,two $alive $ucx"
 four_of="mpirun --host one,two $alive -n 4 --map-by node:OVERSUBSCRIBE"
 four="$four_of $ucx"
