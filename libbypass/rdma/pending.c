@@ -55,25 +55,26 @@ static uint32_t *mask_of(struct rdma_slice *s, uint32_t type, uint32_t element)
 
 /*
  * A queue pair in ERR takes its last work request from an SRQ once, and says so once. rxe says so again
- * with each packet that arrives afterwards, and programs with UCX end on the second event.
+ * with each packet that arrives afterwards, and programs with UCX end on the second event. True: this is
+ * the first one, and the queue pair remembers that it has come.
  */
-static bool comes_again(struct rdma_slice *s, uint32_t type, uint32_t element)
+static bool first_last_wqe(struct rdma_slice *s, uint32_t handle)
 {
-	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], element);
-	bool before;
+	struct rdma_object *qp = rdma_table_get(&s->tables[RDMA_QP], handle);
+	bool first = qp && !qp->last_wqe;
 
-	if (type != BYPASS_RDMA_EVENT_QP_LAST_WQE_REACHED || !qp)
-		return false;
-	before = qp->last_wqe;
-	qp->last_wqe = true;
-	return before;
+	if (qp)
+		qp->last_wqe = true;
+	return first;
 }
 
 void rdma_pending_event(struct rdma_slice *s, uint32_t type, uint32_t element)
 {
 	uint32_t *mask = type < 32 ? mask_of(s, type, element) : NULL;
 
-	if (!mask || (*mask & 1u << type) || comes_again(s, type, element))
+	if (!mask || (*mask & 1u << type))
+		return;
+	if (type == BYPASS_RDMA_EVENT_QP_LAST_WQE_REACHED && !first_last_wqe(s, element))
 		return;
 	*mask |= 1u << type;
 	s->events_waiting++;

@@ -161,12 +161,9 @@ static void test_gone(void **state)
 
 static void set_state(struct test *t, uint32_t qp, uint32_t mask, uint8_t state)
 {
-	const struct bypass_rdma_modify_qp body = {
-		.handle = qp, .mask = mask, .attr = {.qp_state = state, .port = 1}};
-	const struct rdma_guest_call call = {
-		.command = BYPASS_RDMA_MODIFY_QP, .body = &body, .body_size = sizeof(body)};
+	const struct bypass_rdma_qp_attr attr = {.qp_state = state, .port = 1};
 
-	assert_int_equal(rdma_guest_call(&t->g, &call), 0);
+	assert_int_equal(modify_qp(t, qp, mask, attr), 0);
 }
 
 static void reset(struct test *t, uint32_t qp)

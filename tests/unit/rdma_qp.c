@@ -45,21 +45,12 @@ static uint32_t make_qp(struct test *t, uint32_t type)
 	return qp.handle;
 }
 
-static uint32_t modify(struct test *t, uint32_t qp, uint32_t mask, struct bypass_rdma_qp_attr attr)
-{
-	const struct bypass_rdma_modify_qp body = {.handle = qp, .mask = mask, .attr = attr};
-	const struct rdma_guest_call call = {
-		.command = BYPASS_RDMA_MODIFY_QP, .body = &body, .body_size = sizeof(body)};
-
-	return rdma_guest_call(&t->g, &call);
-}
-
 static uint32_t go(struct test *t, uint32_t qp, uint32_t mask, uint8_t state)
 {
 	struct bypass_rdma_qp_attr attr = good;
 
 	attr.qp_state = state;
-	return modify(t, qp, mask, attr);
+	return modify_qp(t, qp, mask, attr);
 }
 
 /* A queue pair in a state that one reaches by the masks of its type. */
@@ -108,11 +99,11 @@ static void test_path_mtu(void **state)
 	attr.qp_state = IBV_QPS_RTR;
 	for (size_t i = 0; i < sizeof(bad); i++) {
 		attr.path_mtu = bad[i]; /* 4096 is above what is active */
-		assert_int_equal(modify(t, qp, RTR_RC, attr), BYPASS_RDMA_E_INVALID);
+		assert_int_equal(modify_qp(t, qp, RTR_RC, attr), BYPASS_RDMA_E_INVALID);
 	}
 	assert_int_equal(mock.modifies, before);
 	attr.path_mtu = IBV_MTU_2048;
-	assert_int_equal(modify(t, qp, RTR_RC, attr), 0);
+	assert_int_equal(modify_qp(t, qp, RTR_RC, attr), 0);
 	assert_int_equal(mock.modified.path_mtu, IBV_MTU_2048);
 }
 
@@ -122,22 +113,22 @@ static void test_mask_without_state(void **state)
 	struct test *t = *state;
 	uint32_t qp = make_qp(t, IB_UVERBS_QPT_RC);
 
-	assert_int_equal(modify(t, qp, IBV_QP_PATH_MTU, good), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(modify(t, qp, IBV_QP_ACCESS_FLAGS, good), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_PATH_MTU, good), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_ACCESS_FLAGS, good), BYPASS_RDMA_E_INVALID);
 	drop(t, qp);
 	qp = make_qp_in(t, IB_UVERBS_QPT_RC, IBV_QPS_INIT);
-	assert_int_equal(modify(t, qp, IBV_QP_ACCESS_FLAGS, good), 0);
-	assert_int_equal(modify(t, qp, IBV_QP_MAX_DEST_RD_ATOMIC, good), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_ACCESS_FLAGS, good), 0);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_MAX_DEST_RD_ATOMIC, good), BYPASS_RDMA_E_INVALID);
 	drop(t, qp);
 	qp = make_qp_in(t, IB_UVERBS_QPT_RC, IBV_QPS_RTR);
-	assert_int_equal(modify(t, qp, IBV_QP_ACCESS_FLAGS, good), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_ACCESS_FLAGS, good), BYPASS_RDMA_E_INVALID);
 	drop(t, qp);
 	qp = make_qp_in(t, IB_UVERBS_QPT_RC, IBV_QPS_RTS);
-	assert_int_equal(modify(t, qp, IBV_QP_MIN_RNR_TIMER, good), 0);
-	assert_int_equal(modify(t, qp, IBV_QP_MAX_DEST_RD_ATOMIC, good), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(modify(t, qp, IBV_QP_PATH_MTU, good), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(modify(t, qp, IBV_QP_CAP, good), BYPASS_RDMA_E_INVALID);
-	assert_int_equal(modify(t, qp, 1 << 25, good), BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_MIN_RNR_TIMER, good), 0);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_MAX_DEST_RD_ATOMIC, good), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_PATH_MTU, good), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_CAP, good), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(t, qp, 1 << 25, good), BYPASS_RDMA_E_UNSUPPORTED);
 }
 
 /* rxe frees what its responder uses when it changes these. */
@@ -146,8 +137,9 @@ static void test_fixed_in_use(void **state)
 	struct test *t = *state;
 	uint32_t qp = make_qp_in(t, IB_UVERBS_QPT_RC, IBV_QPS_SQD);
 
-	assert_int_equal(modify(t, qp, IBV_QP_MAX_DEST_RD_ATOMIC, good), BYPASS_RDMA_E_UNSUPPORTED);
-	assert_int_equal(modify(t, qp, IBV_QP_MAX_QP_RD_ATOMIC, good), 0);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_MAX_DEST_RD_ATOMIC, good),
+			 BYPASS_RDMA_E_UNSUPPORTED);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_MAX_QP_RD_ATOMIC, good), 0);
 }
 
 /* The driver is not told what the guest takes for the current state. */
@@ -161,20 +153,20 @@ static void test_current_state(void **state)
 	for (unsigned int s = 0; s < 256; s++) {
 		attr.cur_qp_state = s;
 		if (s != IBV_QPS_RTR)
-			assert_int_equal(modify(t, qp, RTS_RC | IBV_QP_CUR_STATE, attr),
+			assert_int_equal(modify_qp(t, qp, RTS_RC | IBV_QP_CUR_STATE, attr),
 					 BYPASS_RDMA_E_INVALID);
 	}
 	attr.cur_qp_state = IBV_QPS_RTR;
-	assert_int_equal(modify(t, qp, RTS_RC | IBV_QP_CUR_STATE, attr), 0);
+	assert_int_equal(modify_qp(t, qp, RTS_RC | IBV_QP_CUR_STATE, attr), 0);
 	assert_int_equal(mock.modified.attr_mask, RTS_RC);
 	/* The host's queue pair falls to ERR by itself. */
 	attr.cur_qp_state = IBV_QPS_RTS;
 	mock.state[mock_handle(MOCK_QP)] = IBV_QPS_ERR;
-	assert_int_equal(modify(t, qp, IBV_QP_STATE | IBV_QP_CUR_STATE, attr),
+	assert_int_equal(modify_qp(t, qp, IBV_QP_STATE | IBV_QP_CUR_STATE, attr),
 			 BYPASS_RDMA_E_INVALID);
-	assert_int_equal(modify(t, qp, IBV_QP_MIN_RNR_TIMER, attr), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_MIN_RNR_TIMER, attr), BYPASS_RDMA_E_INVALID);
 	attr.qp_state = IBV_QPS_RESET;
-	assert_int_equal(modify(t, qp, IBV_QP_STATE, attr), 0);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_STATE, attr), 0);
 	assert_int_equal(go(t, qp, INIT_RC, IBV_QPS_INIT), 0);
 }
 
@@ -261,9 +253,9 @@ static void test_qkey(void **state)
 	uint32_t qp = make_qp_in(t, IB_UVERBS_QPT_UD, IBV_QPS_INIT);
 	struct bypass_rdma_qp_attr attr = good;
 
-	assert_int_equal(modify(t, qp, IBV_QP_QKEY, attr), 0);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_QKEY, attr), 0);
 	attr.qkey = 0x80010000;
-	assert_int_equal(modify(t, qp, IBV_QP_QKEY, attr), BYPASS_RDMA_E_PERMISSION);
+	assert_int_equal(modify_qp(t, qp, IBV_QP_QKEY, attr), BYPASS_RDMA_E_PERMISSION);
 }
 
 static uint32_t create_ah(struct test *t, uint8_t gid)
@@ -285,7 +277,7 @@ static void test_flow_label(void **state)
 
 	attr.qp_state = IBV_QPS_RTR;
 	attr.ah.flow_label = htole32(UINT32_MAX);
-	assert_int_equal(modify(t, qp, RTR_RC, attr), 0);
+	assert_int_equal(modify_qp(t, qp, RTR_RC, attr), 0);
 	assert_int_equal(mock.modified.dest.flow_label, 0xfffff);
 }
 
@@ -306,7 +298,7 @@ static void test_scope(void **state)
 	for (uint8_t i = 0; i < 4; i++) {
 		qp = make_qp_in(t, IB_UVERBS_QPT_RC, IBV_QPS_INIT);
 		attr.ah.sgid_index = i;
-		assert_int_equal(modify(t, qp, RTR_RC, attr), 0);
+		assert_int_equal(modify_qp(t, qp, RTR_RC, attr), 0);
 		assert_int_equal(mock.modified.dest.sgid_index, host[i]);
 		assert_int_equal(create_ah(t, i), 0);
 		assert_int_equal(mock.sgid_index, host[i]);
@@ -315,7 +307,7 @@ static void test_scope(void **state)
 	qp = make_qp_in(t, IB_UVERBS_QPT_RC, IBV_QPS_INIT);
 	for (unsigned int i = 4; i < 256; i++) {
 		attr.ah.sgid_index = i;
-		assert_int_equal(modify(t, qp, RTR_RC, attr), BYPASS_RDMA_E_INVALID);
+		assert_int_equal(modify_qp(t, qp, RTR_RC, attr), BYPASS_RDMA_E_INVALID);
 		assert_int_equal(create_ah(t, i), BYPASS_RDMA_E_INVALID);
 	}
 	/* The host says GID 1, P_Key 0x101. */
@@ -359,9 +351,9 @@ static void test_lists(void **state)
 	qp = make_qp(&t, IB_UVERBS_QPT_RC);
 	attr.qp_state = IBV_QPS_INIT;
 	attr.pkey_index = 2;
-	assert_int_equal(modify(&t, qp, INIT_RC, attr), BYPASS_RDMA_E_INVALID);
+	assert_int_equal(modify_qp(&t, qp, INIT_RC, attr), BYPASS_RDMA_E_INVALID);
 	attr.pkey_index = 1;
-	assert_int_equal(modify(&t, qp, INIT_RC, attr), 0);
+	assert_int_equal(modify_qp(&t, qp, INIT_RC, attr), 0);
 	assert_int_equal(mock.modified.pkey_index, 2);
 	assert_int_equal(create_ah(&t, 0), 0);
 	assert_int_equal(mock.sgid_index, 5);

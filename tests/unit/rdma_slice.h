@@ -68,6 +68,16 @@ static inline uint32_t create_qp(struct test *t, uint32_t type, uint32_t cq,
 						 .udata_room = sizeof(struct rxe_create_qp_resp)});
 }
 
+static inline uint32_t modify_qp(struct test *t, uint32_t qp, uint32_t mask,
+				 struct bypass_rdma_qp_attr attr)
+{
+	const struct bypass_rdma_modify_qp body = {.handle = qp, .mask = mask, .attr = attr};
+
+	return rdma_guest_call(&t->g, &(struct rdma_guest_call){.command = BYPASS_RDMA_MODIFY_QP,
+								.body = &body,
+								.body_size = sizeof(body)});
+}
+
 static inline uint32_t create_srq(struct test *t, struct bypass_rdma_srq *reply)
 {
 	const struct bypass_rdma_create_srq body = {.pd = t->pd, .max_wr = 8, .max_sge = 1};
