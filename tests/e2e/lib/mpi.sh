@@ -17,8 +17,7 @@ ucx="--mca pml ucx ${ucx_ways//UCX_/-x UCX_}"
 # a wire is cut.
 alive="--prtemca oob_tcp_keepalive_time 5 --prtemca oob_tcp_keepalive_intvl 5 --prtemca oob_tcp_keepalive_probes 4"
 pair="mpirun --host one,two $alive $ucx"
-four_of="mpirun --host one,two $alive -n 4 --map-by node:OVERSUBSCRIBE"
-four="$four_of $ucx"
+four="mpirun --host one,two $alive -n 4 --map-by node:OVERSUBSCRIBE $ucx"
 
 # What a guest needs for a kind of MPI: what starts processes here and there. What they are is up to the scenario.
 mpi_base=(--with dropbear --with dbclient)
@@ -68,4 +67,12 @@ mpi_guest() {
 	shift
 	start_guest "$name" --cpus "$vcpus" --mem "$memory" --rdma "rxe0,addr=${slice_address[$name]}" \
 		--slice "${net_function[$name]}" "$@"
+}
+
+# Both, until each has printed `up`.
+mpi_guests() {
+	mpi_guest two
+	mpi_guest one
+	check "the second guest" wait_mark two 240 up
+	check "the first guest" wait_mark one 240 up
 }

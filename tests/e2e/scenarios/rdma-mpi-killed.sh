@@ -28,10 +28,7 @@ mpirun -n 2 --map-by node:OVERSUBSCRIBE ${ucx//eth0/lo} mpi-check-openmpi </dev/
 mark next
 wait_line
 END
-mpi_guest two
-mpi_guest one
-check "the second guest" wait_mark two 240 up
-check "the first guest" wait_mark one 240 up
+mpi_guests
 send_line one go
 check "the job runs" wait_for 240 grep -q 'Now starting the main loop' one.console
 sleep 5

@@ -57,10 +57,7 @@ for name in one two; do
 		--with /usr/lib/x86_64-linux-gnu/scalapack/openmpi-tests/xdllt
 	cat python.cpio >>$name.initrd
 done
-mpi_guest two
-mpi_guest one
-check "the second guest" wait_mark two 240 up
-check "the first guest" wait_mark one 240 up
+mpi_guests
 tail -n +1 -f --pid "${pids[one]}" one.console & # seen when a time limit ends the scenario, too
 send_line one go
 check "mpi4py" wait_mark one 240 python

@@ -54,10 +54,7 @@ export $ucx_ways
 run mpiexec.mpich -hosts one:2,two:2 mpi-check-mpich
 exit \$status
 END
-mpi_guest two
-mpi_guest one
-check "the second guest" wait_mark two 240 up
-check "the first guest" wait_mark one 240 up
+mpi_guests
 send_line one go
 check "Open MPI over UCX: four ranks, all-to-all, allreduce" wait_mark one 240 connected
 trace_exits
