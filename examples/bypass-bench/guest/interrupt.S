@@ -22,12 +22,17 @@ guest_halt:
 guest_awake:
 	iretq
 
-	/* What it interrupts from guest_idle to guest_halt is told not to halt. */
+	/*
+	 * What it interrupts from guest_idle to guest_halt is told not to halt. All other
+	 * code goes on where it was.
+	 */
 	.balign	64
 	.globl	guest_interrupt
 guest_interrupt:
 	cmpq	$guest_awake, (%rsp)
-	jb	2f
+	jae	1f
+	cmpq	$guest_idle, (%rsp)
+	jae	2f
 1:	pushq	%rax
 	pushq	%rcx
 	pushq	%rdx

@@ -5,13 +5,16 @@
  * KVM or only one core. The argument is for slow KVMs: operations in place of a million.
  */
 #include <errno.h>
+#include <linux/kvm.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,6 +121,43 @@ static void test_exact_counts(void)
 	/* In depth, one interrupt for all that is under way. */
 	job = run(BENCH_GUEST, BENCH_KICK, 48, 10, 500, &cost);
 	expect(job->interrupts == 50);
+}
+
+/* Interrupts of the device's vector, at any time. */
+static void *interrupt_often(void *stop)
+{
+	const struct kvm_msi msi = {.address_lo = 0xfee00000, .data = BENCH_VECTOR};
+	const struct timespec moment = {.tv_nsec = 20000};
+
+	while (!atomic_load((atomic_bool *)stop)) {
+		expect(ioctl(lab.vm.fd, KVM_SIGNAL_MSI, &msi) > 0);
+		nanosleep(&moment, NULL);
+	}
+	return NULL;
+}
+
+/* Wherever an interrupt finds the guest, the guest goes on there. */
+static void test_interrupts_anywhere(void)
+{
+	atomic_bool stop = false;
+	struct bench_cost cost;
+	pthread_attr_t attr;
+	pthread_t thread;
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(lab.device_cpu, &cpus);
+	pthread_attr_init(&attr);
+	pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	expect(pthread_create(&thread, &attr, interrupt_often, &stop) == 0);
+	pthread_attr_destroy(&attr);
+	for (unsigned int i = 0; i < 10; i++) {
+		run(BENCH_GUEST, BENCH_HALT, 48, 1, 100, &cost);
+		run(BENCH_GUEST, BENCH_KICK, 48, 8, 100, &cost);
+		run(BENCH_GUEST, BENCH_BYPASS, 48, 8, 100, &cost);
+	}
+	atomic_store(&stop, true);
+	pthread_join(thread, NULL);
 }
 
 /* The device echoes where the requester expects the complement. */
@@ -290,6 +330,7 @@ int main(int argc, char **argv)
 	test("a million operations", test_million);
 	test("all sizes", test_sizes);
 	test("exact counts", test_exact_counts);
+	test("interrupts at any time", test_interrupts_anywhere);
 	test("corruption is noticed", test_corruption_is_noticed);
 	test("the device dies while it is polled", test_device_dies_polled);
 	test("the device dies while the guest sleeps", test_device_dies_asleep);
