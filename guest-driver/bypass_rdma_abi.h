@@ -434,7 +434,7 @@ struct bypass_rdma_gids {
 	__le32 count; /* valid entries of the arrays: the port's gid_tbl_len */
 	__le32 reserved;
 	__u8 gid[BYPASS_RDMA_GIDS_MAX][16];
-	__u8 type[BYPASS_RDMA_GIDS_MAX]; /* 0 IB, 1 RoCE v1, 2 RoCE v2: for information */
+	__u8 type[BYPASS_RDMA_GIDS_MAX]; /* enum ib_uverbs_gid_type: 0 IB, 1 RoCE v1, 2 RoCE v2 */
 };
 
 struct bypass_rdma_pkeys {

@@ -105,6 +105,7 @@ static const struct ib_device_ops device_ops = {
 	.destroy_srq = bypass_destroy_srq,
 	.detach_mcast = bypass_detach_mcast,
 	.disassociate_ucontext = bypass_disassociate,
+	.enable_driver = bypass_name_gid_types,
 	.get_link_layer = bypass_get_link_layer,
 	.get_port_immutable = bypass_get_port_immutable,
 	.mmap = bypass_mmap,
@@ -214,6 +215,9 @@ int bypass_device_setup(struct bypass_dev *dev)
 		err = ask_clock(dev);
 	if (err)
 		return err;
+	/* The first of the handlers: the others find the new types. The list ends with the device. */
+	INIT_IB_EVENT_HANDLER(&dev->gid_handler, ibdev, bypass_tables_changed);
+	ib_register_event_handler(&dev->gid_handler);
 	make_name(dev, name, sizeof(name));
 	err = ib_register_device(ibdev, name, NULL); /* no DMA device: the host maps */
 	if (err)

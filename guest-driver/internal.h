@@ -43,6 +43,7 @@ struct bypass_vector {
  * @gid_count: number of @gids
  * @pkey_count: number of @pkeys
  * @gids: the slice's table, as the host has sent it: the host translates its indices
+ * @gid_types: the RoCE version of each of @gids, 0 with InfiniBand
  * @pkeys: likewise
  * @counters: what the core is told of the port's counters; the names lie in @names
  * @counter_count: number of @counters
@@ -53,6 +54,7 @@ struct bypass_port {
 	u32 gid_count;
 	u32 pkey_count;
 	union ib_gid gids[BYPASS_RDMA_GIDS_MAX];
+	u8 gid_types[BYPASS_RDMA_GIDS_MAX];
 	u16 pkeys[BYPASS_RDMA_PKEYS_MAX];
 	struct rdma_stat_desc counters[BYPASS_RDMA_COUNTERS_MAX];
 	u32 counter_count;
@@ -73,6 +75,7 @@ struct bypass_table {
 /**
  * struct bypass_dev - one slice
  * @ibdev: the verbs device; first, because the core allocates and frees the whole by it
+ * @gid_handler: called when the core has fetched a table of GIDs anew
  * @vdev: the virtio device
  * @config: the host's description, checked
  * @clock: of the HCA, as completions have it; zeroes where they do not
@@ -114,6 +117,7 @@ struct bypass_table {
  */
 struct bypass_dev {
 	struct ib_device ibdev;
+	struct ib_event_handler gid_handler;
 	struct virtio_device *vdev;
 	struct bypass_rdma_config config;
 	struct bypass_rdma_clock clock;
@@ -448,6 +452,8 @@ int bypass_ask_port(struct bypass_dev *dev, u32 number, u32 port, void *response
 int bypass_port_setup(struct bypass_dev *dev, u32 port);
 int bypass_refresh_gids(struct bypass_dev *dev, u32 port);
 int bypass_refresh_pkeys(struct bypass_dev *dev, u32 port);
+int bypass_name_gid_types(struct ib_device *ibdev);
+void bypass_tables_changed(struct ib_event_handler *handler, struct ib_event *event);
 int bypass_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *attr);
 int bypass_get_port_immutable(struct ib_device *ibdev, u32 port,
 			      struct ib_port_immutable *immutable);

@@ -3,6 +3,7 @@
  * The ports: InfiniBand ports to the core, with the GID and P_Key tables of the slice.
  */
 #include <linux/slab.h>
+#include <rdma/ib_cache.h>
 
 #include "internal.h"
 
@@ -131,6 +132,7 @@ int bypass_refresh_gids(struct bypass_dev *dev, u32 port)
 		mutex_lock(&dev->port_lock);
 		memset(ours->gids, 0, sizeof(ours->gids));
 		memcpy(ours->gids, response->gid, count * sizeof(ours->gids[0]));
+		memcpy(ours->gid_types, response->type, count);
 		mutex_unlock(&dev->port_lock);
 	}
 	kfree(response);
@@ -152,6 +154,59 @@ int bypass_refresh_pkeys(struct bypass_dev *dev, u32 port)
 		ours->pkeys[i] = le16_to_cpu(response.pkey[i]);
 	mutex_unlock(&dev->port_lock);
 	return 0;
+}
+
+static enum ib_gid_type find_gid_type(struct bypass_dev *dev, u32 port, u32 index)
+{
+	u8 type;
+
+	mutex_lock(&dev->port_lock);
+	type = dev->ports[port - 1].gid_types[index];
+	mutex_unlock(&dev->port_lock);
+	switch (type) {
+	case IB_UVERBS_GID_TYPE_ROCE_V1:
+		return IB_GID_TYPE_ROCE;
+	case IB_UVERBS_GID_TYPE_ROCE_V2:
+		return IB_GID_TYPE_ROCE_UDP_ENCAP;
+	default:
+		return IB_GID_TYPE_IB;
+	}
+}
+
+/**
+ * bypass_name_gid_types() - say of each GID which RoCE version it is for
+ * @ibdev: the device, whose tables of GIDs the core has just filled
+ *
+ * To the core, the port is an InfiniBand port. The core fills the table of such a port by query_gid(),
+ * which names no type, and takes each GID for InfiniBand's. Programs read the type from there: rdma-core
+ * looks for the GID of a datagram's header by it, and UCX talks to GIDs of its own type alone. The core has
+ * no call to set a type, so the type is written into the core's entry. The kernel's own users, who
+ * look for InfiniBand's type, keep away from the device.
+ *
+ * Return: 0, as enable_driver() of struct ib_device_ops, before programs can see the device.
+ */
+int bypass_name_gid_types(struct ib_device *ibdev)
+{
+	struct bypass_dev *dev = to_dev(ibdev);
+
+	for (u32 port = 1; port <= ibdev->phys_port_cnt; port++) {
+		for (u32 i = 0; i < dev->ports[port - 1].gid_count; i++) {
+			const struct ib_gid_attr *attr = rdma_get_gid_attr(ibdev, port, i);
+
+			if (IS_ERR(attr))
+				continue; /* the entry is empty */
+			WRITE_ONCE(((struct ib_gid_attr *)attr)->gid_type,
+				   find_gid_type(dev, port, i));
+			rdma_put_gid_attr(attr);
+		}
+	}
+	return 0;
+}
+
+/* Each event after which the core has fetched its tables again. */
+void bypass_tables_changed(struct ib_event_handler *handler, struct ib_event *event)
+{
+	bypass_name_gid_types(event->device);
 }
 
 /* Asks the host for what the module keeps of a port, before the core knows of it. */

@@ -27,8 +27,8 @@ ends() { # PID OUTPUT
 }
 # A program is connected when it has printed so.
 connected() { grep -q '^ESTABLISHED' "$1"; }
-# The guest has its GID.
-has_gid() { ibv_devinfo -v | grep -qE ':10\.7\.0\.5|ffff:0a07:0005'; }
+# The guest has its GID, with its type.
+has_gid() { ibv_devinfo -v | grep -q ':10\.7\.0\.5, RoCE v2'; }
 guest_functions+=(ends connected has_gid)
 programs="rping
 ucma-hostile

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # What programs look for in the guest's sysfs: the PCI function behind the device, its NUMA node and CPUs, and counters.
-# hwloc finds the device at that function.
+# hwloc finds the device at that function. Each GID has the host's type, and verbs agree with sysfs.
 # Where the guest may read the HCA's counters, they are those that the host reads. A guest that may not has
 # those of its own slice alone.
 #
@@ -11,10 +11,21 @@
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
 
-programs="ibv_rc_pingpong
+programs="ibv_devinfo
+ibv_rc_pingpong
 rdma
 readlink
 lstopo-no-graphics"
+# Each GID of rxe0 with its type.
+gid_types() {
+	local index type
+	for index in /sys/class/infiniband/rxe0/ports/1/gids/*; do
+		index=${index##*/}
+		type=$(cat /sys/class/infiniband/rxe0/ports/1/gid_attrs/types/$index 2>/dev/null) || continue # an empty entry
+		echo "gid: $(cat /sys/class/infiniband/rxe0/ports/1/gids/$index) $type"
+	done
+}
+guest_functions+=(gid_types)
 make_guest guest <<-'END'
 	ip link set lo up
 	device=/sys/class/infiniband/rxe0/device
@@ -24,6 +35,8 @@ make_guest guest <<-'END'
 	[ -e "$device/infiniband/rxe0/ports/1" ] || exit # where device plugins look
 	lstopo-no-graphics >/tmp/topology || exit
 	grep -A 1 '^ *PCI' /tmp/topology | grep 'OpenFabrics "rxe0"' || { cat /tmp/topology && exit 1; }
+	gid_types
+	ibv_devinfo -v | grep 'GID\['
 	ibv_rc_pingpong -g 1 -n 50 >/dev/null &
 	retry ibv_rc_pingpong -g 1 -n 50 127.0.0.1 >/dev/null && wait $! || exit
 	sleep 1
@@ -56,6 +69,12 @@ counters | grep -v '^slice_' | sort >guest.counters
 check "the HCA's counters are those that the host reads" diff host guest.counters
 check "they have counted" test "$(value sent_pkts)" -gt 100
 check "the slice has counted its requests" test "$(value slice_requests)" -ge 200
+
+# Those of the link-local address and of the first other one.
+said_gids() { tr -d '\r' <guest.console | grep '^gid: '; }
+check "the guest has two GIDs" test "$(said_gids | wc -l)" = 2
+check "they have the host's types" test -z "$(said_gids | grep -vxF "$(gid_types)")"
+check "verbs say so, too" test "$(grep -c 'GID.*RoCE v2' guest.console)" = "$(said_gids | grep -c 'RoCE v2$')"
 
 options=rxe0,trust-guest
 run
