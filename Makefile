@@ -302,6 +302,8 @@ $(O)/lib/libbypass.pc: $(O)/lib/libbypass.so FORCE
 $(O)/lib/vmm-glue.pc: $(O)/lib/libvmm-glue.so FORCE
 	$(file >$@,$(call pc,vmm-glue,What a KVM VMM calls to use libbypass,libbypass,))
 
+SLURM := $(wildcard examples/slurm/*)
+
 install: all man $(O)/lib/libbypass.pc $(O)/lib/vmm-glue.pc
 	$(INSTALL) -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR)/bypass $(PREFIX)/bin)
 	$(INSTALL) -m 644 $(filter %.a,$(LIBS)) $(DESTDIR)$(LIBDIR)
@@ -323,6 +325,8 @@ endif
 	$(INSTALL) -m 644 $(MODULE_SRC) $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)
 	sed -i 's/@VERSION@/$(VERSION)/' $(DESTDIR)$(PREFIX)/src/bypass-rdma-$(VERSION)/dkms.conf
 	$(INSTALL) -D -m 644 -t $(DESTDIR)$(PREFIX)/share/bypass/schema libbypass/tool/schema/*.json
+	$(INSTALL) -D -m 644 -t $(DESTDIR)$(PREFIX)/share/bypass/slurm $(filter %.conf,$(SLURM))
+	$(INSTALL) -m 755 -t $(DESTDIR)$(PREFIX)/share/bypass/slurm $(filter-out %.conf %.md,$(SLURM))
 ifneq ($(wildcard libbypass/tool/completion/bypass),)
 	$(INSTALL) -D -m 644 -t $(DESTDIR)$(COMPLETIONDIR) libbypass/tool/completion/bypass
 endif

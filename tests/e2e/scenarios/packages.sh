@@ -37,6 +37,7 @@ check "the packages install" in_system 'dpkg -i /packages/lib*.deb /packages/byp
 # Without DKMS, which the emulated host lacks; what DKMS would build was built before.
 check "the module's source too" in_system 'dpkg --unpack /packages/bypass-rdma-dkms_*.deb &&
 	test -f /usr/src/bypass-rdma-*/dkms.conf'
+check "what a Slurm site needs is there" in_system 'test -x /usr/share/bypass/slurm/prolog -a -f /usr/share/bypass/slurm/gres.conf'
 check "a program builds with them and runs" in_system 'cd /packages &&
 	gcc -o slice slice.c $(pkg-config --cflags --libs libbypass) && ldd slice | grep -q /libbypass.so.0'
 
