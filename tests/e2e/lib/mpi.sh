@@ -9,7 +9,7 @@ declare -A net_address=([one]=10.8.0.1 [two]=10.8.0.2) slice_address=([one]=10.7
 
 # UCX. Reliable connections of the slice are for messages, TCP is for making these. rxe takes UCX's own retry count, 7,
 # for no end: MPICH then waits for ever when it closes a connection whose other end has gone.
-ucx_ways="UCX_TLS=rc_verbs,tcp:aux,self UCX_NET_DEVICES=rxe0:1,eth0 UCX_RC_RETRY_COUNT=6"
+ucx_ways="UCX_TLS=rc_verbs,tcp:aux,self UCX_NET_DEVICES=$hca:1,eth0 UCX_RC_RETRY_COUNT=6"
 # Open MPI over UCX. Two ranks of a guest have one CPU, and must know it: else one looks for a message until its time is
 # up, and the other waits.
 ucx="--mca pml ucx ${ucx_ways//UCX_/-x UCX_}"
@@ -63,9 +63,10 @@ mpi_networks() {
 # mpi_guest NAME [OPTION of bypass-vmm]...: made before by make_guest.
 memory=768M
 mpi_guest() {
-	local name=$1
+	local name=$1 slice=$hca
 	shift
-	start_guest "$name" --cpus "$vcpus" --mem "$memory" --rdma "rxe0,addr=${slice_address[$name]}" \
+	[ "$hca" != rxe0 ] || slice+=",addr=${slice_address[$name]}"
+	start_guest "$name" --cpus "$vcpus" --mem "$memory" --rdma "$slice" \
 		--slice "${net_function[$name]}" "$@"
 }
 
