@@ -60,14 +60,15 @@ mpi_networks() {
 	done
 }
 
-# mpi_guest NAME [OPTION of bypass-vmm]...: made before by make_guest.
+# mpi_guest NAME: made before by make_guest. What it has besides its network and its slice: options of bypass-vmm in
+# `besides`, by name.
+declare -A besides
 memory=768M
 mpi_guest() {
-	local name=$1 slice=$hca
-	shift
-	[ "$hca" != rxe0 ] || slice+=",addr=${slice_address[$name]}"
-	start_guest "$name" --cpus "$vcpus" --mem "$memory" --rdma "$slice" \
-		--slice "${net_function[$name]}" "$@"
+	local slice=$hca
+	[ "$hca" != rxe0 ] || slice+=",addr=${slice_address[$1]}"
+	# shellcheck disable=SC2086 # options
+	start_guest "$1" --cpus "$vcpus" --mem "$memory" --rdma "$slice" --slice "${net_function[$1]}" ${besides[$1]:-}
 }
 
 # Both, until each has printed `up`.
