@@ -36,7 +36,8 @@
  * @ibdev: the device
  * @fetch: fetches events
  * @fetching: held from the command that fetches an event until the event is queued: so a handle that the
- *	host gives away anew gets no event of the id that had the handle before
+ *	host gives away anew gets no event of the id that had the handle before. Held from the command that
+ *	joins a group until the group is known: so its event finds the group
  * @ids: by the host's handle
  * @groups: multicast groups, likewise
  */

@@ -6,26 +6,23 @@
 
 #include "ucma.h"
 
-/* With the id's lock held: the host has joined the group. */
+/* With the id's lock held, and fetching: the host has joined the group. */
 static int publish_group(struct ucma_id *id, struct ucma_group *group, u32 handle)
 {
-	struct ucma_slice *slice = id->slice;
 	int err;
 
 	group->id = id;
 	group->handle = handle;
-	mutex_lock(&slice->fetching);
 	mutex_lock(&ucma_lock);
 	err = xa_alloc(&ucma_group_numbers, &group->number, group, xa_limit_31b, GFP_KERNEL);
 	if (!err) {
-		err = xa_err(xa_store(&slice->groups, handle, group, GFP_KERNEL));
+		err = xa_err(xa_store(&id->slice->groups, handle, group, GFP_KERNEL));
 		if (err)
 			xa_erase(&ucma_group_numbers, group->number);
 		else
 			list_add_tail(&group->list, &id->groups);
 	}
 	mutex_unlock(&ucma_lock);
-	mutex_unlock(&slice->fetching);
 	return err;
 }
 
@@ -38,14 +35,38 @@ static void leave_on_host(struct ucma_id *id, u32 group)
 				  NULL, 0);
 }
 
-/* The event can come before the answer: the answer has the number that the event has. */
+/*
+ * With the id's lock held. The host's event can be there before its answer. No event is fetched until the
+ * group is known: the event of an unknown group is dropped, and the process would wait for ever.
+ */
+static int join_on_host(struct ucma_id *id, struct bypass_rdma_cm_join *request,
+			struct ucma_group *group)
+{
+	struct ucma_slice *slice = id->slice;
+	struct bypass_rdma_handle joined;
+	int err;
+
+	if (!slice)
+		return id->gone ? -ENODEV : -EINVAL;
+	mutex_lock(&slice->fetching);
+	err = ucma_id_execute(id, BYPASS_RDMA_CM_JOIN, request, sizeof(*request), &joined,
+			      sizeof(joined));
+	if (!err) {
+		err = publish_group(id, group, le32_to_cpu(joined.handle));
+		if (err)
+			leave_on_host(id, le32_to_cpu(joined.handle));
+	}
+	mutex_unlock(&slice->fetching);
+	return err;
+}
+
+/* The process may get the event before the answer: both have the same number. */
 static int join(const struct ucma_caller *call, u32 number, u64 uid, u64 response, u32 flags,
 		const void *addr, size_t size)
 {
 	struct bypass_rdma_cm_join request = {.flags = cpu_to_le32(flags)};
 	struct ucma_group *group = kzalloc(sizeof(*group), GFP_KERNEL);
 	struct rdma_ucm_create_id_resp resp;
-	struct bypass_rdma_handle joined;
 	struct ucma_id *id;
 	int err = ucma_pack_addr(&request.addr, addr, size);
 
@@ -60,13 +81,7 @@ static int join(const struct ucma_caller *call, u32 number, u64 uid, u64 respons
 	}
 	group->uid = uid;
 	mutex_lock(&id->lock);
-	err = ucma_id_execute(id, BYPASS_RDMA_CM_JOIN, &request, sizeof(request), &joined,
-			      sizeof(joined));
-	if (!err) {
-		err = publish_group(id, group, le32_to_cpu(joined.handle));
-		if (err)
-			leave_on_host(id, le32_to_cpu(joined.handle));
-	}
+	err = join_on_host(id, &request, group);
 	resp.id = group->number;
 	if (err)
 		kfree(group);
