@@ -107,6 +107,19 @@ network() {
 	done
 }
 
+# slice_interface ADDRESS [OTHER VIA]...: in a guest. libfabric wants an interface with the slice's address. The way
+# to another slice's address leads over the guests' network.
+slice_interface() {
+	modprobe -a bypass_rdma_cm dummy
+	ip link set dummy0 up
+	ip addr add "$1/32" dev dummy0
+	shift
+	while [ $# -gt 0 ]; do
+		ip route add "$1" via "$2"
+		shift 2
+	done
+}
+
 # mark WORD: see wait_mark. wait_line: see send_line.
 mark() { printf "\nmark: %s\n" "$*"; }
 wait_line() { read -r word; }
@@ -117,7 +130,7 @@ ibv_ud_pingpong -c -g 1 -n 100
 ibv_srq_pingpong -c -g 1 -n 100
 ibv_rc_pingpong -e -c -g 1 -n 100"
 programs=$pingpongs
-guest_functions+=(retry run_programs network mark wait_line)
+guest_functions+=(retry run_programs network slice_interface mark wait_line)
 
 memory=512M # of a guest
 # Its CPUs. The emulated host has one, on which a guest with two takes twice as long or more until it is up. Scenarios
