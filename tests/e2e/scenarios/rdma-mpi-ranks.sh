@@ -3,7 +3,7 @@
 #
 # Many ranks in one guest that nobody trusts, under bypass-vmm and under QEMU: each pair of ranks gets a connection of
 # the slice, within the quotas that a slice has when nobody asks for others. All-to-all and allreduce, each number
-# checked.
+# checked. By vhost-user QEMU maps too few queues for 32 ranks (docs/rdma.md): these go by vfio-user.
 #
 # timeout: 600
 # long: 2400
@@ -13,6 +13,7 @@
 . "${0%/*}/../lib/mpi.sh"
 
 ranks=$(repetitions 8 32)
+options=rxe0
 memory=2G
 programs="mpi-check-openmpi"
 make_guest many "${openmpi[@]}" <<END
@@ -20,7 +21,7 @@ cluster one # alone
 mark up
 mpirun -n $ranks --map-by node:OVERSUBSCRIBE ${ucx//eth0/lo} mpi-check-openmpi 2>&1 </dev/null
 END
-for way in $(repetitions qemu "vmm qemu"); do
+for way in $(repetitions qemu "vmm vfio"); do
 	rdma_guest many
 	check "a guest ($way)" wait_mark many 240 up
 	check "$ranks ranks" ended many 1800
