@@ -21,6 +21,16 @@ chmod 666 /dev/kvm
 echo 'namespaces = []' >>/etc/libvirt/qemu.conf
 at_exit "sed -i '/^namespaces = /d' /etc/libvirt/qemu.conf"
 
+# libvirt leaves its control group, and controllers that it has turned on.
+groups=/sys/fs/cgroup
+controllers=$(cat $groups/cgroup.subtree_control)
+restore_groups() {
+	find $groups/machine -depth -type d -delete
+	for controller in $(cat $groups/cgroup.subtree_control); do
+		[[ " $controllers " == *" $controller "* ]] || echo "-$controller" >$groups/cgroup.subtree_control
+	done
+}
+at_exit restore_groups
 virtlogd -d
 at_exit 'kill "$(cat /run/virtlogd.pid)"'
 libvirtd -d
