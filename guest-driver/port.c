@@ -132,6 +132,7 @@ int bypass_refresh_gids(struct bypass_dev *dev, u32 port)
 		mutex_lock(&dev->port_lock);
 		memset(ours->gids, 0, sizeof(ours->gids));
 		memcpy(ours->gids, response->gid, count * sizeof(ours->gids[0]));
+		memset(ours->gid_types, 0, sizeof(ours->gid_types));
 		memcpy(ours->gid_types, response->type, count);
 		mutex_unlock(&dev->port_lock);
 	}

@@ -7,9 +7,9 @@
 # A guest's network, and its slice's address.
 declare -A net_address=([one]=10.8.0.1 [two]=10.8.0.2) slice_address=([one]=10.7.0.5 [two]=10.7.0.6)
 
-# UCX. Reliable connections of the slice are for messages, TCP is for making these. A scenario whose hosts have no HCA
-# until a job begins makes rxe. rxe takes UCX's own retry count, 7,
-# for no end: MPICH then waits for ever when it closes a connection whose other end has gone.
+# UCX. Reliable connections of the slice are for messages, TCP is for making these. Where the hosts have no HCA until a job
+# begins, the job's is rxe. rxe takes UCX's own retry count, 7, for no end: MPICH then waits for ever when it closes a
+# connection whose other end has gone.
 ucx_ways="UCX_TLS=rc_verbs,tcp:aux,self UCX_NET_DEVICES=${hca:-rxe0}:1,eth0 UCX_RC_RETRY_COUNT=6"
 # Open MPI over UCX. Two ranks of a guest have one CPU, and must know it: else one looks for a message until its time is
 # up, and the other waits.
