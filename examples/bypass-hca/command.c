@@ -84,7 +84,7 @@ static const struct {
 	{0x762, port_query},	   /* QUERY_HCA_VPORT_CONTEXT */
 	{0x764, port_gid_query},   /* QUERY_HCA_VPORT_GID */
 	{0x765, port_pkey_query},  /* QUERY_HCA_VPORT_PKEY */
-	{0x770, nothing},	   /* QUERY_VPORT_COUNTER: zeroes */
+	{0x770, port_counters},	   /* QUERY_VPORT_COUNTER */
 	{0x800, pd_alloc},	   /* ALLOC_PD */
 	{0x801, pd_dealloc},	   /* DEALLOC_PD */
 	{0x802, uar_alloc},	   /* ALLOC_UAR */

@@ -236,6 +236,11 @@ struct subnet {
 };
 
 /* One function */
+/* What a port counts. A message has as many packets as its data need of the port's MTU. */
+struct traffic {
+	uint64_t packets, octets;
+};
+
 struct hca {
 	struct bypass_slice slice;
 	struct subnet *subnet;
@@ -250,6 +255,9 @@ struct hca {
 	struct bypass_window window; /* the shared UAR pages */
 	struct uar_page uar_pages[HCA_UARS];
 	struct uar_page *used_uars;
+
+	/* To one port, and to a multicast group */
+	struct traffic sent[2], received[2];
 
 	bool port_down;
 	bool failed;	     /* until the driver starts anew */
@@ -366,7 +374,9 @@ bool port_gid(const struct hca *hca, unsigned int index, uint8_t gid[16]);
 /* What @from reaches: NULL when no function has the LID, or a port of the two is down */
 struct hca *port_find(const struct hca *from, uint32_t lid);
 void port_set(struct hca *hca, bool up);
-command_fn port_query, port_gid_query, port_pkey_query, port_state_query, port_register;
+void traffic_add(struct traffic *traffic, uint32_t length);
+command_fn port_query, port_gid_query, port_pkey_query, port_state_query, port_counters,
+	port_register;
 
 /* capability.c */
 void capabilities_power_on(struct hca *hca);

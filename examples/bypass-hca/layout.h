@@ -38,6 +38,12 @@
 #define GIDS_NUM       FIELD(96, 16)
 #define VPORT_STATES   FIELD(120, 8)
 
+/* Counters of a port, in bytes: each has packets, then octets. Nothing is counted as Ethernet or as an error. */
+#define COUNTERS_RECEIVED_UNICAST   48
+#define COUNTERS_SENT_UNICAST	    64
+#define COUNTERS_RECEIVED_MULTICAST 80
+#define COUNTERS_SENT_MULTICAST	    96
+
 /* The adapter, from CMD_CONTEXT */
 #define ADAPTER_IEEE_VENDOR FIELD(200, 24)
 #define ADAPTER_VSD_VENDOR  FIELD(240, 16)

@@ -110,6 +110,27 @@ enum status port_state_query(struct hca *hca, const struct command *cmd)
 	return STATUS_OK;
 }
 
+void traffic_add(struct traffic *traffic, uint32_t length)
+{
+	traffic->packets += length ? (length + HCA_MTU - 1) / HCA_MTU : 1;
+	traffic->octets += length;
+}
+
+static void put_traffic(uint8_t *to, const struct traffic *traffic)
+{
+	put_be64(to, traffic->packets);
+	put_be64(to + 8, traffic->octets);
+}
+
+enum status port_counters(struct hca *hca, const struct command *cmd)
+{
+	put_traffic(cmd->out + COUNTERS_RECEIVED_UNICAST, &hca->received[0]);
+	put_traffic(cmd->out + COUNTERS_SENT_UNICAST, &hca->sent[0]);
+	put_traffic(cmd->out + COUNTERS_RECEIVED_MULTICAST, &hca->received[1]);
+	put_traffic(cmd->out + COUNTERS_SENT_MULTICAST, &hca->sent[1]);
+	return STATUS_OK;
+}
+
 /* What the driver writes to a register has no effect. */
 enum status port_register(struct hca *hca, const struct command *cmd)
 {

@@ -228,15 +228,8 @@ static void arrive(struct qp *to)
 	event_of_object(to->hca, EVENT_ESTABLISHED, to->number);
 }
 
-static int send_connected(struct qp *qp, const struct request *request)
+static int exchange(struct qp *qp, struct qp *to, const struct request *request)
 {
-	struct qp *to = find_peer(qp);
-
-	if (!to)
-		return wait_for_peer(qp);
-	if (is_xrc(to) && !srq_of_target(to, request->srqn))
-		return refuse(qp, to, SYNDROME_REMOTE_REQUEST);
-	arrive(to);
 	switch (request->opcode) {
 	case OP_WRITE:
 	case OP_WRITE_IMMEDIATE:
@@ -250,11 +243,32 @@ static int send_connected(struct qp *qp, const struct request *request)
 	return send_message(qp, to, request);
 }
 
-static void deliver_datagram(struct qp *qp, struct qp *to, const struct request *request)
+static int send_connected(struct qp *qp, const struct request *request)
+{
+	bool read = request->opcode == OP_READ; /* the data go the other way */
+	struct qp *to = find_peer(qp);
+	int syndrome;
+
+	if (!to)
+		return wait_for_peer(qp);
+	if (is_xrc(to) && !srq_of_target(to, request->srqn))
+		return refuse(qp, to, SYNDROME_REMOTE_REQUEST);
+	arrive(to);
+	syndrome = exchange(qp, to, request);
+	if (syndrome == SYNDROME_NONE) {
+		traffic_add(read ? &to->hca->sent[0] : &qp->hca->sent[0], request->length);
+		traffic_add(read ? &qp->hca->received[0] : &to->hca->received[0], request->length);
+	}
+	return syndrome;
+}
+
+static void deliver_datagram(struct qp *qp, struct qp *to, const struct request *request,
+			     bool multicast)
 {
 	if (!to || !is_datagram(field_get(to->context, QPC_TRANSPORT)) || !can_receive(to) ||
 	    field_get(to->context, QPC_QKEY) != request->qkey)
 		return;
+	traffic_add(&to->hca->received[multicast], request->length);
 	switch (receive(to, qp, request, true)) {
 	case RECEIVED:
 	case RECEIVE_NONE: /* dropped */
@@ -275,7 +289,7 @@ static void send_multicast(struct qp *qp, const struct request *request)
 
 			if (to != qp &&
 			    !memcmp(hca->members[i].gid, request->grh + 24, HCA_GROUP_GID))
-				deliver_datagram(qp, to, request);
+				deliver_datagram(qp, to, request, true);
 		}
 	}
 }
@@ -283,16 +297,20 @@ static void send_multicast(struct qp *qp, const struct request *request)
 static int send_datagram(struct qp *qp, const struct request *request)
 {
 	struct hca *hca;
+	bool multicast;
 
 	if (!can_read(local_side(qp, request, LOCAL_READ), request->length))
 		return SYNDROME_LOCAL_PROTECTION;
-	if (request->qpn == MULTICAST_QPN && request->lid >= MULTICAST_LID && request->has_grh) {
+	multicast = request->qpn == MULTICAST_QPN && request->lid >= MULTICAST_LID &&
+		    request->has_grh;
+	traffic_add(&qp->hca->sent[multicast], request->length);
+	if (multicast) {
 		send_multicast(qp, request);
 		return SYNDROME_NONE;
 	}
 	hca = port_find(qp->hca, request->lid);
 	if (hca)
-		deliver_datagram(qp, table_get(&hca->qps, request->qpn), request);
+		deliver_datagram(qp, table_get(&hca->qps, request->qpn), request, false);
 	return SYNDROME_NONE;
 }
 

@@ -153,6 +153,28 @@ static void write_and_read(void **state)
 	assert_memory_equal(one.ram + from + 40000, two.ram + to + 5, 20000);
 }
 
+static uint64_t counted(struct guest *g, unsigned int counter)
+{
+	uint8_t in[32] = {0}, out[528];
+
+	field_set(in, CMD_OPCODE, 0x770);
+	assert_int_equal(command(g, in, sizeof(in), out, sizeof(out)), STATUS_OK);
+	return get_be64(out + counter);
+}
+
+/* The data of a write and of a read, in packets of the MTU, then in octets */
+static void ports_count(void **state)
+{
+	write_and_read(state);
+	assert_int_equal(counted(&one, COUNTERS_SENT_UNICAST), 8);
+	assert_int_equal(counted(&one, COUNTERS_SENT_UNICAST + 8), 30000);
+	assert_int_equal(counted(&two, COUNTERS_RECEIVED_UNICAST + 8), 30000);
+	assert_int_equal(counted(&two, COUNTERS_SENT_UNICAST), 5);
+	assert_int_equal(counted(&two, COUNTERS_SENT_UNICAST + 8), 20000);
+	assert_int_equal(counted(&one, COUNTERS_RECEIVED_UNICAST + 8), 20000);
+	assert_int_equal(counted(&one, COUNTERS_SENT_MULTICAST), 0);
+}
+
 static void write_with_immediate(void **state)
 {
 	uint8_t body[32];
@@ -718,6 +740,7 @@ int main(void)
 		RC(send_with_immediate),
 		RC(send_inline),
 		RC(write_and_read),
+		RC(ports_count),
 		RC(write_with_immediate),
 		RC(atomics),
 		RC(atomic_not_aligned),
