@@ -453,8 +453,9 @@ struct bypass_rdma_counter {
  * struct bypass_rdma_counters - QUERY_COUNTERS, BYPASS_RDMA_F_COUNTERS
  *
  * The names of a port and their order stay while the HCA's driver counts the same things: a driver compares names
- * before it takes a value. Counters whose names begin with "slice_" are the
- * slice's own, and the same at each port. Others are the HCA's: they count what everybody does with the HCA.
+ * before it takes a value. Counters whose names begin with "slice_" are the slice's own, and the same at each port.
+ * Others are the HCA's: they count what everybody does with the HCA. Those that the host has in counters/ of sysfs
+ * come last.
  */
 struct bypass_rdma_counters {
 	__le32 count;

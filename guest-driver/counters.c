@@ -2,7 +2,7 @@
 /*
  * Counters of the ports, in hw_counters/ of sysfs and for "rdma statistic". The host names them,
  * once, and gives their values whenever somebody asks. The core keeps the values for a moment, so
- * that no reader floods the host.
+ * that no reader floods the host. Those that have their place in counters/ are left to pma.c.
  */
 #include <linux/ctype.h>
 #include <linux/slab.h>
@@ -62,8 +62,8 @@ static bool is_name(const struct bypass_port *port, const char *name)
 	return true;
 }
 
-/* Return: 0, or an error of the command. */
-static int find_names(struct bypass_dev *dev, u32 port)
+/* @pma: set where the host also names counters of pma.c. Return: 0, or an error of the command. */
+static int find_names(struct bypass_dev *dev, u32 port, bool *pma)
 {
 	struct bypass_port *ours = &dev->ports[port - 1];
 	struct bypass_rdma_counters *response = kmalloc(sizeof(*response), GFP_KERNEL);
@@ -79,6 +79,10 @@ static int find_names(struct bypass_dev *dev, u32 port)
 
 		if (!is_name(ours, name)) {
 			err = -EPROTO;
+			break;
+		}
+		if (bypass_pma_counts(name)) { /* the host names these last */
+			*pma = true;
 			break;
 		}
 		strscpy(ours->names[i], name, sizeof(ours->names[i]));
@@ -99,12 +103,12 @@ static int find_names(struct bypass_dev *dev, u32 port)
  */
 int bypass_counters_setup(struct bypass_dev *dev)
 {
-	bool all = true;
+	bool all = true, pma = false;
 
 	if (!virtio_has_feature(dev->vdev, BYPASS_RDMA_F_COUNTERS))
 		return 0;
 	for (u32 port = 1; port <= dev->ibdev.phys_port_cnt; port++) {
-		int err = find_names(dev, port);
+		int err = find_names(dev, port, &pma);
 
 		if (err)
 			return err;
@@ -112,5 +116,7 @@ int bypass_counters_setup(struct bypass_dev *dev)
 	}
 	if (all)
 		ib_set_device_ops(&dev->ibdev, &counter_ops);
+	if (pma)
+		bypass_pma_setup(dev);
 	return 0;
 }

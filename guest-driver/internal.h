@@ -524,6 +524,10 @@ extern const struct uapi_definition bypass_mlx5_uapi[];
 /* counters.c */
 int bypass_counters_setup(struct bypass_dev *dev);
 
+/* pma.c: port counters in the form of datagrams, as the core wants them */
+bool bypass_pma_counts(const char *name);
+void bypass_pma_setup(struct bypass_dev *dev);
+
 /* cm.c */
 void bypass_cm_event(struct bypass_dev *dev);
 

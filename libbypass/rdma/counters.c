@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
  * Counters of a port that the guest may read: those that the slice itself counts; and, where
- * whoever opened the slice has said so, those that the HCA has in hw_counters/ of sysfs. The HCA
- * counts for all of its users together: a guest that reads these learns how busy the others are.
+ * whoever opened the slice has said so, those that the HCA has in hw_counters/ and counters/ of
+ * sysfs. The HCA counts for all of its users together: a guest that reads these learns how busy the
+ * others are.
  */
 #include <ctype.h>
 #include <dirent.h>
@@ -72,14 +73,15 @@ static uint64_t read_counter(int directory, const char *name)
 	return strtoull(text, NULL, 10);
 }
 
-static void add_hcas(const struct rdma_slice *s, uint32_t port,
+/* Those of a folder of the port. */
+static void add_hcas(const struct rdma_slice *s, uint32_t port, const char *folder,
 		     struct bypass_rdma_counters *counters)
 {
 	char path[sizeof(s->hca.sysfs) + 48];
 	struct dirent **entries;
 	int directory, n;
 
-	snprintf(path, sizeof(path), "%s/ports/%u/hw_counters", s->hca.sysfs, port);
+	snprintf(path, sizeof(path), "%s/ports/%u/%s", s->hca.sysfs, port, folder);
 	directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (directory < 0)
 		return; /* the HCA has none */
@@ -101,7 +103,9 @@ int rdma_query_counters(struct rdma_slice *s, struct rdma_command *c)
 	if (err)
 		return err;
 	add_own(s, (void *)c->reply);
-	if (s->options.hca_counters)
-		add_hcas(s, le32toh(body->port), (void *)c->reply);
+	if (s->options.hca_counters) {
+		add_hcas(s, le32toh(body->port), "hw_counters", (void *)c->reply);
+		add_hcas(s, le32toh(body->port), "counters", (void *)c->reply);
+	}
 	return 0;
 }

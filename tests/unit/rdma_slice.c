@@ -210,14 +210,14 @@ static void write_counter(const char *directory, const char *name, const char *v
 	char path[128];
 	FILE *file;
 
-	snprintf(path, sizeof(path), "%s/ports/1/hw_counters/%s", directory, name);
+	snprintf(path, sizeof(path), "%s/ports/1/%s", directory, name);
 	file = fopen(path, "w");
 	assert_non_null(file);
 	fputs(value, file);
 	fclose(file);
 }
 
-/* Those of the HCA, where the guest may read them; names that the guest's sysfs could not have are left out. */
+/* Those of the HCA, where the guest may read them. Names that sysfs cannot have are left out. */
 static void test_hca_counters(void **state)
 {
 	const struct bypass_rdma_port_query port = {.port = 1};
@@ -227,24 +227,28 @@ static void test_hca_counters(void **state)
 
 	(void)state;
 	assert_non_null(mkdtemp(directory));
-	snprintf(command, sizeof(command), "mkdir -p %s/ports/1/hw_counters", directory);
+	snprintf(command, sizeof(command), "mkdir -p %s/ports/1/hw_counters %s/ports/1/counters",
+		 directory, directory);
 	assert_int_equal(system(command), 0);
-	write_counter(directory, "sent_pkts", "18446744073709551615\n");
-	write_counter(directory, "rcvd_pkts", "7\n");
-	write_counter(directory, "lifespan", "10\n");
-	write_counter(directory, "a name with blanks", "1\n");
-	write_counter(directory, "a_name_that_has_one_more_than_31", "1\n");
-	write_counter(directory, "empty", "");
+	write_counter(directory, "hw_counters/sent_pkts", "18446744073709551615\n");
+	write_counter(directory, "hw_counters/rcvd_pkts", "7\n");
+	write_counter(directory, "hw_counters/lifespan", "10\n");
+	write_counter(directory, "hw_counters/a name with blanks", "1\n");
+	write_counter(directory, "hw_counters/a_name_that_has_one_more_than_31", "1\n");
+	write_counter(directory, "hw_counters/empty", "");
+	write_counter(directory, "counters/VL15_dropped", "5\n");
 	mock.sysfs = directory;
 	guest_init(&g.guest, 4 << 20);
 	rdma_guest_start(&g, mock_open("mock0,hca-counters"));
 	assert_int_equal(RDMA_GUEST_CALL(&g, QUERY_COUNTERS, &port, &counters), 0);
-	assert_int_equal(counters.count, 8 + 3);
+	assert_int_equal(counters.count, 8 + 3 + 1);
 	assert_int_equal(counter(&counters, "slice_requests"), 0);
 	assert_int_equal(counter(&counters, "empty"), 0);
 	assert_int_equal(counter(&counters, "rcvd_pkts"), 7);
 	assert_string_equal((char *)counters.counter[10].name, "sent_pkts");
 	assert_true(counters.counter[10].value == UINT64_MAX);
+	assert_string_equal((char *)counters.counter[11].name, "VL15_dropped");
+	assert_int_equal(counters.counter[11].value, 5);
 	snprintf(command, sizeof(command), "rm -r %s", directory);
 	assert_int_equal(system(command), 0);
 	/* The HCA is gone: what it counted is not there, and the command is answered. */
