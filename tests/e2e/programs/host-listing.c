@@ -34,6 +34,7 @@
  */
 static const char *const unsteady[] = {
 	"statistics",
+	"counters",
 	"power",
 	"msi_irqs",
 	"hwmon*",
