@@ -455,11 +455,11 @@ struct bypass_rdma_counter {
  * The names of a port and their order stay while the HCA's driver counts the same things: a driver compares names
  * before it takes a value. Counters whose names begin with "slice_" are the slice's own, and the same at each port.
  * Others are the HCA's: they count what everybody does with the HCA. Those that the host has in counters/ of sysfs
- * come last.
+ * come last: a name can be in both folders.
  */
 struct bypass_rdma_counters {
 	__le32 count;
-	__le32 reserved;
+	__le32 port_count; /* of these, the last ones, in counters/ */
 	struct bypass_rdma_counter counter[BYPASS_RDMA_COUNTERS_MAX];
 };
 

@@ -74,15 +74,15 @@ static int find_names(struct bypass_dev *dev, u32 port, bool *pma)
 		return -ENOMEM;
 	err = bypass_ask_port(dev, BYPASS_RDMA_QUERY_COUNTERS, port, response, sizeof(*response));
 	count = err ? 0 : min(le32_to_cpu(response->count), BYPASS_RDMA_COUNTERS_MAX);
+	if (count && response->port_count) {
+		*pma = true;
+		count -= min(le32_to_cpu(response->port_count), count);
+	}
 	for (u32 i = 0; i < count && !err; i++) {
 		const char *name = response->counter[i].name;
 
 		if (!is_name(ours, name)) {
 			err = -EPROTO;
-			break;
-		}
-		if (bypass_pma_counts(name)) { /* the host names these last */
-			*pma = true;
 			break;
 		}
 		strscpy(ours->names[i], name, sizeof(ours->names[i]));

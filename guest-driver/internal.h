@@ -525,7 +525,6 @@ extern const struct uapi_definition bypass_mlx5_uapi[];
 int bypass_counters_setup(struct bypass_dev *dev);
 
 /* pma.c: port counters in the form of datagrams, as the core wants them */
-bool bypass_pma_counts(const char *name);
 void bypass_pma_setup(struct bypass_dev *dev);
 
 /* cm.c */

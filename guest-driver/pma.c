@@ -65,12 +65,6 @@ static const struct pma_field *find_field(const char *name)
 	return NULL;
 }
 
-/* Has the counter its place in counters/? */
-bool bypass_pma_counts(const char *name)
-{
-	return find_field(name);
-}
-
 /* A counter that has reached its end stays there. */
 static void put(u8 *attribute, const struct pma_field *field, u64 value)
 {
@@ -87,16 +81,16 @@ static void put(u8 *attribute, const struct pma_field *field, u64 value)
 static int put_counters(struct bypass_dev *dev, u32 port, __be16 attribute, u8 *data)
 {
 	struct bypass_rdma_counters *response = kmalloc(sizeof(*response), GFP_KERNEL);
+	u32 count;
 	int err;
 
 	if (!response)
 		return -ENOMEM;
 	err = bypass_ask_port(dev, BYPASS_RDMA_QUERY_COUNTERS, port, response, sizeof(*response));
-	for (u32 i = 0; !err && i < BYPASS_RDMA_COUNTERS_MAX; i++) {
+	count = err ? 0 : min(le32_to_cpu(response->count), BYPASS_RDMA_COUNTERS_MAX);
+	for (u32 i = count - min(le32_to_cpu(response->port_count), count); i < count; i++) {
 		const struct pma_field *field;
 
-		if (i == le32_to_cpu(response->count))
-			break;
 		response->counter[i].name[sizeof(response->counter[i].name) - 1] = '\0';
 		field = find_field(response->counter[i].name);
 		if (field && field->attribute == attribute)

@@ -98,14 +98,18 @@ static void add_hcas(const struct rdma_slice *s, uint32_t port, const char *fold
 int rdma_query_counters(struct rdma_slice *s, struct rdma_command *c)
 {
 	const struct bypass_rdma_port_query *body = c->body;
+	struct bypass_rdma_counters *counters = (void *)c->reply;
 	int err = rdma_query_check_port(s, body);
+	uint32_t others;
 
 	if (err)
 		return err;
-	add_own(s, (void *)c->reply);
+	add_own(s, counters);
 	if (s->options.hca_counters) {
-		add_hcas(s, le32toh(body->port), "hw_counters", (void *)c->reply);
-		add_hcas(s, le32toh(body->port), "counters", (void *)c->reply);
+		add_hcas(s, le32toh(body->port), "hw_counters", counters);
+		others = le32toh(counters->count);
+		add_hcas(s, le32toh(body->port), "counters", counters);
+		counters->port_count = htole32(le32toh(counters->count) - others);
 	}
 	return 0;
 }

@@ -249,6 +249,7 @@ static void test_hca_counters(void **state)
 	assert_true(counters.counter[10].value == UINT64_MAX);
 	assert_string_equal((char *)counters.counter[11].name, "VL15_dropped");
 	assert_int_equal(counters.counter[11].value, 5);
+	assert_int_equal(counters.port_count, 1);
 	snprintf(command, sizeof(command), "rm -r %s", directory);
 	assert_int_equal(system(command), 0);
 	/* The HCA is gone: what it counted is not there, and the command is answered. */
