@@ -108,7 +108,7 @@ struct bypass_table {
  * @cqs: completion queues
  * @qps: queue pairs
  * @srqs: shared receive queues
- * @port_lock: guards the tables in @ports
+ * @port_lock: guards the tables in @ports that the host has sent; also taken in softirqs
  * @ports: by port number less one
  * @releases: sends RELEASE_MMAP, which becomes due where nobody may wait
  * @cm_lock: guards @cm_notify and @cm_context
@@ -154,7 +154,7 @@ struct bypass_dev {
 	struct bypass_table cqs;
 	struct bypass_table qps;
 	struct bypass_table srqs;
-	struct mutex port_lock; /* tables in @ports */
+	spinlock_t port_lock; /* tables in @ports */
 	struct bypass_port *ports;
 	struct workqueue_struct *releases;
 

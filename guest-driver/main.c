@@ -121,7 +121,7 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 	init_waitqueue_head(&dev->control_room);
 	spin_lock_init(&dev->parked_lock);
 	INIT_LIST_HEAD(&dev->parked);
-	mutex_init(&dev->port_lock);
+	spin_lock_init(&dev->port_lock);
 	mutex_init(&dev->cm_lock);
 	INIT_DELAYED_WORK(&dev->watch, bypass_watch);
 	INIT_WORK(&dev->event_work, bypass_read_events);

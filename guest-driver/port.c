@@ -96,9 +96,9 @@ int bypass_query_gid(struct ib_device *ibdev, u32 port, int index, union ib_gid 
 
 	if (index < 0 || index >= ours->gid_count)
 		return -EINVAL;
-	mutex_lock(&dev->port_lock);
+	spin_lock_bh(&dev->port_lock);
 	*gid = ours->gids[index];
-	mutex_unlock(&dev->port_lock);
+	spin_unlock_bh(&dev->port_lock);
 	return 0;
 }
 
@@ -109,9 +109,9 @@ int bypass_query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey)
 
 	if (index >= ours->pkey_count)
 		return -EINVAL;
-	mutex_lock(&dev->port_lock);
+	spin_lock_bh(&dev->port_lock);
 	*pkey = ours->pkeys[index];
-	mutex_unlock(&dev->port_lock);
+	spin_unlock_bh(&dev->port_lock);
 	return 0;
 }
 
@@ -129,12 +129,12 @@ int bypass_refresh_gids(struct bypass_dev *dev, u32 port)
 	err = bypass_ask_port(dev, BYPASS_RDMA_QUERY_GIDS, port, response, sizeof(*response));
 	if (!err) {
 		count = min(le32_to_cpu(response->count), ours->gid_count);
-		mutex_lock(&dev->port_lock);
+		spin_lock_bh(&dev->port_lock);
 		memset(ours->gids, 0, sizeof(ours->gids));
 		memcpy(ours->gids, response->gid, count * sizeof(ours->gids[0]));
 		memset(ours->gid_types, 0, sizeof(ours->gid_types));
 		memcpy(ours->gid_types, response->type, count);
-		mutex_unlock(&dev->port_lock);
+		spin_unlock_bh(&dev->port_lock);
 	}
 	kfree(response);
 	return err;
@@ -149,11 +149,11 @@ int bypass_refresh_pkeys(struct bypass_dev *dev, u32 port)
 
 	if (err)
 		return err;
-	mutex_lock(&dev->port_lock);
+	spin_lock_bh(&dev->port_lock);
 	memset(ours->pkeys, 0, sizeof(ours->pkeys));
 	for (u32 i = 0; i < min(le32_to_cpu(response.count), ours->pkey_count); i++)
 		ours->pkeys[i] = le16_to_cpu(response.pkey[i]);
-	mutex_unlock(&dev->port_lock);
+	spin_unlock_bh(&dev->port_lock);
 	return 0;
 }
 
@@ -161,9 +161,9 @@ static enum ib_gid_type find_gid_type(struct bypass_dev *dev, u32 port, u32 inde
 {
 	u8 type;
 
-	mutex_lock(&dev->port_lock);
+	spin_lock_bh(&dev->port_lock);
 	type = dev->ports[port - 1].gid_types[index];
-	mutex_unlock(&dev->port_lock);
+	spin_unlock_bh(&dev->port_lock);
 	switch (type) {
 	case IB_UVERBS_GID_TYPE_ROCE_V1:
 		return IB_GID_TYPE_ROCE;
