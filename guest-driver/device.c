@@ -105,7 +105,7 @@ static const struct ib_device_ops device_ops = {
 	.destroy_srq = bypass_destroy_srq,
 	.detach_mcast = bypass_detach_mcast,
 	.disassociate_ucontext = bypass_disassociate,
-	.enable_driver = bypass_name_gid_types,
+	.enable_driver = bypass_describe_gids,
 	.get_link_layer = bypass_get_link_layer,
 	.get_port_immutable = bypass_get_port_immutable,
 	.mmap = bypass_mmap,
@@ -213,6 +213,8 @@ int bypass_device_setup(struct bypass_dev *dev)
 	err = bypass_counters_setup(dev);
 	if (!err)
 		err = ask_clock(dev);
+	if (!err)
+		err = bypass_naming_start(dev);
 	if (err)
 		return err;
 	/* The first of the handlers: the others find the new types. The list ends with the device. */

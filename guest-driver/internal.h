@@ -25,6 +25,7 @@
 #define BYPASS_MAX_OBJECTS BIT(20)
 
 struct bypass_dev;
+struct bypass_gid_netdev;
 struct bypass_revival;
 
 /**
@@ -44,6 +45,7 @@ struct bypass_vector {
  * @pkey_count: number of @pkeys
  * @gids: the slice's table, as the host has sent it: the host translates its indices
  * @gid_types: the RoCE version of each of @gids, 0 with InfiniBand
+ * @netdevs: what the core's table names as the network device of each of @gids; NULL: none
  * @pkeys: likewise
  * @counters: what the core is told of the port's counters; the names lie in @names
  * @counter_count: number of @counters
@@ -55,6 +57,7 @@ struct bypass_port {
 	u32 pkey_count;
 	union ib_gid gids[BYPASS_RDMA_GIDS_MAX];
 	u8 gid_types[BYPASS_RDMA_GIDS_MAX];
+	struct bypass_gid_netdev *netdevs[BYPASS_RDMA_GIDS_MAX];
 	u16 pkeys[BYPASS_RDMA_PKEYS_MAX];
 	struct rdma_stat_desc counters[BYPASS_RDMA_COUNTERS_MAX];
 	u32 counter_count;
@@ -70,6 +73,26 @@ struct bypass_port {
 struct bypass_table {
 	struct xarray objects;
 	u32 limit;
+};
+
+/**
+ * struct bypass_naming - names the network devices of the guest that have the addresses of GIDs
+ * @lock: guards netdevs in the ports, and @filled
+ * @filled: the core has its tables of GIDs
+ * @work: names them anew
+ * @started: the following hear of changes
+ * @netdev: of network devices that go
+ * @inet: of IPv4 addresses
+ * @inet6: of IPv6 addresses
+ */
+struct bypass_naming {
+	struct mutex lock; /* netdevs in the ports, @filled */
+	bool filled;
+	struct work_struct work;
+	bool started;
+	struct notifier_block netdev;
+	struct notifier_block inet;
+	struct notifier_block inet6;
 };
 
 /**
@@ -110,6 +133,7 @@ struct bypass_table {
  * @srqs: shared receive queues
  * @port_lock: guards the tables in @ports that the host has sent; also taken in softirqs
  * @ports: by port number less one
+ * @naming: of network devices, in @ports
  * @releases: sends RELEASE_MMAP, which becomes due where nobody may wait
  * @cm_lock: guards @cm_notify and @cm_context
  * @cm_notify: the module of connections hears that events wait; NULL: there is none
@@ -156,6 +180,7 @@ struct bypass_dev {
 	struct bypass_table srqs;
 	spinlock_t port_lock; /* tables in @ports */
 	struct bypass_port *ports;
+	struct bypass_naming naming;
 	struct workqueue_struct *releases;
 
 	struct mutex cm_lock; /* @cm_notify, @cm_context */
@@ -452,7 +477,7 @@ int bypass_ask_port(struct bypass_dev *dev, u32 number, u32 port, void *response
 int bypass_port_setup(struct bypass_dev *dev, u32 port);
 int bypass_refresh_gids(struct bypass_dev *dev, u32 port);
 int bypass_refresh_pkeys(struct bypass_dev *dev, u32 port);
-int bypass_name_gid_types(struct ib_device *ibdev);
+int bypass_describe_gids(struct ib_device *ibdev);
 void bypass_tables_changed(struct ib_event_handler *handler, struct ib_event *event);
 int bypass_query_port(struct ib_device *ibdev, u32 port, struct ib_port_attr *attr);
 int bypass_get_port_immutable(struct ib_device *ibdev, u32 port,
@@ -460,6 +485,11 @@ int bypass_get_port_immutable(struct ib_device *ibdev, u32 port,
 enum rdma_link_layer bypass_get_link_layer(struct ib_device *ibdev, u32 port);
 int bypass_query_gid(struct ib_device *ibdev, u32 port, int index, union ib_gid *gid);
 int bypass_query_pkey(struct ib_device *ibdev, u32 port, u16 index, u16 *pkey);
+
+/* gid_netdev.c: network devices that have the addresses of GIDs */
+int bypass_naming_start(struct bypass_dev *dev);
+void bypass_naming_stop(struct bypass_dev *dev);
+void bypass_name_netdevs(struct bypass_dev *dev);
 
 /* absent.c: is the device there at all? */
 bool bypass_absent(struct bypass_dev *dev);

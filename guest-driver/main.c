@@ -138,6 +138,7 @@ static struct bypass_dev *make_dev(struct virtio_device *vdev,
 /* Undoes make_dev() and start_device(), as far as they came. The device has been reset. */
 static void free_dev(struct bypass_dev *dev)
 {
+	bypass_naming_stop(dev);
 	/* Not earlier: a process that was opening the device may have started the watch again. */
 	cancel_delayed_work_sync(&dev->watch);
 	if (dev->releases)
@@ -326,6 +327,7 @@ static void __exit bypass_rdma_exit(void)
 {
 	unregister_virtio_driver(&driver);
 	bypass_revivals_stop();
+	rcu_barrier(); /* for put_netdev() of gid_netdev.c */
 }
 module_exit(bypass_rdma_exit);
 

@@ -174,25 +174,18 @@ static enum ib_gid_type find_gid_type(struct bypass_dev *dev, u32 port, u32 inde
 	}
 }
 
-/**
- * bypass_name_gid_types() - say of each GID which RoCE version it is for
- * @ibdev: the device, whose tables of GIDs the core has just filled
- *
+/*
  * To the core, the port is an InfiniBand port. The core fills the table of such a port by query_gid(),
  * which names no type, and takes each GID for InfiniBand's. Programs read the type from there: rdma-core
  * looks for the GID of a datagram's header by it, and UCX talks to GIDs of its own type alone. The core has
  * no call to set a type, so the type is written into the core's entry. The kernel's own users, who
  * look for InfiniBand's type, keep away from the device.
- *
- * Return: 0, as enable_driver() of struct ib_device_ops, before programs can see the device.
  */
-int bypass_name_gid_types(struct ib_device *ibdev)
+static void name_gid_types(struct bypass_dev *dev)
 {
-	struct bypass_dev *dev = to_dev(ibdev);
-
-	for (u32 port = 1; port <= ibdev->phys_port_cnt; port++) {
+	for (u32 port = 1; port <= dev->ibdev.phys_port_cnt; port++) {
 		for (u32 i = 0; i < dev->ports[port - 1].gid_count; i++) {
-			const struct ib_gid_attr *attr = rdma_get_gid_attr(ibdev, port, i);
+			const struct ib_gid_attr *attr = rdma_get_gid_attr(&dev->ibdev, port, i);
 
 			if (IS_ERR(attr))
 				continue; /* the entry is empty */
@@ -201,13 +194,27 @@ int bypass_name_gid_types(struct ib_device *ibdev)
 			rdma_put_gid_attr(attr);
 		}
 	}
+}
+
+/**
+ * bypass_describe_gids() - say of each GID which RoCE version and network device it has
+ * @ibdev: the device, whose tables of GIDs the core has just filled
+ *
+ * Return: 0, as enable_driver() of struct ib_device_ops, before programs can see the device.
+ */
+int bypass_describe_gids(struct ib_device *ibdev)
+{
+	struct bypass_dev *dev = to_dev(ibdev);
+
+	name_gid_types(dev);
+	bypass_name_netdevs(dev);
 	return 0;
 }
 
 /* Each event after which the core has fetched its tables again. */
 void bypass_tables_changed(struct ib_event_handler *handler, struct ib_event *event)
 {
-	bypass_name_gid_types(event->device);
+	bypass_describe_gids(event->device);
 }
 
 /* Asks the host for what the module keeps of a port, before the core knows of it. */

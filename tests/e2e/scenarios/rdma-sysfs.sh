@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # What programs look for in the guest's sysfs: the PCI function behind the device, its NUMA node and CPUs, and counters.
-# hwloc finds the device at that function. Each GID has the host's type, and verbs agree with sysfs.
+# hwloc finds the device at that function. Each GID has the host's type, and the network device of the guest that has its
+# address: while queue pairs use the GID, and interfaces, the host's address and the module come and go. Verbs agree with sysfs.
 # Where the guest may read the HCA's counters, they are those that the host reads. A guest that may not has
 # those of its own slice alone.
 #
@@ -10,10 +11,13 @@
 
 . "${0%/*}/../lib/checks.sh"
 . "${0%/*}/../lib/rdma.sh"
+. "${0%/*}/../lib/rdma-traffic.sh"
+. "${0%/*}/../lib/rdma-netdevs.sh"
 
 programs="ibv_devinfo
 ibv_rc_pingpong
 rdma
+rdma-gids
 readlink
 lstopo-no-graphics"
 # Each GID of rxe0 with its type.
@@ -25,7 +29,7 @@ gid_types() {
 		echo "gid: $(cat /sys/class/infiniband/rxe0/ports/1/gids/$index) $type"
 	done
 }
-guest_functions+=(gid_types)
+guest_functions+=(gid_types traffic)
 make_guest guest <<-'END'
 	ip link set lo up
 	device=/sys/class/infiniband/rxe0/device
@@ -49,6 +53,21 @@ make_guest guest <<-'END'
 	rdma statistic show link rxe0/1 | grep -q ' slice_commands [0-9]' || exit
 	mark counted
 	wait_line
+	[ "$word" != go ] || exit 0
+
+	traffic -e || exit
+	kill -STOP $server $client # their queue pairs stay
+	netdevs_come_and_go "$word" || exit
+	mark named; wait_line
+	named "0 -" || exit
+	mark gone; wait_line
+	named "0 -" "1 dummy2" || exit
+	kill -KILL $server $client
+	rmmod bypass_rdma && timeout 60 ip link del dummy2 || exit
+	ip link add dummy3 type dummy && ip addr add "$word/32" dev dummy3 || exit
+	modprobe bypass_rdma && named "0 -" "1 dummy3" || exit
+	rmmod bypass_rdma || exit
+	! dmesg | grep 'waiting for dummy'
 END
 
 counters() { tr -d '\r' <guest.console | sed -n 's/^counter: //p'; }
@@ -58,13 +77,13 @@ run() {
 	vmm_guest guest
 	check "a guest of $options" wait_mark guest 240 counted
 	hosts | sort >host
-	send_line guest go
+	"$@"
 	check "it ends" ended guest 120
 	check "nothing is left on the host" nothing_left
 }
 
 options=rxe0,hca-counters
-run
+run send_line guest go
 counters | grep -v '^slice_' | sort >guest.counters
 check "the HCA's counters are those that the host reads" diff host guest.counters
 check "they have counted" test "$(value sent_pkts)" -gt 100
@@ -76,7 +95,16 @@ check "the guest has two GIDs" test "$(said_gids | wc -l)" = 2
 check "they have the host's types" test -z "$(said_gids | grep -vxF "$(gid_types)")"
 check "verbs say so, too" test "$(grep -c 'GID.*RoCE v2' guest.console)" = "$(said_gids | grep -c 'RoCE v2$')"
 
+netdevs() {
+	send_line guest $host
+	check "network devices of GIDs come and go" wait_mark guest 240 named
+	ip addr del $host/24 dev "$netdev"
+	send_line guest $host
+	check "the host's address goes: its GID has none" wait_mark guest 60 gone
+	ip addr add $host/24 dev "$netdev"
+	send_line guest $host
+}
 options=rxe0,trust-guest
-run
+run netdevs
 check "no counter is the HCA's" test -z "$(counters | grep -v '^slice_')"
 check "the slice has counted its doorbells" test "$(value slice_doorbells)" -ge 50
