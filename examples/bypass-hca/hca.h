@@ -235,12 +235,12 @@ struct subnet {
 	struct copiers *copiers; /* threads that help to copy; NULL: none */
 };
 
-/* One function */
 /* What a port counts. A message has as many packets as its data need of the port's MTU. */
 struct traffic {
 	uint64_t packets, octets;
 };
 
+/* One function */
 struct hca {
 	struct bypass_slice slice;
 	struct subnet *subnet;
