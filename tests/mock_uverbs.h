@@ -89,7 +89,7 @@ static struct {
 	useconds_t use_us;     /* how long a send or an arming takes, and meanwhile … */
 	uint32_t used;	       /* … this is what it uses, or 0 */
 	uint32_t uses;	       /* how many of them have begun */
-	const uint32_t *watch; /* what to look at when a send is posted, or NULL … */
+	const uint32_t *watch; /* what to look at when a command comes, or NULL … */
 	uint32_t watched;      /* … and what it was */
 	int fail;	       /* errno of the next command that creates something, or 0 */
 	enum mock_kind busy;   /* objects of this kind are in use: none can be destroyed */
@@ -576,8 +576,6 @@ static inline int mock_other(uint32_t command, const struct mock_call *c)
 		return 0;
 	case IB_USER_VERBS_CMD_POST_SEND:
 		mock.last_posted = ((const struct ib_uverbs_post_send *)c->in)->qp_handle;
-		if (mock.watch)
-			mock.watched = __atomic_load_n(mock.watch, __ATOMIC_ACQUIRE);
 		mock_use(mock.last_posted);
 		__atomic_fetch_add(&mock.post_sends, 1, __ATOMIC_SEQ_CST);
 		return mock.kind[mock.last_posted] == MOCK_QP ? 0 : EINVAL;
@@ -672,6 +670,8 @@ static inline int mock_invoke(struct ib_uverbs_ioctl_hdr *header)
 			c.udata_out = (void *)(uintptr_t)a->data, c.udata_out_size = a->len;
 	}
 	pthread_mutex_lock(&mock.lock);
+	if (mock.watch)
+		mock.watched = __atomic_load_n(mock.watch, __ATOMIC_ACQUIRE);
 	err = mock_other(command, &c);
 	if (err < 0)
 		err = mock_create(command, &c);

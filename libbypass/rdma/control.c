@@ -22,6 +22,7 @@ struct shape {
 	bool maps;  /* may return mappings */
 	bool runs;  /* has a list of run pages … */
 	bool queue; /* … or one behind a description, where queues are memory of a process */
+	bool peers; /* a peer may send as soon as the command is done */
 	struct {
 		uint16_t at;
 		uint16_t size;
@@ -76,7 +77,7 @@ static const struct shape shapes[] = {
 	COMMAND(QUERY_SRQ, query_srq, HANDLE, SIZE(srq), IN_HANDLE),
 	COMMAND(DESTROY_SRQ, destroy, HANDLE, 0, IN_HANDLE),
 	COMMAND(CREATE_QP, create_qp, SIZE(create_qp), SIZE(qp), .maps = true, .queue = true),
-	COMMAND(MODIFY_QP, modify_qp, SIZE(modify_qp), 0,
+	COMMAND(MODIFY_QP, modify_qp, SIZE(modify_qp), 0, .peers = true,
 		RESERVED(FIELD(modify_qp, attr.ah.reserved), FIELD(modify_qp, attr.alt_ah.reserved),
 			 FIELD(modify_qp, attr.reserved), FIELD(modify_qp, attr.reserved2))),
 	COMMAND(QUERY_QP, query_qp, SIZE(query_qp), SIZE(qp_state), 0),
@@ -84,7 +85,7 @@ static const struct shape shapes[] = {
 	COMMAND(CREATE_AH, create_ah, SIZE(create_ah), HANDLE,
 		RESERVED(FIELD(create_ah, reserved), FIELD(create_ah, attr.reserved))),
 	COMMAND(DESTROY_AH, destroy, HANDLE, 0, IN_HANDLE),
-	COMMAND(ATTACH_MCAST, attach_mcast, SIZE(mcast), 0, 0),
+	COMMAND(ATTACH_MCAST, attach_mcast, SIZE(mcast), 0, .peers = true),
 	COMMAND(DETACH_MCAST, detach_mcast, SIZE(mcast), 0, 0),
 	COMMAND(CM_CREATE_ID, cm_create_id, SIZE(cm_create_id), HANDLE,
 		RESERVED(FIELD(cm_create_id, reserved))),
@@ -97,9 +98,9 @@ static const struct shape shapes[] = {
 	COMMAND(CM_RESOLVE_ROUTE, cm_resolve_route, SIZE(cm_resolve_route), 0, 0),
 	COMMAND(CM_QUERY_ROUTE, cm_query_route, HANDLE, SIZE(cm_route), IN_HANDLE),
 	COMMAND(CM_LISTEN, cm_listen, SIZE(cm_listen), 0, 0),
-	COMMAND(CM_CONNECT, cm_connect, SIZE(cm_connect), 0,
+	COMMAND(CM_CONNECT, cm_connect, SIZE(cm_connect), 0, .peers = true,
 		RESERVED(FIELD(cm_connect, conn.reserved))),
-	COMMAND(CM_ACCEPT, cm_accept, SIZE(cm_connect), 0,
+	COMMAND(CM_ACCEPT, cm_accept, SIZE(cm_connect), 0, .peers = true,
 		RESERVED(FIELD(cm_connect, conn.reserved))),
 	COMMAND(CM_REJECT, cm_reject, SIZE(cm_reject), 0, RESERVED(FIELD(cm_reject, reserved))),
 	COMMAND(CM_DISCONNECT, cm_disconnect, HANDLE, 0, IN_HANDLE),
@@ -225,6 +226,7 @@ uint32_t rdma_control_execute(struct rdma_slice *s, struct rdma_command *c, uint
 	struct bypass_rdma_response header = {0};
 	const struct shape *shape = NULL;
 	uint8_t *end = response;
+	bool moved;
 	int err;
 
 	if (room < sizeof(header))
@@ -232,6 +234,9 @@ uint32_t rdma_control_execute(struct rdma_slice *s, struct rdma_command *c, uint
 	err = parse(s, c, size, room, &shape);
 	if (!err && s->hca_state != RDMA_HCA_WORKS)
 		err = bypass_fail(ENODEV, "the HCA %s was removed", s->hca.name);
+	/* Receives that were posted before must be there when the first message comes. */
+	if (!err && shape->peers && s->guarded)
+		rdma_guard_move(s, &moved);
 	if (!err)
 		err = shape->handler(s, c);
 	rdma_count(&s->stats.commands, 1);

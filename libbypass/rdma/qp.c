@@ -277,7 +277,6 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 		.alt_timeout = attr->alt_timeout,
 	};
 	struct rdma_blob blob;
-	bool moved;
 	int err;
 
 	if (!qp)
@@ -290,9 +289,6 @@ int rdma_modify_qp(struct rdma_slice *s, struct rdma_command *c)
 	if (err)
 		return err;
 	in.qp_handle = qp->host;
-	/* Receives that were posted before must be there when the first message comes. */
-	if (s->guarded)
-		rdma_guard_move(s, &moved);
 	err = rdma_uverbs(&s->hca, IB_USER_VERBS_CMD_MODIFY_QP, &in, sizeof(in), NULL, 0,
 			  &blob.udata);
 	if (err)

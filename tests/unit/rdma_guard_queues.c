@@ -39,6 +39,36 @@ static void test_order(void **state)
 	mock.watch = NULL;
 }
 
+/* A peer may send once the queue pair is in a group, or modified: what the guest has posted is there. */
+static void test_posted_before(void **state)
+{
+	struct test *t = *state;
+	struct bypass_rdma_modify_qp modify = {
+		.mask = IBV_QP_STATE | IBV_QP_PKEY_INDEX | IBV_QP_PORT | IBV_QP_QKEY,
+		.attr = {.qp_state = IBV_QPS_INIT, .port = 1},
+	};
+	struct bypass_rdma_mcast group = {.gid = {0xff}};
+	const struct rdma_guest_call calls[] = {
+		{.command = BYPASS_RDMA_MODIFY_QP, .body = &modify, .body_size = sizeof(modify)},
+		{.command = BYPASS_RDMA_ATTACH_MCAST, .body = &group, .body_size = sizeof(group)},
+	};
+	uint32_t status;
+
+	create(t, IB_UVERBS_QPT_UD);
+	modify.handle = group.qp = t->qp;
+	for (uint32_t i = 1; i <= MOCK_MASK; i++) {
+		/* From now on the slice's thread looks into the queues every 16 ms, and is seldom in time. */
+		usleep(50000);
+		group.gid[15] = i;
+		__atomic_store_n(&t->receive->producer_index, i, __ATOMIC_RELEASE);
+		mock.watch = &t->real_receive->producer_index;
+		status = rdma_guest_call(&t->g, &calls[i % 2]);
+		mock.watch = NULL;
+		assert_int_equal(status, 0);
+		assert_int_equal(mock.watched, i);
+	}
+}
+
 static void test_full(void **state)
 {
 	struct test *t = *state;
@@ -303,15 +333,11 @@ static void test_wild_header(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_order),
-		TEST(test_full),
-		TEST(test_wild_header),
-		TEST(test_busy),
-		TEST(test_out_of_process),
-		TEST(test_full_receive),
-		TEST(test_room_at_second_look),
-		TEST(test_reset),
-		TEST(test_resize_shared),
+		TEST(test_order),	 TEST(test_posted_before),
+		TEST(test_full),	 TEST(test_wild_header),
+		TEST(test_busy),	 TEST(test_out_of_process),
+		TEST(test_full_receive), TEST(test_room_at_second_look),
+		TEST(test_reset),	 TEST(test_resize_shared),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
