@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 #
 # Connections by rdma_cm: stock programs of librdmacm between a guest under bypass-vmm and the host, both
-# ways, then between two guests, and of a guest under QEMU with the host. Each guest has an address of its own.
-# What processes leave behind that were killed goes away.
+# ways, then between two guests; then between a guest under QEMU and the host, both ways, and a guest under bypass-vmm
+# connects to it. Each guest has an address of its own. What processes leave behind that were killed goes away.
 #
 # timeout: 1200
 
@@ -105,12 +105,19 @@ make_guest second <<-END
 	$in_guest
 	modprobe bypass_rdma_cm || exit
 	in_turn client 10.7.0.5 "\$to_guest" || exit
+	mark next
+	wait_line
+	in_turn client 10.7.0.7 "\$to_guest" || exit
 END
 
 make_guest third <<-END
 	$in_guest
 	modprobe bypass_rdma_cm || exit
 	in_turn client $host "\$clients" || exit
+	mark serves
+	in_turn server 10.7.0.7 "\$servers" || exit
+	mark again
+	in_turn server 10.7.0.7 "\$servers" || exit
 END
 
 ids() { rdma resource show cm_id | grep -c 'link rxe0' || true; }
@@ -128,16 +135,20 @@ check "nothing is left of them" wait_for 60 no_ids
 options=rxe0,addr=10.7.0.6 # guarded
 vmm_guest second
 send_line first go
-either_ended() { ! kill -0 "${pids[first]}" || ! kill -0 "${pids[second]}"; }
-wait_for 240 either_ended 2>/dev/null || true
-check "the second guest, to the first" ended second 60
+next_or_ended() { printed second "mark: next" || ! kill -0 "${pids[second]}" || ! kill -0 "${pids[first]}"; }
+wait_for 240 next_or_ended 2>/dev/null || true
+check "the second guest, to the first" wait_mark second 60 next
 check "the first guest" ended first 240
-check "nothing is left on the host" nothing_left
 
 options=rxe0,addr=10.7.0.7
 qemu_guest third
 partner=third
 in_turn server $host "$servers" || fail "the host serves a guest under QEMU"
+check "the guest under QEMU serves" wait_mark third 240 serves
+in_turn client 10.7.0.7 "$(to_guest "$clients")" || fail "the host connects to a guest under QEMU"
+check "it serves again" wait_mark third 60 again
+send_line second go
+check "the second guest, to the guest under QEMU" ended second 240
 check "a guest under QEMU, by bypass serve" ended third 120
 leaves_nothing third
 grep -a '^== ' first.console second.console third.console
