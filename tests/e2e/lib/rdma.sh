@@ -267,7 +267,7 @@ ended() {
 		pause
 	done
 	[ $SECONDS -lt $end ] || stuck "$1"
-	tr -d '\r' <"$1.console" | grep -qx 'guest: exit 0' || {
+	tr -d '\r' <"$1.console" | grep -x 'guest: exit 0' >/dev/null || {
 		tail -n 40 "$1.console"
 		how_ended "$1"
 		return 1

@@ -13,7 +13,7 @@ hca='' # of the host
 . "${0%/*}/../lib/kexec.sh"
 
 # A program can use it: the port is in sysfs before /dev/infiniband/uverbs0 is there.
-active() { ibv_devinfo -d mlx5_0 2>/dev/null | grep -q PORT_ACTIVE; }
+active() { ibv_devinfo -d mlx5_0 2>/dev/null | grep PORT_ACTIVE >/dev/null; }
 listening() { grep -q ':4853 ' /proc/net/tcp /proc/net/tcp6; } # port 18515
 within() { # SECONDS COMMAND...
 	end=$(($(date +%s) + $1))

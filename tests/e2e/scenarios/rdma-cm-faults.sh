@@ -28,7 +28,7 @@ ends() { # PID OUTPUT
 # A program is connected when it has printed so.
 connected() { grep -q '^ESTABLISHED' "$1"; }
 # The guest has its GID, with its type.
-has_gid() { ibv_devinfo -v | grep -q ':10\.7\.0\.5, RoCE v2'; }
+has_gid() { ibv_devinfo -v | grep ':10\.7\.0\.5, RoCE v2' >/dev/null; }
 guest_functions+=(ends connected has_gid)
 programs="rping
 ucma-hostile
@@ -118,7 +118,7 @@ check "the guest" wait_mark guest 180 up
 send_line guest go
 # The kernel's CM tells the peer of a killed program once, by a datagram that nobody repeats (DREQ). When the host's id of
 # the guest is connected no longer, the datagram has come, and the slice has to tell the guest.
-told() { ! rdma resource show cm_id | grep -q 'link rxe0.*state CONNECT'; }
+told() { ! rdma resource show cm_id | grep 'link rxe0.*state CONNECT' >/dev/null; }
 for try in 1 2 3; do
 	check "it connects" wait_mark guest 60 connected$try
 	kill -KILL $server
