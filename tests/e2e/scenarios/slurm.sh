@@ -3,8 +3,8 @@
 #
 # Slurm over two hosts, with what stands in examples/slurm: a job of an unprivileged user runs MPI between its guests,
 # one on each host, within the job's limits. A job is cancelled, and one has a guest that is larger than its limit. In the
-# long form one is cancelled at once, one runs out of time, the guest of one panics, and a host of one is lost. After
-# each both hosts are what they were.
+# long form one is cancelled at once, one runs out of time, the guest of one panics, and a host of one is lost; two jobs
+# have guests on one host at a time, and the prolog of one fails. After each both hosts are what they were.
 #
 # testbed: --hosts 2
 # timeout: 900
@@ -24,13 +24,14 @@ with=("${mpi_base[@]}" "${openmpi[@]}")
 programs=mpi-check-openmpi
 example=$(realpath "${0%/*}/../../../examples/slurm")
 
-# configure ADDRESS NETWORK: examples/slurm on this host, with its own guest, adapter and NVMe VF.
+# configure FIRST SECOND: examples/slurm on this host, with its own adapter and NVMe VF. FIRST and SECOND are the last
+# numbers of its guests' addresses.
 configure() {
-	local network
+	local networks
 	modprobe -a crc32_generic rdma_rxe
 	at_exit "wait_for 20 modprobe -r rdma_rxe || true"
-	carve_networks 1
-	network=${vfs[0]}
+	carve_networks 2
+	networks=("${vfs[@]}")
 	carve_vfs "$nvme" 1
 	make_guest guest "${with[@]}" <<-'GUEST'
 		cluster guest
@@ -43,10 +44,11 @@ configure() {
 	cp "$example"/{prolog,epilog} /etc/slurm/bypass/
 	sed -e "s/^netdev=.*/netdev=$netdev/" -e "s/^nvme=.*/nvme=${vfs[0]}/" -e "s/^append=.*/append='$arguments'/" \
 		-e "s/^vmm=.*/vmm=(env LD_PRELOAD=${no_pv_eoi//\//\\/} bypass-vmm)/" \
-		-e '/^10.7.0.6/d' -e "s|^10.7.0.5.*|$1/24 $network $2/24|" "$example/node.conf" >/etc/bypass/slurm.conf
+		-e "s|^10.7.0.5.*|10.7.0.$1/24 ${networks[0]} 10.8.0.$1/24|" \
+		-e "s|^10.7.0.6.*|10.7.0.$2/24 ${networks[1]} 10.8.0.$2/24|" "$example/node.conf" >/etc/bypass/slurm.conf
 	cp "$example/cgroup.conf" /etc/slurm/
 	printf 'IgnoreSystemd=yes\nEnableControllers=yes\n' >>/etc/slurm/cgroup.conf # there is no systemd here
-	sed 's/node\[1-2\]/testbed,testbed2/; s/Count=2/Count=1/' "$example/gres.conf" >/etc/slurm/gres.conf
+	sed 's/node\[1-2\]/testbed,testbed2/' "$example/gres.conf" >/etc/slurm/gres.conf
 	cp "$example/slurm.conf" /etc/slurm/
 	cat >>/etc/slurm/slurm.conf <<-'CONF'
 		ClusterName=testbed
@@ -59,9 +61,9 @@ configure() {
 		MessageTimeout=60
 		KillWait=5
 		ReturnToService=2
-		NodeName=testbed NodeAddr=10.7.0.1 RealMemory=3000 Gres=bypass:1,bypass_nvme:1
-		NodeName=testbed2 NodeAddr=10.7.0.2 RealMemory=3000 Gres=bypass:1,bypass_nvme:1
-		PartitionName=all Nodes=ALL Default=YES
+		NodeName=testbed NodeAddr=10.7.0.1 RealMemory=3000 Gres=bypass:2,bypass_nvme:1
+		NodeName=testbed2 NodeAddr=10.7.0.2 RealMemory=3000 Gres=bypass:2,bypass_nvme:1
+		PartitionName=all Nodes=ALL Default=YES OverSubscribe=FORCE:3
 	CONF
 	# What udev does on other hosts.
 	chmod 666 /dev/kvm /dev/vfio/vfio
@@ -96,8 +98,8 @@ see_left() {
 	return 1
 }
 shared=$(declare -f configure daemons start_slurmd none_left freed see_left)
-ask "with=(${with[*]}); programs='$programs'; example='$example'; $shared; configure 10.7.0.6 10.8.0.2"
-configure 10.7.0.5 10.8.0.1
+ask "with=(${with[*]}); programs='$programs'; example='$example'; $shared; configure 6 8"
+configure 5 7
 answer || fail "the second host's guest"
 second daemons
 daemons
@@ -117,6 +119,7 @@ submit() {
 }
 state() { scontrol --oneliner show job "$job" | sed 's/.* JobState=\([^ ]*\).*/\1/'; }
 is() { [[ " $* " == *" $(state) "* ]]; }
+waits_for() { [ "$(squeue -h -j "$job" -o %r)" = "$1" ]; }
 over() { ! is PENDING CONFIGURING RUNNING COMPLETING; }
 # over_as STATE SECONDS WHAT
 over_as() {
@@ -184,5 +187,41 @@ if [ -n "${LONG:-}" ]; then
 
 	submit --nodes 1 --mem 700M --time 1 < <(script sleep 1000)
 	over_as TIMEOUT 240 "a job runs out of its minute, and ends"
+
+	# Two guests on one node, and a job that finds none there.
+	submit --nodelist testbed --mem 700M < <(script sh -c "'echo in the guest; sleep 1000'")
+	check "a job on one node" wait_for 240 said '^in the guest'
+	first=$job
+	submit --nodelist testbed --mem 700M < <(script sh -c "'ping -c 3 10.8.0.5 && echo both && sleep 30'")
+	second=$job
+	check "another one on this node has a guest, which reaches the first one's" wait_for 240 said '^both'
+	check "each has a slice and a network of its own" test "$(cat /run/bypass-slurm/[0-9]* | tr ' ' '\n' | grep . |
+		sort | uniq -d)" = ''
+	submit --nodelist testbed --mem 700M < <(script echo third guest)
+	check "a third one waits" wait_for 30 waits_for Resources
+	third=$job job=$second
+	check "the second one ends" wait_for 120 over
+	check "well" is COMPLETED
+	job=$third
+	check "and the third one gets that guest" wait_for 240 said '^third guest'
+	check "the third one ends" wait_for 120 over
+	check "well" is COMPLETED
+	job=$first
+	check "the first one still runs" is RUNNING
+	scancel "$job"
+	over_as CANCELLED 60 "the first one is cancelled, and ends"
+
+	# A prolog that fails.
+	sed -i 's/^netdev=/netdev=no/' /etc/bypass/slurm.conf
+	submit --nodelist testbed --mem 700M < <(script true)
+	check "a prolog fails: the node is drained" wait_for 120 nodes_are ' 1 drained
+ 1 idle'
+	check "for that reason" grep -q '[Pp]rolog' <(sinfo -hR)
+	check "the job waits" is PENDING
+	check "nothing is left on this host" freed
+	sed -i 's/^netdev=no/netdev=/' /etc/bypass/slurm.conf
+	scontrol update nodename=testbed state=resume
+	scontrol release "$job"
+	over_as COMPLETED 300 "the node is mended: the job runs"
 fi
 second_leaves || fail "the second host does not clean up"
