@@ -9,6 +9,33 @@
 
 #include "internal.h"
 
+/**
+ * bypass_ask_counters() - ask the host for the counters of a port
+ * @dev: the slice
+ * @port: the port
+ * @count: how many there are
+ * @pma: how many of these, the last ones, have their place in counters/; see pma.c
+ *
+ * Return: names and values, which the caller frees, or an error pointer.
+ */
+struct bypass_rdma_counters *bypass_ask_counters(struct bypass_dev *dev, u32 port, u32 *count,
+						 u32 *pma)
+{
+	struct bypass_rdma_counters *counters = kmalloc(sizeof(*counters), GFP_KERNEL);
+	int err;
+
+	if (!counters)
+		return ERR_PTR(-ENOMEM);
+	err = bypass_ask_port(dev, BYPASS_RDMA_QUERY_COUNTERS, port, counters, sizeof(*counters));
+	if (err) {
+		kfree(counters);
+		return ERR_PTR(err);
+	}
+	*count = min(le32_to_cpu(counters->count), BYPASS_RDMA_COUNTERS_MAX);
+	*pma = min(le32_to_cpu(counters->port_count), *count);
+	return counters;
+}
+
 static struct rdma_hw_stats *alloc_stats(struct ib_device *ibdev, u32 port)
 {
 	const struct bypass_port *ours = &to_dev(ibdev)->ports[port - 1];
@@ -23,22 +50,20 @@ static int get_stats(struct ib_device *ibdev, struct rdma_hw_stats *stats, u32 p
 	struct bypass_dev *dev = to_dev(ibdev);
 	const struct bypass_port *ours;
 	struct bypass_rdma_counters *response;
-	u32 count;
-	int err;
+	u32 count, there, pma;
 
 	if (!rdma_is_port_valid(ibdev, port))
 		return -EINVAL;
 	ours = &dev->ports[port - 1];
 	count = min_t(u32, stats->num_counters, ours->counter_count);
-	response = kmalloc(sizeof(*response), GFP_KERNEL);
-	if (!response)
-		return -ENOMEM;
-	err = bypass_ask_port(dev, BYPASS_RDMA_QUERY_COUNTERS, port, response, sizeof(*response));
-	for (u32 i = 0; !err && i < count; i++)
+	response = bypass_ask_counters(dev, port, &there, &pma);
+	if (IS_ERR(response))
+		return PTR_ERR(response);
+	for (u32 i = 0; i < count; i++)
 		if (!strncmp(ours->names[i], response->counter[i].name, sizeof(ours->names[i])))
 			stats->value[i] = le64_to_cpu(response->counter[i].value);
 	kfree(response);
-	return err ? err : count;
+	return count;
 }
 
 static const struct ib_device_ops counter_ops = {
@@ -62,23 +87,19 @@ static bool is_name(const struct bypass_port *port, const char *name)
 	return true;
 }
 
-/* @pma: set where the host also names counters of pma.c. Return: 0, or an error of the command. */
-static int find_names(struct bypass_dev *dev, u32 port, bool *pma)
+/* @any_pma: set where the host also names counters of pma.c. Return: 0, or an error of the command. */
+static int find_names(struct bypass_dev *dev, u32 port, bool *any_pma)
 {
 	struct bypass_port *ours = &dev->ports[port - 1];
-	struct bypass_rdma_counters *response = kmalloc(sizeof(*response), GFP_KERNEL);
-	u32 count;
-	int err;
+	struct bypass_rdma_counters *response;
+	u32 count, pma;
+	int err = 0;
 
-	if (!response)
-		return -ENOMEM;
-	err = bypass_ask_port(dev, BYPASS_RDMA_QUERY_COUNTERS, port, response, sizeof(*response));
-	count = err ? 0 : min(le32_to_cpu(response->count), BYPASS_RDMA_COUNTERS_MAX);
-	if (count && response->port_count) {
-		*pma = true;
-		count -= min(le32_to_cpu(response->port_count), count);
-	}
-	for (u32 i = 0; i < count && !err; i++) {
+	response = bypass_ask_counters(dev, port, &count, &pma);
+	if (IS_ERR(response))
+		return PTR_ERR(response);
+	*any_pma |= pma > 0;
+	for (u32 i = 0; i < count - pma; i++) {
 		const char *name = response->counter[i].name;
 
 		if (!is_name(ours, name)) {

@@ -553,6 +553,8 @@ extern const struct uapi_definition bypass_mlx5_uapi[];
 
 /* counters.c */
 int bypass_counters_setup(struct bypass_dev *dev);
+struct bypass_rdma_counters *bypass_ask_counters(struct bypass_dev *dev, u32 port, u32 *count,
+						 u32 *pma);
 
 /* pma.c: port counters in the form of datagrams, as the core wants them */
 void bypass_pma_setup(struct bypass_dev *dev);

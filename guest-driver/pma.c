@@ -80,15 +80,13 @@ static void put(u8 *attribute, const struct pma_field *field, u64 value)
 
 static int put_counters(struct bypass_dev *dev, u32 port, __be16 attribute, u8 *data)
 {
-	struct bypass_rdma_counters *response = kmalloc(sizeof(*response), GFP_KERNEL);
-	u32 count;
-	int err;
+	struct bypass_rdma_counters *response;
+	u32 count, pma;
 
-	if (!response)
-		return -ENOMEM;
-	err = bypass_ask_port(dev, BYPASS_RDMA_QUERY_COUNTERS, port, response, sizeof(*response));
-	count = err ? 0 : min(le32_to_cpu(response->count), BYPASS_RDMA_COUNTERS_MAX);
-	for (u32 i = count - min(le32_to_cpu(response->port_count), count); i < count; i++) {
+	response = bypass_ask_counters(dev, port, &count, &pma);
+	if (IS_ERR(response))
+		return PTR_ERR(response);
+	for (u32 i = count - pma; i < count; i++) {
 		const struct pma_field *field;
 
 		response->counter[i].name[sizeof(response->counter[i].name) - 1] = '\0';
@@ -97,7 +95,7 @@ static int put_counters(struct bypass_dev *dev, u32 port, __be16 attribute, u8 *
 			put(data, field, le64_to_cpu(response->counter[i].value));
 	}
 	kfree(response);
-	return err;
+	return 0;
 }
 
 static int process_mad(struct ib_device *ibdev, int flags, u32 port, const struct ib_wc *wc,
