@@ -87,8 +87,8 @@ static bool is_name(const struct bypass_port *port, const char *name)
 	return true;
 }
 
-/* @any_pma: set where the host also names counters of pma.c. Return: 0, or an error of the command. */
-static int find_names(struct bypass_dev *dev, u32 port, bool *any_pma)
+/* Return: 0, or an error of the command. */
+static int find_names(struct bypass_dev *dev, u32 port)
 {
 	struct bypass_port *ours = &dev->ports[port - 1];
 	struct bypass_rdma_counters *response;
@@ -98,7 +98,7 @@ static int find_names(struct bypass_dev *dev, u32 port, bool *any_pma)
 	response = bypass_ask_counters(dev, port, &count, &pma);
 	if (IS_ERR(response))
 		return PTR_ERR(response);
-	*any_pma |= pma > 0;
+	ours->pma_count = pma;
 	for (u32 i = 0; i < count - pma; i++) {
 		const char *name = response->counter[i].name;
 
@@ -124,12 +124,12 @@ static int find_names(struct bypass_dev *dev, u32 port, bool *any_pma)
  */
 int bypass_counters_setup(struct bypass_dev *dev)
 {
-	bool all = true, pma = false;
+	bool all = true;
 
 	if (!virtio_has_feature(dev->vdev, BYPASS_RDMA_F_COUNTERS))
 		return 0;
 	for (u32 port = 1; port <= dev->ibdev.phys_port_cnt; port++) {
-		int err = find_names(dev, port, &pma);
+		int err = find_names(dev, port);
 
 		if (err)
 			return err;
@@ -137,7 +137,5 @@ int bypass_counters_setup(struct bypass_dev *dev)
 	}
 	if (all)
 		ib_set_device_ops(&dev->ibdev, &counter_ops);
-	if (pma)
-		bypass_pma_setup(dev);
 	return 0;
 }

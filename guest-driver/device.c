@@ -211,8 +211,10 @@ int bypass_device_setup(struct bypass_dev *dev)
 			return err;
 	}
 	err = bypass_counters_setup(dev);
-	if (!err)
-		err = ask_clock(dev);
+	if (err)
+		return err;
+	bypass_pma_setup(dev);
+	err = ask_clock(dev);
 	if (!err)
 		err = bypass_naming_start(dev);
 	if (err)

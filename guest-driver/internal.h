@@ -49,6 +49,7 @@ struct bypass_vector {
  * @pkeys: likewise
  * @counters: what the core is told of the port's counters; the names lie in @names
  * @counter_count: number of @counters
+ * @pma_count: how many more the host has, which pma.c answers with
  * @names: as the host has sent them
  */
 struct bypass_port {
@@ -61,6 +62,7 @@ struct bypass_port {
 	u16 pkeys[BYPASS_RDMA_PKEYS_MAX];
 	struct rdma_stat_desc counters[BYPASS_RDMA_COUNTERS_MAX];
 	u32 counter_count;
+	u32 pma_count;
 	char names[BYPASS_RDMA_COUNTERS_MAX][sizeof_field(struct bypass_rdma_counter, name)];
 };
 

@@ -129,8 +129,10 @@ static const struct ib_device_ops pma_ops = {
 	.process_mad = process_mad,
 };
 
-/* The host has told of such counters: the core shows counters/ to programs. */
+/* After bypass_counters_setup(). Where the host names such counters, the core shows counters/ to programs. */
 void bypass_pma_setup(struct bypass_dev *dev)
 {
-	ib_set_device_ops(&dev->ibdev, &pma_ops);
+	for (u32 port = 0; port < dev->ibdev.phys_port_cnt; port++)
+		if (dev->ports[port].pma_count)
+			ib_set_device_ops(&dev->ibdev, &pma_ops);
 }
