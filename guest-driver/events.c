@@ -88,10 +88,14 @@ static void tell_gid_change(struct ib_event *event)
 	up_read(&ibdev->event_handler_rwsem);
 }
 
-/* The core fetches the tables again on such an event: the module must have them by then. */
+/*
+ * The core fetches the tables again on such an event: the module must have them by then. It does so for a
+ * device that is registered no more as well, and never empties these tables. The unloading of another
+ * module unregisters this device: see bypass_rdma(4). The reference keeps the device registered meanwhile.
+ */
 static void port_event(struct bypass_dev *dev, struct ib_event *event, u32 port)
 {
-	if (!rdma_is_port_valid(&dev->ibdev, port))
+	if (!rdma_is_port_valid(&dev->ibdev, port) || !ib_device_try_get(&dev->ibdev))
 		return;
 	if (event->event == IB_EVENT_GID_CHANGE)
 		bypass_refresh_gids(dev, port);
@@ -101,6 +105,7 @@ static void port_event(struct bypass_dev *dev, struct ib_event *event, u32 port)
 	ib_dispatch_event(event);
 	if (event->event == IB_EVENT_GID_CHANGE)
 		tell_gid_change(event);
+	ib_device_put(&dev->ibdev);
 }
 
 static void dispatch(struct bypass_dev *dev, u32 type, u32 handle)

@@ -4,6 +4,7 @@
 # What programs look for in the guest's sysfs: the PCI function behind the device, its NUMA node and CPUs, and counters.
 # hwloc finds the device at that function. Each GID has the host's type, and the network device of the guest that has its
 # address: while queue pairs use the GID, and interfaces, the host's address and the module come and go. Verbs agree with sysfs.
+# An address also goes when the guest's rdma_rxe has taken the device along: nobody fills the tables of such a device.
 # Where the guest may read the HCA's counters, they are those that the host reads. A guest that may not has
 # those of its own slice alone.
 #
@@ -27,7 +28,9 @@ gid_types() {
 		echo "gid: $(cat "$port/gids/${index##*/}") $type"
 	done
 }
-guest_functions+=(gid_types traffic)
+events() { awk '/virtio.*-events/ { print $2 }' /proc/interrupts; } # of the host, so far
+more_events() { [ "$(events)" -gt "$1" ]; }
+guest_functions+=(gid_types traffic events more_events)
 make_guest guest <<-'END'
 	ip link set lo up
 	device=/sys/class/infiniband/rxe0/device
@@ -64,8 +67,13 @@ make_guest guest <<-'END'
 	rmmod bypass_rdma && timeout 60 ip link del dummy2 || exit
 	ip link add dummy3 type dummy && ip addr add "$word/32" dev dummy3 || exit
 	modprobe bypass_rdma && named "0 -" "1 dummy3" || exit
+	modprobe -a crc32_generic rdma_rxe && rmmod rdma_rxe && [ ! -e /sys/class/infiniband/rxe0 ] || exit
+	before=$(events)
+	mark unregistered; wait_line
+	retry more_events "$before" || { cat /proc/interrupts && exit 1; }
+	sleep 1
 	rmmod bypass_rdma || exit
-	! dmesg | grep 'waiting for dummy'
+	! dmesg | grep -E 'waiting for dummy|ref leak'
 END
 
 counters() { tr -d '\r' <guest.console | sed -n 's/^counter: //p'; }
@@ -99,6 +107,10 @@ netdevs() {
 	ip addr del $host/24 dev "$netdev"
 	send_line guest $host
 	check "the host's address goes: its GID has none" wait_mark guest 60 gone
+	ip addr add $host/24 dev "$netdev"
+	send_line guest $host
+	check "the guest's own rdma_rxe goes, and the device" wait_mark guest 60 unregistered
+	ip addr del $host/24 dev "$netdev"
 	ip addr add $host/24 dev "$netdev"
 	send_line guest $host
 }
