@@ -49,6 +49,15 @@ links_settled() {
 	[ -z "$(ip -6 -o address show tentative)" ]
 }
 
+# Routers tell addresses and routes at any time: not until the scenario ends.
+ignore_routers() {
+	local where
+	for where in all default; do
+		at_exit "sysctl -q net.ipv6.conf.$where.accept_ra=$(sysctl -n net.ipv6.conf.$where.accept_ra)"
+		sysctl -q net.ipv6.conf.$where.accept_ra=0
+	done
+}
+
 # Some links have no partner, and never come.
 remember_host() {
 	wait_for 10 links_settled || true

@@ -13,11 +13,7 @@
 
 modprobe vfio-pci
 interface=$(ls "/sys/bus/pci/devices/$igb/net")
-# Routers tell addresses and routes at any time.
-for where in all default; do
-	at_exit "sysctl -q net.ipv6.conf.$where.accept_ra=$(sysctl -n net.ipv6.conf.$where.accept_ra)"
-	sysctl -q net.ipv6.conf.$where.accept_ra=0
-done
+ignore_routers
 remember_host
 
 states=
