@@ -11,47 +11,7 @@
 
 #include <cmocka.h>
 
-#include "hca_device.h"
-
-static struct subnet subnet;
-static struct guest one, two;
-static struct guest_qp left, right;
-static uint64_t from, to; /* a buffer in each guest */
-
-static void expect_cqe(struct guest *g, struct guest_cq *cq, enum cqe_opcode opcode,
-		       enum syndrome syndrome)
-{
-	const uint8_t *cqe = poll_cq(g, cq);
-
-	assert_non_null(cqe);
-	assert_int_equal(cqe[63] >> 4, opcode);
-	if (opcode == CQE_REQUEST_ERROR || opcode == CQE_RECEIVE_ERROR)
-		assert_int_equal(cqe[CQE_SYNDROME], syndrome);
-	else if (opcode != CQE_RESIZE)
-		assert_int_not_equal(get_be64(cqe + CQE_TIME), 0);
-}
-
-static int setup_with(enum transport transport)
-{
-	memset(&subnet, 0, sizeof(subnet));
-	guest_open(&one, &subnet);
-	guest_open(&two, &subnet);
-	from = guest_alloc(&one, 65536);
-	to = guest_alloc(&two, 65536);
-	for (unsigned int i = 0; i < 65536; i++)
-		one.ram[from + i] = i * 7 + (i >> 8);
-	make_qp(&one, transport, &left);
-	make_qp(&two, transport, &right);
-	connect_qp(&left, &right);
-	connect_qp(&right, &left);
-	return 0;
-}
-
-static int setup_rc(void **state)
-{
-	(void)state;
-	return setup_with(TRANSPORT_RC);
-}
+#include "hca_pair.h"
 
 static int setup_uc(void **state)
 {
@@ -63,31 +23,6 @@ static int setup_ud(void **state)
 {
 	(void)state;
 	return setup_with(TRANSPORT_UD);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	guest_close(&one);
-	guest_close(&two);
-	return 0;
-}
-
-static void run(void)
-{
-	int64_t ns;
-
-	while ((ns = subnet_run(&subnet)) >= 0 && ns < 15000000)
-		usleep(ns / 1000);
-}
-
-static void send_rc(uint8_t opcode, uint32_t immediate, uint32_t length)
-{
-	uint8_t data[16];
-
-	put_data(data, from, length, one.key);
-	post_send(&left, opcode, immediate, data, sizeof(data));
-	run();
 }
 
 static void send_moves_data(void **state)
@@ -151,28 +86,6 @@ static void write_and_read(void **state)
 	run();
 	expect_cqe(&one, &left.send_cq, CQE_REQUEST, 0);
 	assert_memory_equal(one.ram + from + 40000, two.ram + to + 5, 20000);
-}
-
-static uint64_t counted(struct guest *g, unsigned int counter)
-{
-	uint8_t in[32] = {0}, out[528];
-
-	field_set(in, CMD_OPCODE, 0x770);
-	assert_int_equal(command(g, in, sizeof(in), out, sizeof(out)), STATUS_OK);
-	return get_be64(out + counter);
-}
-
-/* The data of a write and of a read, in packets of the MTU, then in octets */
-static void ports_count(void **state)
-{
-	write_and_read(state);
-	assert_int_equal(counted(&one, COUNTERS_SENT_UNICAST), 8);
-	assert_int_equal(counted(&one, COUNTERS_SENT_UNICAST + 8), 30000);
-	assert_int_equal(counted(&two, COUNTERS_RECEIVED_UNICAST + 8), 30000);
-	assert_int_equal(counted(&two, COUNTERS_SENT_UNICAST), 5);
-	assert_int_equal(counted(&two, COUNTERS_SENT_UNICAST + 8), 20000);
-	assert_int_equal(counted(&one, COUNTERS_RECEIVED_UNICAST + 8), 20000);
-	assert_int_equal(counted(&one, COUNTERS_SENT_MULTICAST), 0);
 }
 
 static void write_with_immediate(void **state)
@@ -449,62 +362,6 @@ static void queue_is_resized(void **state)
 	assert_int_equal(cqe[63] & 1, 0);
 }
 
-static uint32_t port_state(struct guest *g)
-{
-	uint8_t in[16] = {0}, out[16 + 256];
-
-	field_set(in, CMD_OPCODE, 0x762);
-	assert_int_equal(command(g, in, sizeof(in), out, sizeof(out)), STATUS_OK);
-	return field_get(out + 16, VPORT_PORT_STATE);
-}
-
-static void expect_port_event(struct guest *g, uint8_t subtype)
-{
-	const uint8_t *event = next_event(g);
-
-	assert_non_null(event);
-	assert_int_equal(event[1], EVENT_PORT);
-	assert_int_equal(event[3], subtype);
-	assert_int_equal(event[32 + 8] >> 4, 1);
-}
-
-/* The driver of the function whose port it is hears of it; both ends of a connection lose it. */
-static void port_goes_down_and_up(void **state)
-{
-	(void)state;
-	port_set(two.hca, false);
-	port_set(two.hca, false);
-	expect_port_event(&two, 1);
-	assert_null(next_event(&two));
-	assert_null(next_event(&one));
-	assert_int_equal(port_state(&two), 1);
-	assert_int_equal(port_state(&one), 4);
-	post_receive(&right, to, 100, two.key);
-	send_rc(OP_SEND, 0, 100);
-	expect_cqe(&one, &left.send_cq, CQE_REQUEST_ERROR, SYNDROME_RETRIES);
-
-	port_set(two.hca, true);
-	expect_port_event(&two, 4);
-	assert_int_equal(port_state(&two), 4);
-}
-
-/* A request waits for a port that is down no longer than the timer says. */
-static void port_is_down_for_a_moment(void **state)
-{
-	uint8_t data[16];
-
-	(void)state;
-	port_set(one.hca, false);
-	post_receive(&right, to, 100, two.key);
-	put_data(data, from, 100, one.key);
-	post_send(&left, OP_SEND, 0, data, sizeof(data));
-	assert_true(subnet_run(&subnet) >= 0);
-	port_set(one.hca, true);
-	run();
-	expect_cqe(&one, &left.send_cq, CQE_REQUEST, 0);
-	expect_cqe(&two, &right.receive_cq, CQE_RECEIVE_SEND, 0);
-}
-
 static void datagram(void **state)
 {
 	uint8_t body[64] = {0};
@@ -614,94 +471,6 @@ static void xrc_srq_does_not_exist(void **state)
 	assert_int_equal(two.ram[to + 1], 0);
 }
 
-/* A command that the function does not take */
-static void expect_no_command(struct guest *g)
-{
-	uint8_t *entry = g->ram + COMMANDS, before[64];
-
-	memset(entry, 0, 64);
-	entry[0] = 7;
-	put_be32(entry + 4, 16);
-	put_be32(entry + 16, 0x80000000 >> 8); /* ALLOC_PD */
-	put_be32(entry + 56, 16);
-	entry[63] = 1;
-	memcpy(before, entry, sizeof(before));
-	bar_write32(g, 0x10, 0);
-	bar_write32(g, 0x14, COMMANDS);
-	bar_write32(g, 0x18, 1);
-	assert_memory_equal(entry, before, sizeof(before));
-}
-
-/* What a write of the command register that clears the bit must do, however wide the write is */
-static void lose_bus_mastering(uint32_t size)
-{
-	uint8_t body[32], *before = malloc(RAM_SIZE);
-	eventfd_t count;
-
-	assert_non_null(before);
-	post_receive(&right, to, 100, two.key);
-	put_remote(body, to, two.key);
-	put_data(body + 16, from, 64, one.key);
-	post_send(&left, OP_WRITE, 0, body, sizeof(body));
-	eventfd_read(two.vector, &count);
-	command_register(&two, PCI_COMMAND_MEMORY, size);
-	memcpy(before, two.ram, RAM_SIZE);
-	post_send(&right, OP_WRITE, 0, body, sizeof(body));
-	memcpy(before + right.record, two.ram + right.record, 8);
-	memcpy(before + right.entries, two.ram + right.entries, 4096);
-	run();
-	expect_cqe(&one, &left.send_cq, CQE_REQUEST_ERROR, SYNDROME_RETRIES);
-	bar_write32(&two, two.uar * HCA_PAGE + 0x40, two.eqn << 24 | 7); /* arm: there is more */
-	assert_memory_equal(two.ram, before, RAM_SIZE);
-	assert_int_equal(eventfd_read(two.vector, &count), -1);
-	assert_true(two.hca->failed);
-	free(before);
-	expect_no_command(&two);
-}
-
-static void no_bus_mastering_no_dma(void **state)
-{
-	(void)state;
-	lose_bus_mastering(2);
-}
-
-/* The bit returns, what was made before does not: the memory is another kernel's. */
-static void another_kernel_starts_anew(void **state)
-{
-	uint8_t body[32];
-
-	(void)state;
-	lose_bus_mastering(1);
-	memset(two.ram, 0, RAM_SIZE);
-	command_register(&two, PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER, 1);
-	run();
-	for (unsigned int i = 0; i < RAM_SIZE; i++)
-		assert_int_equal(two.ram[i], 0);
-	guest_close(&one);
-	guest_open(&one, &subnet);
-	guest_start(&two);
-	from = guest_alloc(&one, 4096);
-	to = guest_alloc(&two, 4096);
-	memset(one.ram + from, 7, 64);
-	make_qp(&one, TRANSPORT_RC, &left);
-	make_qp(&two, TRANSPORT_RC, &right);
-	connect_qp(&left, &right);
-	connect_qp(&right, &left);
-	put_remote(body, to, two.key);
-	put_data(body + 16, from, 64, one.key);
-	post_send(&left, OP_WRITE, 0, body, sizeof(body));
-	run();
-	expect_cqe(&one, &left.send_cq, CQE_REQUEST, 0);
-	assert_int_equal(two.ram[to + 63], 7);
-}
-
-static void no_bus_mastering_after_power_on(void **state)
-{
-	(void)state;
-	assert_int_equal(two.slice->ops->reset(two.slice), 0);
-	expect_no_command(&two);
-}
-
 static void unreliable_drops(void **state)
 {
 	(void)state;
@@ -725,7 +494,6 @@ static void unreliable_reads_nothing(void **state)
 	expect_cqe(&one, &left.send_cq, CQE_REQUEST_ERROR, SYNDROME_LOCAL_QP);
 }
 
-#define RC(test)  cmocka_unit_test_setup_teardown(test, setup_rc, teardown)
 #define UC(test)  cmocka_unit_test_setup_teardown(test, setup_uc, teardown)
 #define XRC(test) cmocka_unit_test_setup_teardown(test, setup_xrc, teardown)
 #define UD(test)  cmocka_unit_test_setup_teardown(test, setup_ud, teardown)
@@ -733,14 +501,10 @@ static void unreliable_reads_nothing(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		RC(no_bus_mastering_no_dma),
-		RC(another_kernel_starts_anew),
-		RC(no_bus_mastering_after_power_on),
 		RC(send_moves_data),
 		RC(send_with_immediate),
 		RC(send_inline),
 		RC(write_and_read),
-		RC(ports_count),
 		RC(write_with_immediate),
 		RC(atomics),
 		RC(atomic_not_aligned),
@@ -758,8 +522,6 @@ int main(void)
 		RC(armed_queue_posts_event),
 		RC(full_queue_is_an_error),
 		RC(queue_is_resized),
-		RC(port_goes_down_and_up),
-		RC(port_is_down_for_a_moment),
 		UC(unreliable_drops),
 		UC(unreliable_reads_nothing),
 		XRC(xrc_keys_are_of_the_pd_of_the_srq),
@@ -770,9 +532,5 @@ int main(void)
 		UD(datagram_with_wrong_qkey),
 	};
 
-	int failed = cmocka_run_group_tests_name("doorbells that trap", tests, NULL, NULL);
-
-	shared_pages = true;
-	return failed +
-	       cmocka_run_group_tests_name("doorbells in shared memory", tests, NULL, NULL);
+	return with_both_doorbells(tests);
 }
