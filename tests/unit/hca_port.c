@@ -30,9 +30,12 @@ static void ports_count(void **state)
 	put_remote(body, to, two.key);
 	put_data(body + 16, from, 30000, one.key);
 	post_send(&left, OP_WRITE, 0, body, sizeof(body));
+	run();
+	expect_cqe(&one, &left.send_cq, CQE_REQUEST, 0);
 	put_data(body + 16, from, 20000, one.key);
 	post_send(&left, OP_READ, 0, body, sizeof(body));
 	run();
+	expect_cqe(&one, &left.send_cq, CQE_REQUEST, 0);
 	assert_int_equal(counted(&one, COUNTERS_SENT_UNICAST), 8);
 	assert_int_equal(counted(&one, COUNTERS_SENT_UNICAST + 8), 30000);
 	assert_int_equal(counted(&two, COUNTERS_RECEIVED_UNICAST + 8), 30000);
