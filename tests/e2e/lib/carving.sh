@@ -49,7 +49,7 @@ links_settled() {
 	[ -z "$(ip -6 -o address show tentative)" ]
 }
 
-# Routers tell addresses and routes at any time: not until the scenario ends.
+# Routers announce addresses and routes at any time. The host takes none until the scenario ends.
 ignore_routers() {
 	local where
 	for where in all default; do
